@@ -1,0 +1,1 @@
+"""The built-in estimators: importing this package registers them. One file per family."""

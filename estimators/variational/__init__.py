@@ -1,0 +1,1 @@
+"""Variational estimators: critics, bounds, and the one trainer that fits a whole stack of critics at once."""

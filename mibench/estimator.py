@@ -1,0 +1,200 @@
+"""The contract of an estimator of mutual information, and the value it returns.
+
+Nothing here computes mutual information; see ``estimators/`` for that.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import DataError
+from .plugin import Plugin
+
+if TYPE_CHECKING:
+    from .bound import Bound
+    from .task import Task
+
+Array: TypeAlias = npt.NDArray[np.floating[Any]]
+
+
+class Kind(StrEnum):
+    """What an estimator's number is. Only lower bounds and estimates are ranked by their error."""
+
+    LOWER_BOUND = "lower bound"
+    UPPER_BOUND = "upper bound"
+    ESTIMATE = "estimate"
+    OTHER = "other quantity"
+
+    @property
+    def ranked(self) -> bool:
+        """Whether distance to the true mutual information is the right measure of it."""
+        return self in (Kind.LOWER_BOUND, Kind.ESTIMATE)
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an estimator can take. The engine reads these fields; it never asks for names.
+
+    min_n : least number of samples; below it the estimator answers ``unsupported``.
+    max_dim : greatest dim_x and dim_y, or None.
+    discrete : exact ties and atoms are handled, not only continuous data.
+    max_batch : how many same-shaped problems one ``estimate_batch`` call should get (1: nothing is gained by more).
+    reads_task : looks at the task itself (its truth or its density), so it is a yardstick, not an entrant.
+    reference : shown in every table whatever was selected for comparison.
+    devices : where it can run.
+    memory : peak memory of one cell at n = 10,000 in GiB, measured.
+    """
+
+    min_n: int = 2
+    max_dim: int | None = None
+    discrete: bool = False
+    max_batch: int = 1
+    reads_task: bool = False
+    reference: bool = False
+    devices: tuple[str, ...] = ("cpu",)
+    memory: float | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One answer.
+
+    mi : mutual information in nats, raw: never clipped at zero.
+    stderr : standard error of ``mi`` in nats, or None where the method has none.
+    curve : named series recorded while training (same length each), such as ``step``, ``train``, ``validation``.
+    diagnostics : small JSON-able facts, such as ``saturated: True`` or the sizes of the splits.
+    """
+
+    mi: float
+    stderr: float | None = None
+    curve: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Estimator(Plugin):
+    """Base class of estimators: hyperparameters in ``__init__``, everything else in ``estimate``.
+
+    Subclasses implement :meth:`estimate`; those that can answer many same-shaped problems at once also override
+    :meth:`estimate_batch`, whose answers must not depend on which problems stand side by side.
+    """
+
+    kind: ClassVar[Kind] = Kind.ESTIMATE
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    @abstractmethod
+    def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
+        """Estimate I(X; Y) in nats from paired samples ``x`` (n, dim_x) and ``y`` (n, dim_y).
+
+        Raises
+        ------
+        DataError : samples that cannot be used (see :func:`check_samples`).
+        Unsupported : a problem outside the estimator's capabilities.
+        """
+        raise TypeError(f"{type(self).__name__} does not implement estimate()")
+
+    def estimate_batch(self, xs: Sequence[Array], ys: Sequence[Array], seeds: Sequence[int]) -> list[Estimate]:
+        """Answer many problems of one shape; the i-th answer equals ``estimate(xs[i], ys[i], seeds[i])``."""
+        return [self.estimate(x, y, seed) for x, y, seed in zip(xs, ys, seeds, strict=True)]
+
+    def bound(self) -> Bound | None:
+        """The variational bound that can stand in a model's loss, or None where this estimator has none."""
+        return None
+
+    def bind(self, task: Task) -> Estimator:
+        """The estimator to use on ``task``: itself, unless ``capabilities.reads_task``."""
+        return self
+
+
+def check_samples(x: npt.ArrayLike, y: npt.ArrayLike, min_n: int = 2) -> tuple[Array, Array]:
+    """Paired samples as two-dimensional float64 arrays, or one clear sentence on why not.
+
+    One-dimensional input is read as n samples of dimension 1. Integers, float32, read-only and Fortran-ordered
+    arrays are all welcome; the caller's arrays are never written to.
+
+    Raises
+    ------
+    DataError : different lengths, too few samples, NaN or infinity, or a variable in which nothing varies.
+    """
+    checked = _check_one(x, "x"), _check_one(y, "y")
+    if len(checked[0]) != len(checked[1]):
+        raise DataError(
+            f"x has {len(checked[0])} samples and y has {len(checked[1])}: they must be paired, row by row."
+        )
+    if len(checked[0]) < min_n:
+        raise DataError(f"{len(checked[0])} samples are too few: at least {min_n} are needed.")
+    for name, values in zip("xy", checked, strict=True):
+        if (values == values[0]).all():
+            raise DataError(f"{name} is constant: mutual information with a constant is 0 and needs no estimator.")
+    return checked
+
+
+def _check_one(values: npt.ArrayLike, name: str) -> Array:
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"{name} does not hold numbers only; encode categories as integers first.") from None
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise DataError(f"{name} has shape {array.shape}; expected (n,) or (n, dim) with dim at least 1.")
+    bad = ~np.isfinite(array)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise DataError(
+            f"{name} holds {int(bad.sum())} NaN or infinite values (the first in row {row}, column {column}); "
+            "drop or impute those rows first."
+        )
+    return array
+
+
+class FunctionEstimator(Estimator):
+    """A plain function ``f(x, y) -> float`` as an estimator. Its identity includes the function's code."""
+
+    def __init__(self, function: Callable[[Array, Array], float]) -> None:
+        self.function = function
+
+    @property
+    def label(self) -> str:
+        """The function's own name."""
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
+    def identity(self) -> dict[str, Any]:
+        """Module, name and a hash of the compiled body, so that an edited function is run again."""
+        code = getattr(self.function, "__code__", None)
+        body = repr((code.co_code, _constants(code), code.co_names)) if code else repr(self.function)
+        where = f"{getattr(self.function, '__module__', '')}.{self.label}"
+        return {"name": where, "version": hashlib.sha256(body.encode()).hexdigest()[:16], "params": {}}
+
+    def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
+        """Call the function on the samples; ``seed`` is passed on where the function has such a parameter."""
+        x, y = check_samples(x, y)
+        return Estimate(float(self.function(x, y, **({"seed": seed} if _takes_seed(self.function) else {}))))
+
+
+def _constants(code: Any) -> tuple[Any, ...]:
+    """A code object's constants, nested bodies by content: their addresses change from run to run."""
+    return tuple((c.co_code, _constants(c), c.co_names) if hasattr(c, "co_code") else c for c in code.co_consts)
+
+
+@functools.lru_cache
+def _takes_seed(function: Callable[..., float]) -> bool:
+    import inspect
+
+    try:
+        return "seed" in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def rng_for(seed: int) -> np.random.Generator:
+    """An estimator's own stream of randomness: independent of the stream that drew the data from the same seed."""
+    return np.random.default_rng([1, seed])

@@ -1,0 +1,1 @@
+"""Preset grids as TOML files."""

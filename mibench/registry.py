@@ -1,0 +1,223 @@
+"""Where estimators and tasks are found by name: one generic registry, three ways in.
+
+* a decorator in the file that defines the plug-in (``@estimators.register("ksg")``),
+* entry points in the group ``mibench.plugins``: modules that register on import (mibench's own come in this way),
+* ``--include file.py``, for a file that is not installed.
+
+The registry knows no plug-in by name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import importlib.util
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from .errors import UsageError
+from .estimator import Estimator
+from .plugin import Plugin, constructor
+from .selector import format_selector, parse_selector
+from .task import AnyTask
+
+P = TypeVar("P", bound=Plugin)
+F = TypeVar("F", bound=Callable[..., Any])
+
+_GLOB = frozenset("*?")
+
+
+class Registry(Generic[P]):
+    """Plug-ins of one kind by name.
+
+    A registered factory is a class, whose instances are then known by that name, or a function of keyword parameters
+    that builds one (an *alias*, such as a published task name for a composed task).
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._factories: dict[str, Callable[..., P]] = {}
+        self._sources: dict[str, str] = {}
+
+    def register(self, name: str) -> Callable[[F], F]:
+        """Decorator: make a class or function known under ``name``.
+
+        Raises
+        ------
+        UsageError : the name is taken (both places are named) or could not be written as a selector.
+        """
+        if not name or any(c in name for c in "[]()=, *?"):
+            raise UsageError(
+                f"'{name}' cannot name a {self.kind}: brackets, commas, '=' and blanks are selector syntax."
+            )
+
+        def decorate(factory: F) -> F:
+            source = _source(factory)
+            if name in self._factories:
+                raise UsageError(f"{self.kind} '{name}' is defined twice: in {self._sources[name]} and in {source}.")
+            self._factories[name] = factory
+            self._sources[name] = source
+            if inspect.isclass(factory):
+                factory.registered_name = name  # type: ignore[attr-defined]
+            return factory
+
+        return decorate
+
+    def names(self) -> list[str]:
+        """All registered names, in order of registration."""
+        discover()
+        return list(self._factories)
+
+    def factory(self, name: str) -> Callable[..., P]:
+        """The class or function behind a name.
+
+        Raises
+        ------
+        UsageError : unknown name; the message offers the nearest ones.
+        """
+        discover()
+        if name not in self._factories:
+            near = difflib.get_close_matches(name, self._factories, n=3, cutoff=0.5)
+            known = f"`mibench ls {self.kind}s` lists the {len(self._factories)} known ones."
+            hint = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else known
+            raise UsageError(f"unknown {self.kind} '{name}'; {hint}")
+        return self._factories[name]
+
+    def source(self, name: str) -> str:
+        """Where a name was registered: ``file:line``."""
+        self.factory(name)
+        return self._sources[name]
+
+    def create(self, selector: str, **overrides: Any) -> P:
+        """Build the plug-in that a selector describes; keyword arguments take precedence over its parameters.
+
+        Raises
+        ------
+        UsageError : unknown name or parameter, a value of the wrong type, or one the plug-in refuses.
+        """
+        name, params = parse_selector(selector)
+        factory = self.factory(name)
+        given = {**params, **overrides}
+        plugin = factory(**self._typed(name, factory, given))
+        return plugin if inspect.isclass(factory) else plugin.aliased(format_selector(name, given))
+
+    def select(self, patterns: str | P | Iterable[str | P]) -> list[P]:
+        """All plug-ins that names, selectors, globs (``gauss*``) and instances describe, each once, in order."""
+        if isinstance(patterns, (str, Plugin)):
+            patterns = [patterns]  # type: ignore[list-item]
+        chosen: dict[str, P] = {}
+        for pattern in patterns:
+            for plugin in self._matching(pattern) if isinstance(pattern, str) else [pattern]:
+                chosen.setdefault(plugin.label, plugin)
+        return list(chosen.values())
+
+    def _matching(self, pattern: str) -> list[P]:
+        name, params = parse_selector(pattern)
+        if not _GLOB & set(name):
+            return [self.create(pattern)]
+        names = fnmatch.filter(self.names(), name)
+        if not names:
+            raise UsageError(f"no {self.kind} matches '{name}'; `mibench ls {self.kind}s` lists the known ones.")
+        return [self.create(format_selector(n, params)) for n in names]
+
+    def _typed(self, name: str, factory: Callable[..., P], params: dict[str, Any]) -> dict[str, Any]:
+        """The parameters as the factory's annotations want them."""
+        signature = constructor(factory)
+        hints = typing.get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+        typed = {}
+        for key, value in params.items():
+            if key not in signature.parameters:
+                known = ", ".join(signature.parameters) or "none"
+                raise UsageError(f"{self.kind} '{name}' has no parameter '{key}'; it has: {known}.")
+            typed[key] = _convert(value, hints.get(key, Any), f"{self.kind} '{name}': {key}")
+        missing = [k for k, p in signature.parameters.items() if p.default is p.empty and k not in typed]
+        if missing:
+            raise UsageError(f"{self.kind} '{name}' needs a value for {', '.join(missing)}: {name}[{missing[0]}=...].")
+        return typed
+
+
+estimators: Registry[Estimator] = Registry("estimator")
+tasks: Registry[AnyTask] = Registry("task")
+
+_state = {"discovered": False}
+
+
+def discover() -> None:
+    """Import every module that an entry point in ``mibench.plugins`` names; once."""
+    if _state["discovered"]:
+        return
+    _state["discovered"] = True
+    for point in entry_points(group="mibench.plugins"):
+        point.load()
+
+
+def include(path: str | Path) -> None:
+    """Import a Python file that registers plug-ins, by its path.
+
+    Raises
+    ------
+    UsageError : no such file, or it fails on import.
+    """
+    path = Path(path).resolve()
+    name = f"mibench_include_{path.stem}"
+    if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(path):
+        return
+    if not path.is_file():
+        raise UsageError(f"cannot include '{path}': there is no such file.")
+    discover()
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"cannot include '{path}': it is not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except UsageError:
+        del sys.modules[name]
+        raise
+    except Exception as error:
+        del sys.modules[name]
+        raise UsageError(f"cannot include '{path}': {type(error).__name__}: {error}") from error
+    # worker processes cannot import this module by name, so its classes travel by value
+    import cloudpickle
+
+    cloudpickle.register_pickle_by_value(module)
+
+
+def _convert(value: Any, hint: Any, what: str) -> Any:
+    """``value`` as type ``hint``; selectors become plug-ins where the hint asks for one."""
+    plugin = _plugin_type(hint)
+    if plugin is not None:
+        if not isinstance(value, str):
+            return value
+        registry: Registry[Any] = estimators if issubclass(plugin, Estimator) else tasks
+        return registry.create(value)
+    if hint is Any:
+        return value
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    try:
+        config = ConfigDict(arbitrary_types_allowed=True, coerce_numbers_to_str=True)
+        return TypeAdapter(hint, config=config).validate_python(value)
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        raise UsageError(f"{what} = {value!r} is not usable: {problem[0].lower()}{problem[1:]}.") from None
+
+
+def _plugin_type(hint: Any) -> type[Plugin] | None:
+    for candidate in (hint, *typing.get_args(hint)):
+        if inspect.isclass(candidate) and issubclass(candidate, Plugin):
+            return candidate
+    return None
+
+
+def _source(factory: Any) -> str:
+    try:
+        return f"{inspect.getsourcefile(factory)}:{inspect.getsourcelines(factory)[1]}"
+    except (OSError, TypeError):
+        return f"module {getattr(factory, '__module__', '?')}"

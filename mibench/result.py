@@ -1,0 +1,129 @@
+"""Cells and Results: the unit of work and the record of what became of it.
+
+A cell's id is a hash of all that decides its answer, so results can be resumed, merged and compared by id alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from .estimator import Estimator
+from .plugin import digest
+from .task import AnyTask
+
+
+class Status(StrEnum):
+    """How a cell ended."""
+
+    OK = "ok"
+    NONFINITE = "nonfinite"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    CRASH = "crash"
+    ERROR = "error"
+    UNSUPPORTED = "unsupported"
+    NOT_INSTALLED = "not_installed"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (estimator, task, n, seed). ``id`` identifies its answer; the labels are for people.
+
+    n is 0 for downstream tasks, which decide on their own sample.
+    """
+
+    estimator: str
+    task: str
+    n: int
+    seed: int
+    id: str
+
+    @classmethod
+    def of(cls, estimator: Estimator, task: AnyTask, n: int, seed: int) -> Cell:
+        """The cell of these plug-ins, its id computed from their identities."""
+        identity = [estimator.identity(), task.identity(), n, seed]
+        return cls(estimator.label, task.label, n, seed, digest(identity))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one cell. All that a leaderboard needs is in here: no plug-in has to be loaded to read it.
+
+    mi, stderr, truth, truth_error : nats; None where there is none (a failure, a downstream task).
+    estimator_name, estimator_params, task_name, task_params : registered names and all parameters, defaults included,
+        so that reports can group by them (nested plug-ins appear as their identity).
+    kind : the estimator's Kind; reference, reads_task : its capabilities of these names.
+    wall_s, cpu_s : the cell's share of its batch; batch_size : how many cells shared it.
+    message : for anything but ``ok``, one sentence on what happened.
+    metrics : figures other than mi: those of a downstream task; ``score`` and ``expected`` of a consistency task.
+    group, arm, metric_info : the table, the row and the Metrics (as dicts) of a downstream or consistency task.
+    images : relative file names by image name (downstream).
+    provenance : versions, machine, time.
+    """
+
+    cell: Cell
+    status: Status
+    mi: float | None = None
+    stderr: float | None = None
+    truth: float | None = None
+    truth_error: float = 0.0
+    estimator_name: str = ""
+    estimator_params: Mapping[str, Any] = field(default_factory=dict)
+    task_name: str = ""
+    task_params: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = "estimate"
+    reference: bool = False
+    reads_task: bool = False
+    family: str = "other"
+    dim_x: int = 0
+    dim_y: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    batch_size: int = 1
+    message: str = ""
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    curve: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    group: str = ""
+    arm: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    metric_info: Sequence[Mapping[str, Any]] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def error(self) -> float:
+        """Signed error in nats; infinite for a failed cell, NaN where there is no truth to compare with."""
+        if self.truth is None and self.status is Status.OK:
+            return math.nan
+        if self.mi is None or self.truth is None or self.status is not Status.OK:
+            return math.inf
+        return self.mi - self.truth
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict for one line of the store; ``from_json`` reads it back."""
+        return _finite(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Result:
+        """The inverse of :meth:`to_json`; fields of later versions are ignored."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        values = {k: v for k, v in record.items() if k in known}
+        values["cell"] = Cell(**record["cell"])
+        values["status"] = Status(record["status"])
+        return cls(**values)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN or infinity: they are written as null, and the status says what happened."""
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

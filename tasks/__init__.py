@@ -1,0 +1,1 @@
+"""The built-in tasks: importing this package registers them. One file per family."""

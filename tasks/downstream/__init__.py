@@ -1,0 +1,1 @@
+"""Downstream tasks: models trained with a mutual-information estimator in the loss."""
