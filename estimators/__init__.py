@@ -1,1 +1,8 @@
-"""The built-in estimators: importing this package registers them. One file per family."""
+"""The built-in estimators, one file per family: importing this package imports, and so registers, every file in it."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+for _module in iter_modules(__path__):
+    if not _module.name.startswith("_"):
+        import_module(f"{__name__}.{_module.name}")

@@ -34,7 +34,7 @@ class Bound(ABC):
 
     @abstractmethod
     def loss(self, joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """What the critic minimises, shape (...), and the next state. Its gradient trains; its value is not reported."""
+        """What the critic minimises, shape (...), and the next state; its value is not reported."""
 
     @abstractmethod
     def value(self, joint: Tensor, product: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class Plugin(ABC):
     Class attributes
     ----------------
     registered_name : the name given by the registry's decorator.
-    version : raise it whenever the answer for the same parameters changes; stored results of other versions are not reused.
+    version : raise it whenever the answer for the same parameters changes; results of other versions are not reused.
     citation : where the method comes from (authors, year, equation).
 
     Constructors take named parameters only (no ``*args`` or ``**kwargs``): numbers, strings, booleans, tuples of
