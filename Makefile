@@ -1,0 +1,59 @@
+# Everything a checkout needs. `make` alone lists the targets; `make PYTHON=python3.12 run` chooses another Python.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# one thread per process: critics are small, and estimates run side by side
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-all bench ui constraints clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## set up .venv from constraints.txt (every target below does it when needed)
+
+run: $(INSTALLED) ## run the quick benchmark and print its leaderboard
+	$(BIN)/mibench run quick
+
+test: $(INSTALLED) ## lint, type check and the fast tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+test-all: $(INSTALLED) ## the fast tests and the slow statistical ones
+	$(BIN)/pytest -m 'not benchmark'
+
+bench: $(INSTALLED) ## time the estimators (pytest-benchmark)
+	$(BIN)/pytest -m benchmark tests/benchmarks
+
+ui: $(INSTALLED) ## open the MLflow dashboard over the local runs
+	$(BIN)/mibench ui
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "mibench needs Python 3.11 or newer, and '$(PYTHON)' is not: try 'make PYTHON=python3.12 ...'." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make virtual environments: run 'sudo apt install python3-venv' first." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing mibench and what it needs into $(VENV); the first time takes a few minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# torch keeps its pin, because each of its releases is gigabytes of CUDA libraries: edit it by hand to move it.
+constraints: ## resolve pyproject.toml afresh and pin the outcome in constraints.txt
+	rm -rf $(VENV)-constraints
+	$(PYTHON) -m venv $(VENV)-constraints
+	$(VENV)-constraints/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" -e '.[dev]'
+	{ echo "# Versions of everything that 'pip install -c constraints.txt .[dev]' may install. Made by 'make constraints'."; \
+	  $(VENV)-constraints/bin/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools --exclude wheel \
+	  | sed 's/+cpu$$//' | grep -v -e '^nvidia-' -e '^cuda-' -e '^triton'; } > $(VENV)-constraints/constraints.txt
+	mv $(VENV)-constraints/constraints.txt constraints.txt
+	rm -rf $(VENV)-constraints
+
+clean: ## remove .venv, builds and caches; results stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
