@@ -1,0 +1,234 @@
+"""The schema of the leaderboard: one class per table, one field per column, with its meaning and its unit.
+
+Reports take headings and explanations from here, and the JSON file carries them along. Nothing is computed here.
+Units: ``nats`` (the only unit that a report may show as bits), ``s`` (seconds), ``share`` (0 to 1), or none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+def column(meaning: str, unit: str = "") -> Any:
+    """A field of a row, documented."""
+    return dataclasses.field(metadata={"meaning": meaning, "unit": unit})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """How good, how reliable and how dear an estimator is on a set of cells.
+
+    Every mean is taken over seeds, then sample sizes, then tasks, then families, each with equal weight; medians use
+    the same weights.
+    """
+
+    score: float = column(
+        "Area under the ECDF of |error| over log-spaced tolerances from 0.01 to 10 nats; a failed "
+        "cell has infinite error. 1: every error is at most 0.01 nat; 0: none is below 10 nats."
+    )
+    median_error: float = column("Median |error|; infinite where at least half of the cells failed.", "nats")
+    bias: float | None = column("Mean signed error of the cells that gave an answer.", "nats")
+    sd: float | None = column("Standard deviation over seeds, averaged over tasks and sample sizes.", "nats")
+    success: float = column("Cells whose error is at most 0.1 nat or 10 % of the truth, whichever is wider.", "share")
+    failures: float = column("Cells without an answer, those the estimator does not support included.", "share")
+    coverage: float | None = column(
+        "Of the cells with a standard error, those whose 95 % interval (1.96 standard "
+        "errors, plus the error of the truth) holds the truth; 95 % is right.",
+        "share",
+    )
+    wall_s: float | None = column("Median wall time of a cell: its share of the batch it ran in.", "s")
+    cpu_s: float | None = column("Median CPU time of a cell: its share of the batch it ran in.", "s")
+    cells: int = column("Cells in this row.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking(Summary):
+    """One estimator in the leaderboard."""
+
+    rank: int | None = column("Place by score among the entrants that ran on everything; none for the others.")
+    estimator: str = column("The estimator, with the hyperparameters that differ from its defaults.")
+    kind: str = column("What its number is: a lower bound on mutual information or an estimate of it.")
+    low: float | None = column("Lower end of the 95 % t interval of the score over families.")
+    high: float | None = column("Upper end of the 95 % t interval of the score over families.")
+    tied: bool | None = column(
+        "Not separable from the best score: paired t test over families, Holm-adjusted, at "
+        "the 5 % level. None where there is nothing to test."
+    )
+    p_value: float | None = column("The Holm-adjusted p-value of that test.")
+    families: int = column("Families that the estimator ran on.")
+    expected: int = column("Cells that a full row of this table has.")
+    complete: bool = column("Ran on every task and sample size of the table; other rows are not ranked.")
+    reference: bool = column("Shown in every table for comparison.")
+    yardstick: bool = column("Looks at the task itself (its truth or its density): not an entrant.")
+    statuses: Mapping[str, int] = column("Cells by the way they ended.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family(Summary):
+    """One estimator on one family of tasks."""
+
+    estimator: str = column("The estimator.")
+    family: str = column("The family of tasks.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRow(Summary):
+    """One estimator on one task at one sample size."""
+
+    estimator: str = column("The estimator.")
+    kind: str = column("What its number is.")
+    family: str = column("The family of the task.")
+    task: str = column("The task.")
+    n: int = column("Number of samples.")
+    dim_x: int = column("Dimension of X.")
+    dim_y: int = column("Dimension of Y.")
+    truth: float = column("The exact mutual information.", "nats")
+    truth_error: float = column("A bound on the numerical error of the truth; 0 for a closed form.", "nats")
+    mean: float | None = column("Mean estimate over the seeds that gave an answer.", "nats")
+    statuses: Mapping[str, int] = column("Cells by the way they ended.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Independence:
+    """One estimator on independent variables, whose mutual information is 0."""
+
+    estimator: str = column("The estimator.")
+    kind: str = column("What its number is.")
+    mean_abs: float | None = column("Mean |estimate|; the truth is 0.", "nats")
+    bias: float | None = column("Mean estimate.", "nats")
+    alarms: float | None = column("False alarms: estimates above 0.05 nat.", "share")
+    significant: float | None = column(
+        "Of the estimates with a standard error, those above twice it; 2.3 % is right for a normal error.", "share"
+    )
+    failures: float = column("Cells without an answer.", "share")
+    cells: int = column("Cells in this row.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unranked:
+    """An upper bound or another quantity: its distance to the truth is no measure of its quality."""
+
+    estimator: str = column("The estimator.")
+    kind: str = column("What its number is.")
+    gap: float | None = column("Mean of the number minus the true mutual information.", "nats")
+    below: float | None = column("Cells where the number is below the true mutual information.", "share")
+    correlation: float | None = column("Spearman correlation of the mean numbers with the truths, over tasks.")
+    sd: float | None = column("Standard deviation over seeds, averaged over tasks and sample sizes.", "nats")
+    failures: float = column("Cells without an answer.", "share")
+    wall_s: float | None = column("Median wall time of a cell.", "s")
+    cpu_s: float | None = column("Median CPU time of a cell.", "s")
+    cells: int = column("Cells in this row.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equitability:
+    """One estimator at one noise level, over functions of the same noise."""
+
+    estimator: str = column("The estimator.")
+    setting: str = column("The noise level that the functions share.")
+    n: int = column("Number of samples.")
+    functions: int = column("Functions compared.")
+    spread: float | None = column("Greatest minus least mean estimate over the functions.", "nats")
+    true_spread: float = column("Greatest minus least true mutual information over the same functions.", "nats")
+    sd: float | None = column("Standard deviation of the mean estimates over the functions.", "nats")
+    true_sd: float = column("Standard deviation of the truths over the same functions.", "nats")
+    error: float | None = column("Mean |error| of the mean estimates over the functions.", "nats")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consistency:
+    """One estimator on one self-consistency task, where a ratio is known and no truth is."""
+
+    estimator: str = column("The estimator.")
+    task: str = column("The task.")
+    n: int = column("Number of samples of each part.")
+    score: float | None = column("Mean over seeds of the ratio that the task defines.")
+    se: float | None = column("Standard error of that mean over seeds.")
+    expected: float = column("The ratio of a perfect estimator.")
+    deviation: float | None = column("The mean ratio minus the expected one.")
+    seeds: int = column("Seeds that gave an answer.")
+    failed: int = column("Seeds without an answer.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """The error of a bound split in two, on one task at one sample size."""
+
+    estimator: str = column("The estimator.")
+    family: str = column("The family of the task.")
+    task: str = column("The task.")
+    n: int = column("Number of samples.")
+    truth: float = column("The exact mutual information.", "nats")
+    exact: float | None = column(
+        "Mean value of the bound on the exact critic, the task's own log density ratio.", "nats"
+    )
+    trained: float | None = column("Mean value of the bound on the trained critic.", "nats")
+    objective_error: float | None = column("What the bound itself gets wrong: exact critic minus truth.", "nats")
+    learning_error: float | None = column(
+        "What training adds: trained critic minus exact critic, over the seeds that have both.", "nats"
+    )
+    seeds: int = column("Seeds with both values.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Downstream:
+    """One metric of one arm of a downstream task."""
+
+    group: str = column("The downstream task; its arms are compared with each other.")
+    arm: str = column("What stands in the loss; `none` is the control.")
+    metric: str = column("The metric.")
+    unit: str = column("The unit of the metric.")
+    better: str = column("Which direction is better: lower or higher.")
+    description: str = column("How the metric is defined.")
+    mean: float | None = column("Mean over seeds.")
+    se: float | None = column("Standard error of the mean over seeds.")
+    seeds: int = column("Seeds with a value.")
+    failed: int = column("Seeds without one.")
+    difference: float | None = column("Mean paired difference to the control, over the seeds that both have.")
+    low: float | None = column("Lower end of the 95 % t interval of the paired difference.")
+    high: float | None = column("Upper end of the 95 % t interval of the paired difference.")
+    pairs: int = column("Seeds in the paired difference.")
+    control: bool = column("Whether this is the control arm.")
+    published: str = column("The published figure for the same set-up, where there is one.")
+    wall_s: float | None = column("Median wall time of a run.", "s")
+    cpu_s: float | None = column("Median CPU time of a run.", "s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """What went wrong, grouped by estimator, status and message."""
+
+    estimator: str = column("The estimator.")
+    status: str = column("How the cells ended.")
+    message: str = column("What happened.")
+    cells: int = column("How many cells.")
+    tasks: Sequence[str] = column("On which tasks.")
+
+
+def meaning(row: type, name: str) -> str:
+    """What a column says."""
+    return str(_fields(row)[name].metadata["meaning"])
+
+
+def unit(row: type, name: str) -> str:
+    """The unit of a column: ``nats``, ``s``, ``share`` or nothing."""
+    return str(_fields(row)[name].metadata["unit"])
+
+
+def schema(row: type) -> dict[str, dict[str, str]]:
+    """All columns of a table with their meanings and units, for the JSON file."""
+    return {f.name: dict(f.metadata) for f in dataclasses.fields(row)}
+
+
+def plain(row: Any) -> dict[str, Any]:
+    """A row as JSON-able values; what is infinite or undefined becomes None."""
+    values = dataclasses.asdict(row)
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+
+
+def _fields(row: type) -> dict[str, dataclasses.Field[Any]]:
+    return {f.name: f for f in dataclasses.fields(row)}

@@ -1,0 +1,120 @@
+"""The statistics behind the leaderboard: pure functions of numbers.
+
+Nothing here knows what a Result or a table is. Only numpy and ``scipy.special`` are needed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtr, stdtrit
+
+Floats = npt.NDArray[np.float64]
+
+FLOOR = 0.01
+"""An absolute error of this many nats or less scores 1."""
+CEILING = 10.0
+"""An absolute error of this many nats or more scores 0."""
+CONFIDENCE = 0.95
+"""The level of every interval, and of the test for a tie with the best."""
+
+
+def score(error: npt.ArrayLike) -> Floats:
+    """Area under the ECDF of one absolute error over log-spaced tolerances from 0.01 to 10 nats.
+
+    The ECDF of a single error e is a step at e, so its normalised area is the share of the logarithmic interval above
+    e: 1 for e <= 0.01, 0 for e >= 10 (a failure is an infinite error), linear in log e between. Areas are linear in
+    the ECDF: the area under the ECDF of many errors is the mean of their scores.
+    """
+    with np.errstate(divide="ignore", over="ignore"):
+        share = np.log(CEILING / np.abs(np.asarray(error, dtype=float))) / np.log(CEILING / FLOOR)
+    return np.clip(share, 0.0, 1.0)
+
+
+def score_uncertainty(truth_error: float) -> float:
+    """The most by which a truth known only to within ``truth_error`` nats can move the score of a cell.
+
+    The score is flat below the floor and convex in the error above it, so the steepest step starts at the floor.
+    """
+    return float(min(1.0, np.log1p(truth_error / FLOOR) / np.log(CEILING / FLOOR)))
+
+
+def success(error: npt.ArrayLike, truth: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Whether an estimate is within 0.1 nat or 10 % of the truth, whichever is wider."""
+    return np.abs(np.asarray(error, dtype=float)) <= np.maximum(0.1, 0.1 * np.asarray(truth, dtype=float))
+
+
+def nested_weights(paths: Sequence[tuple[Hashable, ...]]) -> Floats:
+    """Weights, summing to 1, that make a weighted mean equal to means taken level by level.
+
+    ``paths[i]`` says where item i hangs in a tree, outermost level first, such as (family, task, n). Items that share
+    a path (the seeds) share its weight equally; children of a node share the weight of the node equally.
+    """
+    children: dict[tuple[Hashable, ...], set[tuple[Hashable, ...]]] = defaultdict(set)
+    leaves: dict[tuple[Hashable, ...], int] = defaultdict(int)
+    for path in paths:
+        leaves[path] += 1
+        for depth in range(len(path)):
+            children[path[:depth]].add(path[: depth + 1])
+    shares = {path: float(np.prod([len(children[path[:d]]) for d in range(len(path))])) for path in leaves}
+    return np.array([1.0 / (shares[path] * leaves[path]) for path in paths])
+
+
+def mean(values: npt.ArrayLike, weights: npt.ArrayLike) -> float:
+    """Weighted mean; the mean of ones is 1 to the last bit, so that the score of the oracle is 1 and not almost 1."""
+    return float(np.average(np.asarray(values, dtype=float), weights=np.asarray(weights)))
+
+
+def weighted_median(values: npt.ArrayLike, weights: npt.ArrayLike) -> float:
+    """The median of values (infinite ones allowed) with positive weights; equal weights give ``numpy.median``."""
+    order = np.argsort(np.asarray(values, dtype=float), kind="stable")
+    sorted_values = np.asarray(values, dtype=float)[order]
+    cumulative = np.cumsum(np.asarray(weights, dtype=float)[order])
+    half = cumulative[-1] / 2
+    slack = 1e-12 * cumulative[-1]
+    lower = sorted_values[np.searchsorted(cumulative, half - slack)]
+    upper = sorted_values[min(np.searchsorted(cumulative, half + slack), len(sorted_values) - 1)]
+    return float(lower if lower == upper else (lower + upper) / 2)
+
+
+def mean_interval(values: npt.ArrayLike) -> tuple[float, float] | None:
+    """The 95 % t interval of a mean from independent values, or None with fewer than two of them.
+
+    For the score the values are those of the families, the sampling unit: seeds and tasks of one family are not
+    independent evidence on how an estimator fares on another kind of data.
+    """
+    x = np.asarray(values, dtype=float)
+    if len(x) < 2:
+        return None
+    half = float(stdtrit(len(x) - 1, (1 + CONFIDENCE) / 2) * standard_error(x))
+    return float(x.mean()) - half, float(x.mean()) + half
+
+
+def standard_error(values: npt.ArrayLike) -> float:
+    """Standard error of the mean, s / sqrt(k); NaN with fewer than two values."""
+    x = np.asarray(values, dtype=float)
+    return float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else float("nan")
+
+
+def paired_p(differences: npt.ArrayLike) -> float:
+    """Two-sided p-value of the t test that paired differences have mean zero (1 where all of them are zero)."""
+    d = np.asarray(differences, dtype=float)
+    if not d.any():
+        return 1.0
+    spread = standard_error(d)
+    if spread == 0:
+        return 0.0
+    return float(2 * stdtr(len(d) - 1, -abs(d.mean()) / spread))
+
+
+def holm(p_values: npt.ArrayLike) -> Floats:
+    """P-values adjusted for the number of tests (Holm 1979, step-down): reject where the result is below the level."""
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.minimum(1.0, np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order]))
+    result = np.empty_like(p)
+    result[order] = adjusted
+    return result
