@@ -1,0 +1,39 @@
+"""What the classic estimators do with samples before and after their own mathematics."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mibench.estimator import Array
+
+
+def standardized(values: Array) -> Array:
+    """Columns of ``values`` (n, dim) with mean 0 and standard deviation 1; constant columns become 0."""
+    centred = values - values.mean(axis=0)
+    scale = centred.std(axis=0)
+    scale[np.ptp(values, axis=0) == 0] = np.inf
+    standard: Array = centred / scale
+    return standard
+
+
+def ties(x: Array, y: Array) -> dict[str, Any]:
+    """``{"ties": fraction}`` for diagnostics: the share of repeated values in the column of x or y with the most.
+
+    Empty where no value repeats, as in samples of continuous variables.
+    """
+    ordered = np.sort(np.hstack([x, y]), axis=0)
+    share = float((ordered[1:] == ordered[:-1]).mean(axis=0).max())
+    return {"ties": round(share, 6)} if share > 0 else {}
+
+
+def stderr_of_mean(log_ratios: Array, at_independence: float) -> float:
+    """Standard error of a plug-in estimate that is the mean of fitted log density ratios, shape (n,).
+
+    The influence function of mutual information is the log density ratio itself, hence the first-order variance
+    ``var / n``. Where X and Y are independent this term vanishes and a variance v of second order remains,
+    ``at_independence``; the fitted ratios then show 2 v by overfitting. ``var / n - v`` is right at both ends.
+    """
+    return math.sqrt(max(float(log_ratios.var()) / len(log_ratios) - at_independence, at_independence))

@@ -1,0 +1,50 @@
+"""Yardsticks: rows that every table shows, so that the tables can be read and the harness checks itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mibench.errors import Unsupported
+from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
+from mibench.registry import estimators
+from mibench.task import Task
+
+
+@estimators.register("zero")
+@dataclass(frozen=True, eq=False, repr=False)
+class Zero(Estimator):
+    """Always answers 0: what an estimator must beat."""
+
+    capabilities: ClassVar = Capabilities(discrete=True, reference=True, memory=0.0)
+
+    def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
+        """0 nats, whatever the samples."""
+        check_samples(x, y)
+        return Estimate(0.0)
+
+
+@estimators.register("oracle")
+@dataclass(frozen=True, eq=False, repr=False)
+class Oracle(Estimator):
+    """Answers the truth of the task it is bound to. Its score must be 1, or the harness is wrong."""
+
+    task: Task | None = None
+
+    capabilities: ClassVar = Capabilities(discrete=True, reads_task=True, reference=True, memory=0.0)
+
+    def bind(self, task: Task) -> Oracle:
+        """The oracle of ``task``; a task without one truth leaves it as it is."""
+        return Oracle(task) if isinstance(task, Task) else self
+
+    def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
+        """The exact mutual information of the task in nats, whatever the samples.
+
+        Raises
+        ------
+        Unsupported : samples alone, or a task whose truth is not a mutual information.
+        """
+        check_samples(x, y)
+        if self.task is None:
+            raise Unsupported("oracle reads the truth from a task; samples alone do not tell it.")
+        return Estimate(self.task.mutual_information, stderr=0.0)
