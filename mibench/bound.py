@@ -4,7 +4,8 @@ The same object trains a benchmark estimator and regularises a downstream model.
 number of leading dimensions (one per critic of a stack):
 
 * ``joint`` (..., B): the critic on B pairs (x_i, y_i) of the joint distribution,
-* ``product`` (..., B, K): the critic on (x_i, y_j) for K values y_j that are not y_i, so that it never holds the joint.
+* ``product`` (..., B, K): in row i the critic on (x_j, y_i) for K values x_j of other pairs, so that it never holds the
+  joint; y stays, x changes.
 
 The full score matrix is the case K = B - 1; cyclic shifts of the batch give small K.
 """
@@ -21,24 +22,39 @@ if TYPE_CHECKING:
 class Bound(ABC):
     """A training loss and a reported value, both functions of scores alone.
 
+    The value is the mean of one contribution per pair. All that a bound does with the product goes row by row
+    (:meth:`rows`), so that it can be evaluated over all pairs of a large sample in chunks of rows.
+
     conditional : the critic must be a normalised log-density log q(y | x) (BA, L1Out, CLUB) instead of a free function.
-    heads : outputs per pair that the critic must have (2 where a second function is learned beside the critic).
+    second : a second function is learned beside the critic: of the ``"pair"`` (x, y) or of ``"y"`` alone; "" for none.
+        ``joint`` then has the shape (..., B, 2) and holds the critic and that function; ``product`` is the critic's.
     """
 
     conditional: ClassVar[bool] = False
-    heads: ClassVar[int] = 1
-
-    def initial_state(self) -> Tensor | None:
-        """The state before the first batch (None: the bound keeps none)."""
-        return None
+    second: ClassVar[str] = ""
 
     @abstractmethod
     def loss(self, joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """What the critic minimises, shape (...), and the next state; its value is not reported."""
+        """What the critic minimises, shape (...), and the next state; its value is not reported.
+
+        ``state`` is what the last call returned, None before the first batch and for bounds that keep none.
+        """
 
     @abstractmethod
+    def rows(self, joint: Tensor, product: Tensor) -> Tensor:
+        """What each row adds to the value, shape (..., B): a function of that row's scores alone."""
+
+    def contributions(self, joint: Tensor, rows: Tensor) -> Tensor:
+        """One number per pair, shape (..., B): their mean is the value, their spread its sampling error.
+
+        ``rows`` are those of :meth:`rows` for all pairs. By default they are the contributions already; a bound with
+        an expectation inside a logarithm replaces it by its linearisation at the mean.
+        """
+        return rows
+
     def value(self, joint: Tensor, product: Tensor) -> Tensor:
-        """The bound in nats, shape (...), evaluated on all the scores given."""
+        """The bound in nats, shape (...), on all the scores given."""
+        return self.contributions(joint, self.rows(joint, product)).mean(-1)
 
     def objective(self, joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """What a model ascends to gain information and descends to lose it: by default the negated loss."""
