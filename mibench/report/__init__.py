@@ -1,1 +1,77 @@
-"""Tables, figures and the HTML page made from a leaderboard."""
+"""Reports: tables, figures and the HTML page made from Results.
+
+``tables`` says what is shown, ``terminal``, ``markdown`` and ``html`` say how, ``figures`` draws. Importing this
+package is cheap: matplotlib, jinja2 and rich are loaded when something is drawn, filled in or printed.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mibench.errors import UsageError
+from mibench.leaderboard import Leaderboard
+from mibench.result import Result
+from mibench.rows import plain
+
+__all__ = ["write_report"]
+
+
+def write_report(results: Sequence[Result], directory: Path, title: str, unit: str = "nats") -> dict[str, Path]:
+    """Write the leaderboard as Markdown, CSV, JSON and one self-contained HTML page, and the figures as PNG.
+
+    CSV and JSON hold full precision and are always in nats; ``unit`` ("nats" or "bits") is for what people read.
+    Pictures named by downstream results are looked for beside the results and in ``directory``.
+
+    Returns
+    -------
+    The files written, by name: markdown, csv, tasks, json, html and one ``figures/...`` per figure.
+
+    Raises
+    ------
+    UsageError : an unknown unit, or a directory that cannot be written.
+    """
+    if unit not in ("nats", "bits"):
+        raise UsageError(f"unknown unit '{unit}'; write nats or bits.")
+    from . import figures, html, markdown
+
+    board = Leaderboard.from_results(results)
+    try:
+        (directory / "figures").mkdir(parents=True, exist_ok=True)
+        drawn = figures.draw(results, board, unit)
+        paths = {f"figures/{f.name}.png": directory / "figures" / f"{f.name}.png" for f in drawn}
+        for figure, path in zip(drawn, paths.values(), strict=True):
+            path.write_bytes(figure.png)
+        files = {name: directory / f"leaderboard.{suffix}" for name, suffix in _FILES.items()}
+        files["tasks"] = directory / "tasks.csv"
+        captions = {figure.title: path for figure, path in zip(drawn, paths, strict=True)}
+        files["markdown"].write_text(markdown.render(board, title, unit, captions), encoding="utf-8")
+        files["json"].write_text(json.dumps({"title": title, **board.to_json()}, indent=1, allow_nan=False) + "\n")
+        _write_csv(files["csv"], board.ranking)
+        _write_csv(files["tasks"], board.tasks)
+        sources = [path for path in (getattr(results, "directory", None), directory) if path is not None]
+        files["html"].write_text(html.render(results, board, title, unit, drawn, sources), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write the report to '{directory}': {error.strerror or error}.") from error
+    return files | paths
+
+
+_FILES = {"markdown": "md", "csv": "csv", "json": "json", "html": "html"}
+
+
+def _write_csv(path: Path, rows: Sequence[Any]) -> None:
+    """One line per row, full precision; counts by status become one column each."""
+    records = [_flat(plain(row)) for row in rows]
+    names = list(dict.fromkeys(name for record in records for name in record))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, restval=0)
+        writer.writeheader()
+        writer.writerows(records)
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    counts = record.pop("statuses", {})
+    return record | {f"status_{status}": count for status, count in counts.items()}

@@ -1,0 +1,270 @@
+"""The main figures: scores by family, error ECDF, estimate against truth, heat map, score against time.
+
+``draw`` makes these and those of ``details``, each only where the data has something to show.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mibench import scoring
+from mibench.leaderboard import Leaderboard, usable
+from mibench.panels import grouped
+from mibench.result import Result, Status
+from mibench.rows import Ranking, TaskRow
+
+from . import details
+from .style import (
+    GRID,
+    HALF,
+    INK,
+    MUTED,
+    PAPER,
+    WIDE,
+    Drawn,
+    Palette,
+    finish,
+    label_points,
+    new_figure,
+    shorten,
+    small_multiples,
+    theme,
+)
+from .tables import Unit, number, seconds
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MOST_PANELS = 24
+_MOST_HEAT_ROWS = 64
+
+
+def draw(results: Sequence[Result], board: Leaderboard, unit: str = "nats") -> list[Drawn]:
+    """All figures that the results give rise to, in the order of the page."""
+    cells = [r for r in usable(results) if r.status is not Status.NOT_INSTALLED]
+    names = [r.cell.estimator for r in cells] + [r.arm for r in cells if r.arm]
+    palette, u = Palette(board, names), Unit(unit)
+    with theme():
+        drawn = [
+            scores(board, palette),
+            pareto(board, palette),
+            ecdf(cells, board, palette, u),
+            truth(board, palette, u),
+            heat_map(board, u),
+            *details.draw(cells, board, palette, u),
+        ]
+    return [figure for figure in drawn if figure is not None]
+
+
+def scores(board: Leaderboard, palette: Palette) -> Drawn | None:
+    """Score with its interval, and the score within each family behind it."""
+    if not board.ranking:
+        return None
+    rows = board.ranking[::-1]
+    figure, grid = new_figure(HALF, max(2.2, 0.8 + 0.28 * len(rows)))
+    ax = grid[0, 0]
+    by_family = grouped(board.families, lambda row: row.estimator)
+    several = len({row.family for row in board.families}) > 1
+    for y, row in enumerate(rows):
+        look = palette[row.estimator]
+        if several:
+            own = [f.score for f in by_family[row.estimator]]
+            ax.plot(own, [y] * len(own), "|", color=look.colour, markersize=9, alpha=0.55, markeredgewidth=1.4)
+        if row.low is not None and row.high is not None:
+            ax.plot([row.low, row.high], [y, y], color=look.colour, linewidth=1.6, solid_capstyle="butt", alpha=0.8)
+        ax.plot(row.score, y, "o", color=look.colour, markersize=7, markeredgecolor=PAPER, markeredgewidth=0.8)
+    ax.set_yticks(range(len(rows)), [_placed(row) for row in rows])
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.7, len(rows) - 0.3), xlabel="score")
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    caption = "Dot: the score, mean over families. Line: its 95 % t interval over families. Ticks: the families."
+    alt = "Scores: " + ", ".join(f"{row.estimator} {row.score:.2f}" for row in board.ranking)
+    return finish(figure, "scores", "Score and its interval", caption if several else "The score.", alt)
+
+
+def ecdf(cells: Sequence[Result], board: Leaderboard, palette: Palette, unit: Unit) -> Drawn | None:
+    """Share of cells within a tolerance, against the tolerance."""
+    if not board.ranking:
+        return None
+    own = grouped((r for r in cells if not r.group and not math.isnan(r.error)), lambda r: r.cell.estimator)
+    shown = [row for row in board.ranking if row.score < 1]
+    figure, grid = new_figure(WIDE * 0.86, max(4.2, 0.9 + 0.19 * len(shown)))
+    ax = grid[0, 0]
+    tolerances = np.logspace(math.log10(scoring.FLOOR / 2), math.log10(scoring.CEILING * 2), 241)
+    for row in sorted(shown, key=lambda row: -row.score):
+        results = own[row.estimator]
+        errors = np.abs([r.error for r in results])
+        weights = scoring.nested_weights([(r.family, r.cell.task, r.cell.n) for r in results])
+        order = np.argsort(errors)
+        steps = np.concatenate([[0.0], np.cumsum(weights[order])])
+        shares = steps[np.searchsorted(errors[order], tolerances, side="right")]
+        look = palette[row.estimator]
+        label = f"{row.score:.2f}  {shorten(row.estimator)}"
+        ax.plot(tolerances * unit.factor, shares, color=look.colour, linestyle=look.dashes, label=label)
+    ax.axvspan(scoring.FLOOR / 2 * unit.factor, scoring.FLOOR * unit.factor, color=GRID, alpha=0.6, linewidth=0)
+    ax.axvspan(scoring.CEILING * unit.factor, scoring.CEILING * 2 * unit.factor, color=GRID, alpha=0.6, linewidth=0)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.set(xlim=(tolerances[0] * unit.factor, tolerances[-1] * unit.factor), ylim=(-0.01, 1.01))
+    ax.set(xlabel=f"tolerance ({unit.name})", ylabel="share of cells within tolerance")
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), title="score", alignment="left", handlelength=2.6)
+    caption = (
+        "The share of estimates within each tolerance of the truth, every family with equal weight. The area under a "
+        "curve between the grey margins is its score; what a curve lacks at the right has failed or is beyond."
+    )
+    alt = "Error distribution curves; " + ", ".join(f"{r.estimator} has area {r.score:.2f}" for r in shown)
+    return finish(figure, "ecdf", "How often the error is small enough", caption, alt)
+
+
+def truth(board: Leaderboard, palette: Palette, unit: Unit) -> Drawn | None:
+    """Mean estimates against the truth, one panel per estimator."""
+    yardsticks = {row.estimator for row in board.ranking if row.yardstick and row.score == 1}
+    by_estimator = {
+        name: [row for row in rows if row.mean is not None]
+        for name, rows in grouped(board.tasks, lambda row: row.estimator).items()
+        if name not in yardsticks and name != "zero"
+    }
+    names = [name for name, rows in by_estimator.items() if rows][:_MOST_PANELS]
+    if not names:
+        return None
+    top = max(row.truth for rows in by_estimator.values() for row in rows) * unit.factor
+    high, low = max(1.25 * top, 0.3), -0.12 * max(top, 0.3)
+    sizes = sorted({row.n for row in board.tasks})
+    figure, axes = small_multiples(len(names), 5, (2.15, 2.05), sharex=True, sharey=True)
+    for ax, name in zip(axes, names, strict=True):
+        _truth_panel(ax, by_estimator[name], name, palette, unit, sizes, low, high)
+    figure.supxlabel(f"true mutual information ({unit.name})", fontsize=9, color=INK)
+    figure.supylabel("mean estimate", fontsize=9, color=INK)
+    fading = f" Paler: smaller samples (n from {sizes[0]:,} to {sizes[-1]:,})." if len(sizes) > 1 else ""
+    caption = (
+        "One point per task and sample size, mean over seeds with its standard deviation; the line is the truth. "
+        f"Triangles at the edge lie beyond it.{fading}"
+    )
+    return finish(figure, "truth", "Estimate against truth", caption, f"Estimates against truth for {', '.join(names)}")
+
+
+def _truth_panel(
+    ax: Axes,
+    rows: Sequence[TaskRow],
+    name: str,
+    palette: Palette,
+    unit: Unit,
+    sizes: Sequence[int],
+    low: float,
+    high: float,
+) -> None:
+    look = palette[name]
+    ax.plot([0, high], [0, high], color=MUTED, linewidth=0.9, zorder=1)
+    for row in rows:
+        mean, spread = (row.mean or 0.0) * unit.factor, (row.sd or 0.0) * unit.factor
+        alpha = 0.35 + 0.6 * (sizes.index(row.n) + 1) / len(sizes)
+        beyond = "^" if mean > high else "v" if mean < low else look.marker
+        y = min(max(mean, low * 0.9), high * 0.98)
+        ax.plot(row.truth * unit.factor, y, beyond, color=look.colour, alpha=alpha, markeredgewidth=0, markersize=4.5)
+        if beyond == look.marker and spread:
+            x = row.truth * unit.factor
+            ax.plot([x, x], [max(mean - spread, low), min(mean + spread, high)], color=look.colour, alpha=alpha, lw=0.9)
+    ax.set_title(shorten(name, 26))
+    ax.set(xlim=(low, high), ylim=(low, high))
+
+
+def heat_map(board: Leaderboard, unit: Unit) -> Drawn | None:
+    """Signed error of every estimator on every task."""
+    names = [row.estimator for row in board.ranking if row.score < 1]
+    tasks = sorted({(row.family, row.task, row.n) for row in board.tasks if row.estimator in names})
+    if not tasks or not names:
+        return None
+    one_size = len({n for _, _, n in tasks}) == 1
+    if len(tasks) <= _MOST_HEAT_ROWS:
+        of = {(row.estimator, (row.family, row.task, row.n)): row.bias for row in board.tasks}
+        labels = [shorten(task, 44) + ("" if one_size else f" · {n:,}") for _, task, n in tasks]
+        cells = [[of.get((name, task), math.nan) for name in names] for task in tasks]
+        breaks = [i for i in range(1, len(tasks)) if tasks[i][0] != tasks[i - 1][0]]
+        what = "task"
+    else:
+        families = sorted({family for family, _, _ in tasks})
+        means = {(row.estimator, row.family): row.bias for row in board.families}
+        labels, breaks, what = families, [], "family"
+        cells = [[means.get((name, family), math.nan) for name in names] for family in families]
+    figure, grid = new_figure(3.1 + 0.58 * len(names), 1.3 + 0.215 * len(labels))
+    ax = grid[0, 0]
+    _heat(ax, cells, unit)
+    ax.set_xticks(np.arange(len(names)) + 0.5, [shorten(n, 22) for n in names], rotation=40, ha="left", va="bottom")
+    ax.set_yticks(np.arange(len(labels)) + 0.5, labels, fontsize=7.5)
+    ax.hlines(breaks, 0, len(names), color=INK, linewidth=0.8)
+    caption = (
+        f"Mean signed error ({unit.name}) per {what}: blue too low, red too high, white within 0.01; × all failed."
+    )
+    alt = f"Heat map of the mean signed error of {len(names)} estimators on {len(labels)} rows, one per {what}"
+    return finish(figure, "heatmap", f"Signed error by {what}", caption, alt)
+
+
+def _heat(ax: Axes, cells: Sequence[Sequence[float | None]], unit: Unit) -> None:
+    """Signed errors in nats as coloured numbers: None where all cells failed, NaN where none was run."""
+    from matplotlib.colors import LinearSegmentedColormap, SymLogNorm
+    from matplotlib.patches import Rectangle
+
+    colours = LinearSegmentedColormap.from_list("error", ["#1c4f9c", "#86b1e0", "#f7f7f5", "#eb9b78", "#a32414"])
+    norm = SymLogNorm(linthresh=0.05, vmin=-5, vmax=5)
+    for y, line in enumerate(cells):
+        for x, error in enumerate(line):
+            # each value stands on its own colour, so the text colour is fixed by that colour and not by the page
+            known = error if error is not None and math.isfinite(error) else None
+            face = colours(norm(known)) if known is not None else (0.5, 0.5, 0.5, 0.18 if error is None else 0.0)
+            ax.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor=PAPER, linewidth=0.8))
+            text = "×" if error is None else "" if known is None else _short(known * unit.factor)
+            light = np.dot(face[:3], (0.3, 0.59, 0.11)) > 0.55
+            colour = MUTED if known is None else "#101418" if light else "#f6f8fa"
+            ax.text(x + 0.5, y + 0.52, text, ha="center", va="center", fontsize=7, color=colour)
+    ax.set(xlim=(0, len(cells[0])), ylim=(len(cells), 0))
+    ax.grid(visible=False)
+    ax.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def pareto(board: Leaderboard, palette: Palette) -> Drawn | None:
+    """Score against CPU time per cell, with the frontier of what nothing beats at both."""
+    rows = [r for r in board.ranking if r.cpu_s and not r.yardstick and r.complete]
+    if len(rows) < 2:
+        return None
+    figure, grid = new_figure(HALF, max(3.4, 0.8 + 0.28 * len(board.ranking)))
+    ax = grid[0, 0]
+    frontier: list[Ranking] = []
+    for row in sorted(rows, key=lambda r: (r.cpu_s or 0.0, -r.score)):
+        if not frontier or row.score > frontier[-1].score:
+            frontier.append(row)
+    ax.step(
+        [r.cpu_s for r in frontier], [r.score for r in frontier], where="post", color=MUTED, linewidth=0.9, zorder=1
+    )  # type: ignore[arg-type]
+    for row in rows:
+        look = palette[row.estimator]
+        edge = INK if row in frontier else PAPER
+        ax.plot(row.cpu_s, row.score, look.marker, color=look.colour, markersize=8, markeredgecolor=edge)  # type: ignore[arg-type]
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(lambda value, _: seconds(value).text.replace(".0", ""))
+    ax.set(xlabel="median CPU time per cell", ylabel="score", ylim=(-0.03, 1.05))
+    ax.margins(x=0.12)
+    points = [(row.cpu_s or 0.0, row.score, shorten(row.estimator)) for row in rows]
+    label_points(ax, points, [palette[row.estimator].colour for row in rows])
+    best = ", ".join(row.estimator for row in frontier)
+    caption = "The line is the frontier: the best score to be had for the time. Up and to the left is better."
+    return finish(figure, "pareto", "Score against time", caption, f"Score against CPU time; on the frontier: {best}")
+
+
+def _placed(row: Ranking) -> str:
+    return shorten(row.estimator) if row.rank is None else f"{shorten(row.estimator)}  {row.rank}"
+
+
+def _short(value: float) -> str:
+    """A signed error in at most five characters."""
+    magnitude = abs(value)
+    text = f"{magnitude:.2f}" if magnitude < 9.995 else f"{magnitude:.1f}" if magnitude < 99.95 else number(magnitude)
+    if float(text) == 0:
+        return "0"
+    return ("−" if value < 0 else "+") + text.removeprefix("0")

@@ -1,0 +1,50 @@
+"""The leaderboard as Markdown, for files, pull requests and the step summary of a CI run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mibench.leaderboard import Leaderboard
+
+from . import tables
+
+
+def render(board: Leaderboard, title: str, unit: str = "nats", figures: Mapping[str, str] | None = None) -> str:
+    """The whole report as GitHub-flavoured Markdown.
+
+    unit : nats or bits.
+    figures : caption -> relative path of pictures to show at the end; none by default.
+    """
+    parts = [f"# {title}", _headline(board)]
+    if board.ranking:
+        parts += [tables.HOW_TO_READ]
+    parts += [f"> {note}" for note in board.notes]
+    for table in tables.build(board, unit):
+        parts += [f"## {table.title}", table.note, _pipes(table)]
+    if figures:
+        parts += ["## Figures", *(f"![{caption}]({path})" for caption, path in figures.items())]
+    if board.provenance:
+        lines = [f"* {key}: {', '.join(values)}" for key, values in board.provenance.items()]
+        parts += ["## Provenance", "\n".join(lines)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _headline(board: Leaderboard) -> str:
+    if board.best is None:
+        return ""
+    tied = [row.estimator for row in board.ranking if row.tied and row.rank != 1]
+    also = f" Not separable from it: {', '.join(tied)}." if tied else ""
+    return f"**{board.best.estimator}** scores highest, {board.best.score:.3f}.{also}"
+
+
+def _pipes(table: tables.Table) -> str:
+    lines = [
+        [column.heading for column in table.columns],
+        ["---:" if column.numeric else "---" for column in table.columns],
+        *([f"**{entry.text}**" if entry.mark == "best" else entry.text for entry in row] for row in table.rows),
+    ]
+    return "\n".join("| " + " | ".join(_escaped(text) for text in line) + " |" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,233 @@
+"""How figures look: one colour per estimator, quiet axes, and an export that follows the page's light or dark theme.
+
+Which data goes into a figure is decided in ``figures`` and ``details``.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mibench.leaderboard import Leaderboard
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, GRID, PAPER = "#1f2430", "#667080", "#dde2e9", "#fefefe"
+HALF, WIDE = 5.9, 11.4  # widths in inches of figures that fill half of the page, and all of it
+_VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"}
+
+# Visible on white and on near-black (contrast at least 2.8), and at least 24 apart in CIELAB for normal, deuteranopic
+# and protanopic eyes; markers and dashes repeat the message.
+HUES = ("#3557fc", "#d48905", "#0c7660", "#c13723", "#e663f3", "#80579d", "#8a9bb2", "#ac9767")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one estimator is drawn, in every figure alike."""
+
+    colour: str
+    marker: str
+    dashes: Any
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A finished figure.
+
+    name : file name without suffix; title, caption : shown above and below; alt : what it shows, in words.
+    section : where on the page it belongs (main, a family's name, training, ...).
+    png : for files; svg : for the page, with the page's own colours; wide : needs the width of the page.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    section: str
+    png: bytes
+    svg: str
+    wide: bool = False
+
+
+class Palette:
+    """Looks by estimator (or downstream arm): alphabetical, so that they do not change when the ranking does."""
+
+    def __init__(self, board: Leaderboard, names: Sequence[str]) -> None:
+        quiet = {row.estimator for row in board.ranking if row.yardstick} | {"zero", "none"}
+        loud = sorted(set(names) - quiet)
+        self._looks = {name: Look(MUTED, ".", (0, (1, 1.5))) for name in quiet}
+        for i, name in enumerate(loud):
+            dashes = _DASHES[i // len(HUES) % len(_DASHES)]
+            self._looks[name] = Look(HUES[i % len(HUES)], _MARKERS[i % len(_MARKERS)], dashes)
+
+    def __getitem__(self, name: str) -> Look:
+        return self._looks.get(name, Look(MUTED, ".", "-"))
+
+
+@contextmanager
+def theme() -> Iterator[None]:
+    """Matplotlib settings for the time of drawing; nobody else's figures are touched."""
+    import matplotlib
+
+    settings: Any = {
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans"],
+        "font.size": 9,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": MUTED,
+        "axes.linewidth": 0.7,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 9,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.facecolor": "none",
+        "axes.unicode_minus": True,
+        "grid.color": GRID,
+        "grid.linewidth": 0.7,
+        "xtick.color": MUTED,
+        "ytick.color": MUTED,
+        "xtick.labelcolor": INK,
+        "ytick.labelcolor": INK,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "legend.frameon": False,
+        "legend.fontsize": 8,
+        "lines.linewidth": 1.6,
+        "lines.markersize": 4.5,
+        "figure.dpi": 100,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "mibench",
+        "path.simplify": True,
+    }
+    with matplotlib.rc_context(settings):
+        yield
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+    """A figure of its own (no pyplot state) with a grid of axes, always a two-dimensional array."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def small_multiples(count: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
+    """``count`` equal axes in a grid; the unused ones of the last row are removed."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure, grid = new_figure(min(WIDE, size[0] * columns + 0.6), size[1] * rows + 0.4, rows, columns, **options)
+    axes = list(grid.flat)
+    for spare in axes[count:]:
+        spare.remove()
+    return figure, axes[:count]
+
+
+def label_points(ax: Axes, points: Sequence[tuple[float, float, str]], colours: Sequence[str]) -> None:
+    """Name points beside them: each label takes the first place around its point that is still free."""
+    figure: Any = ax.figure
+    figure.canvas.draw()  # so that the transforms are final and the sizes of texts known
+    renderer = figure.canvas.get_renderer()
+    taken = []
+    for x, y, _ in points:
+        px, py = ax.transData.transform((x, y))
+        taken.append((px - 6, py - 6, px + 6, py + 6))
+    frame = ax.get_window_extent()
+    for (x, y, text), colour in zip(points, colours, strict=True):
+        best, least = None, float("inf")
+        for dx, dy, ha in _PLACES:
+            label = ax.annotate(
+                text, (x, y), (dx, dy), textcoords="offset points", ha=ha, va="center", fontsize=8, color=colour
+            )
+            box = label.get_window_extent(renderer)
+            here = (box.x0, box.y0, box.x1, box.y1)
+            clash = sum(_overlap(here, other) for other in taken)
+            clash += 1e4 * (box.x0 < frame.x0 or box.x1 > frame.x1 + 40 or box.y0 < frame.y0 or box.y1 > frame.y1)
+            if clash < least:
+                if best is not None:
+                    best[0].remove()
+                best, least = (label, here), clash
+            else:
+                label.remove()
+            if least == 0:
+                break
+        if best is not None:
+            taken.append(best[1])
+
+
+_PLACES = (
+    (8, 0, "left"),
+    (-8, 0, "right"),
+    (0, 11, "center"),
+    (0, -11, "center"),
+    (8, 9, "left"),
+    (8, -9, "left"),
+    (-8, 9, "right"),
+    (-8, -9, "right"),
+    (8, 18, "left"),
+    (8, -18, "left"),
+)
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+
+
+def finish(figure: Figure, name: str, title: str, caption: str, alt: str, section: str = "main") -> Drawn:
+    """Export: PNG on white, SVG whose ink and paper are the page's."""
+    png, svg = io.BytesIO(), io.StringIO()
+    figure.savefig(png, format="png", dpi=150, facecolor="white")
+    figure.set_layout_engine("none")  # the places are final; do not solve for them again
+    figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    inches = figure.get_figwidth()
+    themed = _themed(svg.getvalue(), name, alt, inches)
+    return Drawn(name, title, caption, alt, section, png.getvalue(), themed, wide=inches > HALF)
+
+
+def shorten(label: str, most: int = 30) -> str:
+    """A long selector with its middle left out."""
+    if len(label) <= most:
+        return label
+    head = (most - 1) * 2 // 3
+    return f"{label[:head]}…{label[head + 1 - most :]}"
+
+
+def slug(text: str) -> str:
+    """Text as part of a file name or an anchor."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _themed(svg: str, name: str, alt: str, inches: float) -> str:
+    """An SVG fit to stand in a page: no prologue, no fixed size, unique ids, the page's colours and font."""
+    from html import escape
+
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    head, rest = body[: body.index(">") + 1], body[body.index(">") + 1 :]
+    size = f"max-width:{96 * inches:.0f}px;min-width:{62 * inches:.0f}px"
+    head = re.sub(r'\s(width|height)="[\d.]+pt"', "", head)
+    head = head.replace("<svg", f'<svg role="img" aria-label="{escape(alt, quote=True)}" style="{size}"', 1)
+    prefix = slug(name)
+    rest = re.sub(r'\bid="', f'id="{prefix}-', rest)
+    rest = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{prefix}-", rest)
+    for colour, variable in _VARIABLES.items():
+        rest = rest.replace(colour, f"var({variable})")
+    return head + re.sub(r"font(-family)?:\s*([\d.]+px )?'DejaVu Sans'[^;\"]*", _font, rest)
+
+
+def _font(match: re.Match[str]) -> str:
+    """Keep the size, leave the family to the page."""
+    return f"font-size: {match.group(2).strip()}" if match.group(2) else ""

@@ -1,0 +1,98 @@
+"""The leaderboard in a terminal. Colours and widths are rich's business: no escape codes where it is not one."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from mibench.leaderboard import Leaderboard
+
+from . import tables
+
+if TYPE_CHECKING:
+    from rich.console import Console, JustifyMethod
+    from rich.text import Text
+
+_STYLES = {"best": "bold green", "better": "green", "worse": "red", "muted": "dim", "": ""}
+_REPORT_ONLY = ("families", "objective", "equitability")
+_NARROWEST_KEY = 18
+_MOST_FAILURES = 12
+_MESSAGE = 90
+
+
+def show(board: Leaderboard, console: Console, unit: str = "nats") -> None:
+    """Print the ranking, what stands beside it, the failures and the notes; ``unit`` is nats or bits."""
+    for table in tables.build(board, unit):
+        if table.name == "failures":
+            _failures(table, console)
+        elif table.name not in _REPORT_ONLY:
+            _print(table, console)
+        if table.name == "ranking":
+            _say(console, tables.IN_SHORT)
+    for note in board.notes:
+        _say(console, f"Note: {note}")
+
+
+def _print(table: tables.Table, console: Console) -> None:
+    """The table, in blocks side by side under each other where it is wider than the terminal."""
+    from rich import box
+    from rich.table import Table
+
+    console.print()
+    for number, block in enumerate(_blocks(table, console.width - 2)):
+        title = table.title if number == 0 else None
+        grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for i in block:
+            column = table.columns[i]
+            justify: JustifyMethod = "right" if column.numeric else "left"
+            grid.add_column(column.heading, justify=justify, overflow="fold", max_width=block[i])
+        for row in table.rows:
+            grid.add_row(*(_styled(row[i]) for i in block))
+        console.print(grid)
+    _say(console, table.note)
+
+
+def _blocks(table: tables.Table, width: int) -> list[dict[int, int]]:
+    """Width by column, per block; every block repeats the first text column, which names the row and may be folded."""
+    keep = [i for i, column in enumerate(table.columns) if column.narrow]
+    widths = {
+        i: 2 + max(len(text) for text in (table.columns[i].heading, *(r[i].text for r in table.rows))) for i in keep
+    }
+    key = next((i for i in keep if not table.columns[i].numeric), keep[0])
+    room = width - sum(widths[i] for i in keep if i != key)
+    widths[key] = min(widths[key], max(room, _NARROWEST_KEY))
+    blocks: list[dict[int, int]] = [{}]
+    for i in keep:
+        if blocks[-1] and sum(blocks[-1].values()) + widths[i] > width and i != key:
+            blocks.append({key: widths[key]})
+        blocks[-1][i] = widths[i]
+    return blocks
+
+
+def _failures(table: tables.Table, console: Console) -> None:
+    console.print(f"\n[bold]{table.title}[/bold]")
+    for estimator, status, cells, where, message in table.rows[:_MOST_FAILURES]:
+        times = "" if cells.text == "1" else f" x{cells.text}"
+        text = textwrap.shorten(message.text, _MESSAGE, placeholder=" …")
+        console.print(
+            f"  {estimator.text}: ", _red(status.text + times), f" on {where.text}: {text}", sep="", markup=False
+        )
+    if len(table.rows) > _MOST_FAILURES:
+        console.print(f"  and {len(table.rows) - _MOST_FAILURES} more kinds of failure in the report")
+
+
+def _say(console: Console, text: str) -> None:
+    if text:
+        console.print(text, style="dim", markup=False, highlight=False)
+
+
+def _styled(entry: tables.Entry) -> Text:
+    from rich.text import Text
+
+    return Text(entry.text, style=_STYLES[entry.mark])
+
+
+def _red(text: str) -> Text:
+    from rich.text import Text
+
+    return Text(text, style="red")
