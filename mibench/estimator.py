@@ -105,6 +105,9 @@ class Estimator(Plugin):
         """Answer many problems of one shape; the i-th answer equals ``estimate(xs[i], ys[i], seeds[i])``."""
         return [self.estimate(x, y, seed) for x, y, seed in zip(xs, ys, seeds, strict=True)]
 
+    def warm_up(self) -> None:
+        """Do what belongs to the process and not to an estimate (compile, load): called once, before timing starts."""
+
     def bound(self) -> Bound | None:
         """The variational bound that can stand in a model's loss, or None where this estimator has none."""
         return None
