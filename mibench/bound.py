@@ -60,3 +60,11 @@ class Bound(ABC):
         """What a model ascends to gain information and descends to lose it: by default the negated loss."""
         loss, state = self.loss(joint, product, state)
         return -loss, state
+
+    def optimal_scores(self, joint: Tensor, product: Tensor) -> tuple[Tensor, Tensor]:
+        """The scores at which this bound is tightest, from the log density ratio (..., B) and (..., B, K).
+
+        By default the log density ratio itself. For a conditional bound too: log p(y | x) differs from it by log p(y),
+        which must cancel in :meth:`rows`. With a second function, ``joint`` gains the last dimension that holds it.
+        """
+        return joint, product

@@ -3,25 +3,49 @@
 Notation: f is the critic, r = p(x, y) / (p(x) p(y)) the density ratio, E_p the mean over the joint distribution, E_q
 the mean over the product of the marginals. See :class:`mibench.bound.Bound` for the shapes. Nothing here has parameters
 to learn; networks are in ``critics.py``, optimisation in ``trainer.py``.
+
+The bounds with a second learned function are in ``bounds_baseline.py``, those on a normalised conditional density in
+``bounds_conditional.py``; all can be imported from here.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mibench.bound import Bound
+from mibench.errors import UsageError
 
+from ._log_means import log_mean_exp
+from .bounds_baseline import FLO, TUBA, IAlpha
+from .bounds_conditional import BA, CLUB, L1Out
 
-def log_mean_exp(scores: Tensor, dim: int | tuple[int, ...] = -1) -> Tensor:
-    """log mean exp over the given dimensions, without overflow."""
-    dims = (dim,) if isinstance(dim, int) else dim
-    count = math.prod(scores.shape[d] for d in dims)
-    return torch.logsumexp(scores, dims) - math.log(count)
+__all__ = [
+    "BA",
+    "CLUB",
+    "FLO",
+    "NWJ",
+    "SMILE",
+    "TUBA",
+    "DonskerVaradhan",
+    "FDime",
+    "IAlpha",
+    "InfoNCE",
+    "InfoNCEAnchor",
+    "JensenShannon",
+    "L1Out",
+    "LogPartition",
+    "MovingAverageDV",
+    "PlugIn",
+    "ReMINE",
+    "classification_loss",
+    "log_mean_exp",
+]
 
 
 # Bounds with a log-partition: E_p f - log E_q w(f) -------------------------------------------------------------------
@@ -63,16 +87,23 @@ class MovingAverageDV(LogPartition):
     average over batches, which starts at the first one. The surrogate loss w log-mean-exp(f) - E_p f with the constant
     w = batch mean / average has that gradient and stays in log space; w is at most 1 / rate.
 
-    rate : weight of the newest batch in the average.
+    rate : weight of the newest batch in the average, in (0, 1].
     """
 
     rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate <= 1:
+            raise UsageError(f"the moving average takes rate = {self.rate} of each batch; use a number in (0, 1].")
 
     def loss(self, joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """The surrogate, whose value means nothing, and the logarithm of the average."""
         log_mean = log_mean_exp(product, (-2, -1))
         now = log_mean.detach()
-        average = now if state is None else torch.logaddexp(state + math.log1p(-self.rate), now + math.log(self.rate))
+        if state is None or self.rate == 1:
+            average = now
+        else:
+            average = torch.logaddexp(state + math.log1p(-self.rate), now + math.log(self.rate))
         weight = torch.exp(now - average)
         return weight * log_mean - joint.mean(-1), average
 
@@ -106,6 +137,10 @@ class NWJ(Bound):
     def rows(self, joint: Tensor, product: Tensor) -> Tensor:
         """f_i - mean_j e^(f_ij - 1)."""
         return joint - torch.exp(log_mean_exp(product) - 1)
+
+    def optimal_scores(self, joint: Tensor, product: Tensor) -> tuple[Tensor, Tensor]:
+        """1 + log r."""
+        return 1 + joint, 1 + product
 
 
 class InfoNCE(Bound):
@@ -156,6 +191,10 @@ class SMILE(LogPartition):
 
     tau: float = 5.0
 
+    def __post_init__(self) -> None:
+        if not self.tau > 0:
+            raise UsageError(f"clipping scores to [-tau, tau] needs tau above 0, not {self.tau}.")
+
     def log_weight(self, product: Tensor) -> Tensor:
         """f clipped to [-tau, tau]."""
         return product.clamp(-self.tau, self.tau)
@@ -163,3 +202,76 @@ class SMILE(LogPartition):
     def loss(self, joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """The logistic loss."""
         return classification_loss(joint, product), None
+
+
+# Plug-in values: E_p f of a critic trained to be log r ----------------------------------------------------------------
+
+
+class PlugIn(Bound):
+    """E_p f of a critic trained as Jensen-Shannon (DEMI: Liao et al. 2020). Not a bound; low variance.
+
+    The optimal critic is log r, whose mean over the joint is the mutual information; the critic's errors go unchecked.
+    """
+
+    def loss(self, joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The logistic loss."""
+        return classification_loss(joint, product), None
+
+    def rows(self, joint: Tensor, product: Tensor) -> Tensor:
+        """f_i."""
+        return joint
+
+
+@dataclass(frozen=True)
+class FDime(PlugIn):
+    """E_p f of a critic trained on an f-divergence (f-DIME: Letizia, Novello & Tonello 2024). Not a bound.
+
+    Its authors' discriminators D are written here as functions of the same critic f = log r:
+
+    * ``kl``: maximise E_p f - E_q e^f (D = e^f),
+    * ``hellinger``: minimise E_p e^(-f/2) + E_q e^(f/2) (D = e^(-f/2)),
+    * ``gan``: minimise E_p softplus(-f) + E_q softplus(f) (D = sigmoid(-f)): the same as :class:`PlugIn`.
+
+    The paper shows that a product sample which holds pairs of the joint (a permutation with fixed points) caps what can
+    be learned near log B; no bound here ever gets such pairs.
+    """
+
+    divergence: Literal["kl", "hellinger", "gan"] = "gan"
+
+    def __post_init__(self) -> None:
+        if self.divergence not in ("kl", "hellinger", "gan"):
+            raise UsageError(f"divergence '{self.divergence}' is not known; use 'kl', 'hellinger' or 'gan'.")
+
+    def loss(self, joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The negated variational form of the divergence, up to a constant."""
+        if self.divergence == "gan":
+            return classification_loss(joint, product), None
+        if self.divergence == "kl":
+            return torch.exp(log_mean_exp(product, (-2, -1))) - joint.mean(-1), None
+        return torch.exp(log_mean_exp(-joint / 2)) + torch.exp(log_mean_exp(product / 2, (-2, -1))), None
+
+
+@dataclass(frozen=True)
+class InfoNCEAnchor(PlugIn):
+    """E_p f of a critic trained by InfoNCE with an additional class "none of them" (Ryu et al. 2025). Not a bound.
+
+    Of K values of x at most one belongs to y: each with prior probability 1 / (K + v), none with v / (K + v). The
+    posterior odds are r_1 : ... : r_K : v, so unlike InfoNCE, which leaves c(y) in f = log r + c(y) open, the cross
+    entropy is least at f = log r for every K and v. For K = v = 1 it is half the logistic loss of :class:`PlugIn`.
+
+    anchor : the weight v of the class "none of them" relative to each of the others.
+    """
+
+    anchor: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.anchor < math.inf:
+            raise UsageError(f"the anchor class needs a finite weight above 0, not {self.anchor}.")
+
+    def loss(self, joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The cross entropy; both kinds of row hold K values of x, so the first one leaves out a value that it has."""
+        k, log_v = product.shape[-1], math.log(self.anchor)
+        with_own = torch.logsumexp(torch.cat([joint[..., None], product[..., 1:]], -1), -1)
+        own = log_v + F.softplus(with_own - log_v) - joint
+        none = F.softplus(torch.logsumexp(product, -1) - log_v)
+        return (k * own.mean(-1) + self.anchor * none.mean(-1)) / (k + self.anchor), None

@@ -1,0 +1,30 @@
+"""Means of exponentials in log space, for scores whose exponentials overflow."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def log_mean_exp(scores: Tensor, dim: int | tuple[int, ...] = -1) -> Tensor:
+    """log mean exp over the given dimensions, without overflow."""
+    dims = (dim,) if isinstance(dim, int) else dim
+    count = math.prod(scores.shape[d] for d in dims)
+    return torch.logsumexp(scores, dims) - math.log(count)
+
+
+def log_mean_exp_without_each(scores: Tensor) -> Tensor:
+    """log mean exp of each row without one of its K > 1 scores in turn, shape (..., K) like ``scores``.
+
+    Taking a score off the sum is exact enough for all but the largest, which may be the whole sum; the row without
+    that one is summed afresh.
+    """
+    at = scores.argmax(-1, keepdim=True)
+    others = scores.scatter(-1, at, -math.inf)
+    total = torch.logsumexp(scores, -1, keepdim=True)
+    finite = total.clamp_min(torch.finfo(total.dtype).min)  # scores may all be -inf: outside of the support
+    rest = total + torch.log1p(-torch.exp(others - finite))
+    rest = rest.scatter(-1, at, torch.logsumexp(others, -1, keepdim=True))
+    return rest - math.log(scores.shape[-1] - 1)
