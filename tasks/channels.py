@@ -1,0 +1,184 @@
+"""Class bits of real pictures through a binary symmetric channel: high-dimensional data whose MI is known exactly.
+
+A uniformly drawn row of bits B passes a binary symmetric channel, C = B xor noise. X shows pictures of the classes that
+B spells, Y pictures of those that C spells, drawn independently given the bits. X tells B and Y tells C, because no
+picture of the pool occurs under two classes, and X and Y are independent given (B, C). Hence I(X; Y) = I(B; C) exactly,
+and that pictures repeat, the pool being finite, changes nothing of it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import xlogy
+
+from mibench.datasets import Labels
+from mibench.errors import UsageError
+from mibench.estimator import Array
+from mibench.registry import tasks
+from mibench.task import Task
+
+from ._finite import binary_entropy
+from ._pictures import Pool, pixels_of, pool, read, shown
+
+
+class BitChannel(Task):
+    """Bits through a binary symmetric channel, shown by whatever carries classes; its law is known exactly.
+
+    Subclasses are frozen dataclasses with the fields ``bits`` (per symbol), ``crossover`` and, where a sample shows
+    several symbols, ``tiles``.
+    """
+
+    bits: int
+    crossover: float
+    tiles: int = 1
+
+    def check_channel(self, most_bits: int) -> None:
+        """Validate the fields.
+
+        Raises
+        ------
+        UsageError : one is out of range.
+        """
+        if not 1 <= self.bits <= most_bits:
+            raise UsageError(f"{self.registered_name}: bits={self.bits}; a class carries 1 to {most_bits} bits here.")
+        if not 0.0 <= self.crossover <= 0.5:
+            raise UsageError(f"{self.registered_name}: crossover={self.crossover}; it is a probability from 0 to 0.5.")
+        if self.tiles < 1:
+            raise UsageError(f"{self.registered_name}: tiles={self.tiles}; at least 1 is shown.")
+
+    @property
+    def mutual_information(self) -> float:
+        """k (ln 2 - H_b(crossover)) with k = bits * tiles."""
+        return self.bits * self.tiles * (math.log(2.0) - binary_entropy(self.crossover))
+
+    def draw_classes(self, n: int, rng: np.random.Generator) -> tuple[Labels, Labels]:
+        """The classes (n, tiles) that X and Y show."""
+        sent = rng.integers(2, size=(n, self.tiles, self.bits))
+        received = sent ^ (rng.random(sent.shape) < self.crossover)
+        weights = 2 ** np.arange(self.bits)
+        return sent @ weights, received @ weights
+
+    def log_ratio_of_classes(self, sent: Labels, received: Labels) -> Array:
+        """log p(b, c) / (p(b) p(c)) for classes (n, tiles): ln 2(1 - p) for each bit that arrived, ln 2p for others."""
+        flipped = np.bitwise_count(sent ^ received).sum(axis=1)
+        arrived = self.bits * self.tiles - flipped
+        return xlogy(arrived, 2.0 * (1.0 - self.crossover)) + xlogy(flipped, 2.0 * self.crossover)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PictureChannel(BitChannel):
+    """Class bits through a binary symmetric channel, shown as pictures of a data set's first 2 ** bits classes.
+
+    The parameters are described at ``digits-channel``.
+    """
+
+    family: ClassVar[str] = "images"
+    citation: ClassVar[str] = (
+        "Lee & Rhee (2024), A benchmark suite for evaluating neural mutual information estimators on unstructured "
+        "datasets, section 4"
+    )
+    source: ClassVar[str]
+
+    bits: int = 1
+    crossover: float = 0.05
+    tiles: int = 1
+    grain: bool = True
+
+    def __post_init__(self) -> None:
+        self.check_channel(most_bits=3)
+
+    @property
+    def dim_x(self) -> int:  # type: ignore[override]
+        """Pixels of all tiles."""
+        return self.tiles * pixels_of(self.source)
+
+    @property
+    def dim_y(self) -> int:  # type: ignore[override]
+        """Pixels of all tiles."""
+        return self.dim_x
+
+    @property
+    def discrete(self) -> bool:
+        """Pictures repeat, unless grain sets copies apart."""
+        return not self.grain
+
+    @property
+    def pool(self) -> Pool:
+        """The pictures that are shown.
+
+        Raises
+        ------
+        NotInstalled : the data set's files are missing.
+        """
+        return pool(self.source, 2**self.bits)
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Draw bits, flips, then a picture for every class."""
+        pictures = self.pool
+        sides = []
+        for classes in self.draw_classes(n, rng):
+            drawn = pictures.draw(classes, rng).reshape(n, -1)
+            sides.append(shown(drawn, pictures.levels, rng if self.grain else None))
+        return sides[0], sides[1]
+
+    def log_density_ratio(self, x: Array, y: Array) -> Array:
+        """That of the bits, which the pictures tell.
+
+        Raises
+        ------
+        DataError : a picture that this task cannot have drawn.
+        """
+        pictures = self.pool
+        classes = []
+        for values in (x, y):
+            tiles = read(values, pictures.levels).reshape(len(values) * self.tiles, -1)
+            classes.append(pictures.classes(tiles).reshape(len(values), self.tiles))
+        return self.log_ratio_of_classes(classes[0], classes[1])
+
+
+@tasks.register("digits-channel")
+class DigitsChannel(PictureChannel):
+    """Class bits of scikit-learn's 8x8 digits, as two independent pictures, through a binary symmetric channel.
+
+    bits : per picture, 1 to 3; class 5 spells the bits 1, 0, 1.
+    crossover : the probability that a bit is flipped.
+    tiles : pictures side by side in each of X and Y; the information of all of them adds up.
+    grain : a continuous change of less than half a grey level, so that no picture repeats exactly; without it X and Y
+        are pictures as they are, and discrete.
+    """
+
+    source: ClassVar[str] = "digits"
+
+
+@tasks.register("mnist-channel")
+class MnistChannel(PictureChannel):
+    """Class bits of MNIST, as two independent pictures of 28x28 pixels, through a binary symmetric channel.
+
+    Parameters as in ``digits-channel``. Needs the files of MNIST.
+    """
+
+    source: ClassVar[str] = "mnist"
+
+
+@tasks.register("fashion-mnist-channel")
+class FashionMnistChannel(PictureChannel):
+    """Class bits of Fashion-MNIST, as two independent pictures of 28x28 pixels, through a binary symmetric channel.
+
+    Parameters as in ``digits-channel``. Needs the files of Fashion-MNIST.
+    """
+
+    source: ClassVar[str] = "fashion-mnist"
+
+
+@tasks.register("cifar10-channel")
+class Cifar10Channel(PictureChannel):
+    """Class bits of CIFAR-10, as two independent 32x32 pictures in colour, through a binary symmetric channel.
+
+    Parameters as in ``digits-channel``. Needs the files of CIFAR-10.
+    """
+
+    source: ClassVar[str] = "cifar10"

@@ -1,0 +1,231 @@
+"""Equitability: functions of a uniform variable under Gaussian noise, at equal noise or at equal R^2.
+
+An equitable estimator gives functions of equal noise equal scores. Mutual information itself does so only roughly, so
+each cell has its own truth by quadrature, and the spread of the estimates over functions is read beside the spread of
+the truths.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from mibench.errors import UsageError
+from mibench.estimator import Array
+from mibench.registry import tasks
+from mibench.task import Task
+
+from ._noisy import Curve, information, noisy
+from ._validate import check_choice, check_dimension
+
+LEAST_NOISE = 1e-3
+"""The least noise, relative to the spread of f, for which the quadrature is kept within seconds."""
+
+
+class NoisyFunction(Task):
+    """Y_i = f(X_i) + sigma E_i with X_i uniform and E_i standard normal, independently for i < dim."""
+
+    family: ClassVar[str] = "equitability"
+    dim: int
+
+    @property
+    @abstractmethod
+    def curve(self) -> Curve:
+        """f and its interval."""
+
+    @property
+    @abstractmethod
+    def sigma(self) -> float:
+        """Standard deviation of the noise."""
+
+    @property
+    def dim_x(self) -> int:  # type: ignore[override]
+        """The parameter ``dim``."""
+        return self.dim
+
+    @property
+    def dim_y(self) -> int:  # type: ignore[override]
+        """The parameter ``dim``."""
+        return self.dim
+
+    @property
+    def r_squared(self) -> float:
+        """1 - Var(noise) / Var(Y), of each coordinate."""
+        return self.curve.variance / (self.curve.variance + self.sigma**2)
+
+    @property
+    def mutual_information(self) -> float:
+        """dim (h(Y_i) - h(sigma E_i)) in nats, by quadrature."""
+        return self.dim * information(self.curve, self.sigma)[0]
+
+    @property
+    def mutual_information_error(self) -> float:
+        """The change between two resolutions, and 1e-12 for rounding, per coordinate."""
+        return self.dim * information(self.curve, self.sigma)[1]
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """X, then the noise."""
+        x = rng.uniform(self.curve.low, self.curve.high, (n, self.dim))
+        return x, self.curve.function(x) + self.sigma * rng.standard_normal((n, self.dim))
+
+    def log_density_ratio(self, x: Array, y: Array) -> Array:
+        """sum_i ln p(y_i | x_i) - ln p(y_i)."""
+        law = noisy(self.curve, self.sigma)
+        conditional = law.log_conditional(self.curve.function(x), y)
+        ratio: Array = (conditional - law.log_density(y.ravel()).reshape(y.shape)).sum(axis=1)
+        return ratio
+
+
+def _linear(x: Array) -> Array:
+    return 1.0 * x
+
+
+def _cubic(x: Array) -> Array:
+    return x**3
+
+
+MINE_CURVES = {name: Curve(f, -1.0, 1.0) for name, f in (("linear", _linear), ("cubic", _cubic), ("sine", np.sin))}
+
+
+@tasks.register("equitability")
+@dataclass(frozen=True, eq=False, repr=False)
+class Equitability(NoisyFunction):
+    """Y = f(X) + noise E with X uniform on (-1, 1)^dim, f coordinate by coordinate and E standard normal.
+
+    Belghazi et al. vary the noise from 0.1 to 0.9 at dim = 2 and expect equal information at equal noise; the truth is
+    not equal (at noise 0.5 it is 0.837, 0.451 and 0.729 nats for the three functions).
+
+    function : ``linear`` (x), ``cubic`` (x^3) or ``sine`` (sin x).
+    noise : standard deviation of the noise.
+    dim : coordinates, which are independent of one another.
+    """
+
+    function: Literal["linear", "cubic", "sine"] = "linear"
+    noise: float = 0.5
+    dim: int = 2
+
+    citation: ClassVar[str] = "Belghazi et al. (2018), MINE: mutual information neural estimation, section 4.2"
+
+    def __post_init__(self) -> None:
+        check_choice(self, "function", MINE_CURVES)
+        check_dimension(self, "dim")
+        if not LEAST_NOISE <= self.noise < math.inf:
+            raise UsageError(f"{self.registered_name}: noise={self.noise!r}; noise must be {LEAST_NOISE} or more.")
+
+    @property
+    def curve(self) -> Curve:
+        """The chosen function on (-1, 1)."""
+        return MINE_CURVES[self.function]
+
+    @property
+    def sigma(self) -> float:
+        """The parameter ``noise``."""
+        return self.noise
+
+
+def _sigmoid(x: Array) -> Array:
+    return np.clip(50.0 * (x - 0.5) + 0.5, 0.05, 0.95)
+
+
+def _l_shape(x: Array) -> Array:
+    return np.where(x <= 0.99, x / 99.0, 99.0 * x - 98.0)
+
+
+def _spike(x: Array) -> Array:
+    rest = np.where(x <= 0.1, 1.9 - 18.0 * x, (1.0 - x) / 9.0)
+    return np.where(x <= 0.0528, 18.0 * x, rest)
+
+
+def _lopsided_l(x: Array) -> Array:
+    rest = np.where(x <= 0.01, 1.99 - 198.0 * x, (1.0 - x) / 99.0)
+    return np.where(x <= 0.0051, 190.0 * x, rest)
+
+
+RESHEF_CURVES = {
+    "line": Curve(_linear),
+    "parabola": Curve(lambda x: 4.0 * (x - 0.5) ** 2 + 0.1),
+    "cubic": Curve(lambda x: 10.0 * (x - 0.6) ** 3 + 2.0 * x**2 + 1.5 - 3.0 * x),
+    "exponential-2": Curve(lambda x: 2.0**x - 1.0),
+    "exponential-8": Curve(lambda x: 8.0 ** (x - 0.3) - 1.0),
+    "sigmoid": Curve(_sigmoid, breaks=(0.491, 0.509)),
+    "l-shape": Curve(_l_shape, breaks=(0.99,)),
+    "lopsided-l": Curve(_lopsided_l, breaks=(0.0051, 0.01)),
+    "spike": Curve(_spike, breaks=(0.0528, 0.1)),
+    "line-periodic-low": Curve(lambda x: 0.2 * np.sin(12.0 * x - 6.0) + 1.1 * (x - 1.0) + 1.0),
+    "line-periodic-medium": Curve(lambda x: 0.15 * np.sin(11.0 * np.pi * x) + x + 0.05),
+    "line-periodic-high": Curve(lambda x: 0.1 * np.sin(48.0 * x) + 2.0 * x - 0.5),
+    "line-periodic-strong": Curve(lambda x: 0.2 * np.sin(48.0 * x) + 2.0 * x - 0.5),
+    "sine-low": Curve(lambda x: 0.4 * np.sin(8.0 * np.pi * x) + 0.5),
+    "sine-high": Curve(lambda x: 0.4 * np.sin(16.0 * np.pi * x) + 0.5),
+    "sine-non-fourier": Curve(lambda x: 0.4 * np.sin(9.0 * np.pi * x) + 0.5),
+    "sine-varying": Curve(lambda x: 0.4 * np.sin(6.0 * np.pi * x * (1.0 + x)) + 0.5),
+    "cosine-non-fourier": Curve(lambda x: 0.4 * np.cos(7.0 * np.pi * x) + 0.5),
+    "cosine-high": Curve(lambda x: 0.4 * np.cos(14.0 * np.pi * x) + 0.5),
+    "cosine-varying": Curve(lambda x: 0.4 * np.cos(5.0 * np.pi * x * (1.0 + x)) + 0.5),
+}
+"""The functions of Reshef et al. on [0, 1], in the scaling in which each roughly fills [0, 1]."""
+
+
+@tasks.register("reshef")
+@dataclass(frozen=True, eq=False, repr=False)
+class Reshef(NoisyFunction):
+    """Y = f(X) + sigma E with X uniform on (0, 1), E standard normal, and sigma as R^2 = 1 - sigma^2 / Var(Y) asks.
+
+    Equitability in the sense of Reshef et al.: functions of all shapes compared at equal R^2.
+
+    function : one of 20, from ``line`` and ``parabola`` to ``spike`` and ``cosine-varying``.
+    r2 : the share of Var(Y) that f(X) explains, between 0 and 1.
+    dim : coordinates, which are independent of one another.
+    """
+
+    function: Literal[
+        "line",
+        "parabola",
+        "cubic",
+        "exponential-2",
+        "exponential-8",
+        "sigmoid",
+        "l-shape",
+        "lopsided-l",
+        "spike",
+        "line-periodic-low",
+        "line-periodic-medium",
+        "line-periodic-high",
+        "line-periodic-strong",
+        "sine-low",
+        "sine-high",
+        "sine-non-fourier",
+        "sine-varying",
+        "cosine-non-fourier",
+        "cosine-high",
+        "cosine-varying",
+    ] = "line"
+    r2: float = 0.8
+    dim: int = 1
+
+    citation: ClassVar[str] = (
+        "Reshef et al. (2011), Detecting novel associations in large data sets, Science 334, 1518; "
+        "Kinney & Atwal (2014), Equitability, mutual information, and the maximal information coefficient"
+    )
+
+    def __post_init__(self) -> None:
+        check_choice(self, "function", RESHEF_CURVES)
+        check_dimension(self, "dim")
+        # with noise 1e-3 of the standard deviation of f
+        most = 1.0 / (1.0 + LEAST_NOISE**2)
+        if not 0.0 < self.r2 <= most:
+            raise UsageError(f"{self.registered_name}: r2={self.r2!r}; r2 must be between 0 and {most:.7g}.")
+
+    @property
+    def curve(self) -> Curve:
+        """The chosen function on (0, 1)."""
+        return RESHEF_CURVES[self.function]
+
+    @property
+    def sigma(self) -> float:
+        """sd(f) sqrt(1 / r2 - 1)."""
+        return math.sqrt(self.curve.variance * (1.0 / self.r2 - 1.0))
