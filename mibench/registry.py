@@ -144,6 +144,9 @@ class Registry(Generic[P]):
 estimators: Registry[Estimator] = Registry("estimator")
 tasks: Registry[AnyTask] = Registry("task")
 
+register_estimator = estimators.register
+register_task = tasks.register
+
 _state = {"discovered": False}
 
 
