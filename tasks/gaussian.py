@@ -1,0 +1,313 @@
+"""Jointly Gaussian X and Y: correlated pairs, equal correlation everywhere, any covariance.
+
+Every Gaussian task knows its Mahalanobis norms, from which the Gaussian and the Student-t density ratios follow.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from mibench.errors import UsageError
+from mibench.estimator import Array
+from mibench.registry import tasks
+from mibench.task import Task
+
+from ._validate import check_dimension, check_information, check_interval
+
+MOST_PER_PAIR = 25.0
+"""Nats that one correlated pair can carry in double precision: the noise is then 1e-11 of the signal."""
+
+PLAIN = frozenset({"gaussian", "sparse-gaussian"})
+"""Families of Gaussians; what is made of their members belongs to other families."""
+
+
+class Gaussian(Task):
+    """Jointly Gaussian X and Y with mean 0: I(X; Y) = 1/2 (log|S_X| + log|S_Y| - log|S|)."""
+
+    family: ClassVar[str] = "gaussian"
+    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, theorem 8.4.1"
+
+    @abstractmethod
+    def squared_norms(self, x: Array, y: Array) -> tuple[Array, Array, Array]:
+        """Mahalanobis norms x' S_X^-1 x, y' S_Y^-1 y and z' S^-1 z of z = (x, y), each of shape (n,)."""
+
+    def log_density_ratio(self, x: Array, y: Array) -> Array:
+        """I(X; Y) + 1/2 (x' S_X^-1 x + y' S_Y^-1 y - z' S^-1 z) in nats, shape (n,)."""
+        norm_x, norm_y, norm_xy = self.squared_norms(x, y)
+        ratio: Array = self.mutual_information + 0.5 * (norm_y - (norm_xy - norm_x))
+        return ratio
+
+
+class PairedGaussian(Gaussian):
+    """Standard normal coordinates, independent but for pairs (X_i, Y_i) with correlation rho.
+
+    Subclasses say how many ``pairs`` there are and which ``rho`` and ``noise`` = sqrt(1 - rho^2) they have.
+    """
+
+    pairs: int
+    _rho: float
+    _noise: float
+
+    def _settle(self, rho: float | None, information: float | None, default: float | None = None) -> float:
+        """Fix the correlation from rho or from the information in nats; returns the information."""
+        name = self.registered_name
+        if rho is not None and information is not None:
+            raise UsageError(f"{name}: give mutual_information or rho, not both; either decides the other.")
+        if rho is not None:
+            check_interval(self, "rho", -1, 1)
+            information = abs(0.5 * self.pairs * math.log1p(-rho * rho))
+        else:
+            information = default if information is None else information
+            object.__setattr__(self, "mutual_information", information)
+            check_information(self, "mutual_information", MOST_PER_PAIR * self.pairs)
+            assert information is not None
+            rho = math.sqrt(-math.expm1(-2 * information / self.pairs))
+        object.__setattr__(self, "_rho", rho)
+        object.__setattr__(self, "_noise", math.exp(-information / self.pairs))
+        return information
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """X and the noise are standard normal; Y_i = rho X_i + sqrt(1 - rho^2) noise_i in the pairs."""
+        x = rng.standard_normal((n, self.dim_x))
+        y = rng.standard_normal((n, self.dim_y))
+        paired = y[:, : self.pairs]
+        paired *= self._noise
+        paired += self._rho * x[:, : self.pairs]
+        return x, y
+
+    def squared_norms(self, x: Array, y: Array) -> tuple[Array, Array, Array]:
+        """Sums of squares; in the pairs ((y - rho x) / sqrt(1 - rho^2))^2 stands for what y adds to x."""
+        norm_x, norm_y = (x**2).sum(axis=1), (y**2).sum(axis=1)
+        noise = (y[:, : self.pairs] - self._rho * x[:, : self.pairs]) / self._noise
+        unpaired = (y[:, self.pairs :] ** 2).sum(axis=1)
+        return norm_x, norm_y, norm_x + unpaired + (noise**2).sum(axis=1)
+
+
+@tasks.register("gauss")
+@dataclass(frozen=True, eq=False, repr=False)
+class Gauss(PairedGaussian):
+    """X, Y ~ N(0, I) of dimension dim, corr(X_i, Y_i) = rho in every pair: I(X; Y) = -dim/2 log(1 - rho^2).
+
+    mutual_information : in nats, spread evenly over the pairs; 1 where neither it nor rho is given.
+    dim : dimension of X and of Y.
+    rho : the correlation, instead of mutual_information.
+    """
+
+    mutual_information: float = None  # type: ignore[assignment]
+    dim: int = 1
+    rho: float | None = None
+
+    def __post_init__(self) -> None:
+        check_dimension(self, "dim")
+        object.__setattr__(self, "mutual_information", self._settle(self.rho, self.mutual_information, 1.0))
+
+    @property
+    def dim_x(self) -> int:  # type: ignore[override]
+        """dim."""
+        return self.dim
+
+    @property
+    def dim_y(self) -> int:  # type: ignore[override]
+        """dim."""
+        return self.dim
+
+    @property
+    def pairs(self) -> int:  # type: ignore[override]
+        """Every coordinate is correlated."""
+        return self.dim
+
+
+@tasks.register("multinormal-sparse")
+@dataclass(frozen=True, eq=False, repr=False)
+class MultinormalSparse(PairedGaussian):
+    """X, Y ~ N(0, I), corr(X_i, Y_i) = rho in the first pairs only: I(X; Y) = -pairs/2 log(1 - rho^2).
+
+    dim_x, dim_y : dimensions.
+    pairs : how many coordinates of X and Y are correlated.
+    rho : the correlation; 0.8 where neither it nor mutual_information is given.
+    mutual_information : in nats, spread evenly over the pairs, instead of rho.
+    """
+
+    dim_x: int = 3
+    dim_y: int = 3
+    pairs: int = 2
+    rho: float = None  # type: ignore[assignment]
+    mutual_information: float = None  # type: ignore[assignment]
+
+    family: ClassVar[str] = "sparse-gaussian"
+    citation: ClassVar[str] = "Czyż et al. (2023), Beyond Normal, section 3 and appendix D"
+
+    def __post_init__(self) -> None:
+        check_dimension(self, "dim_x", "dim_y")
+        if not 1 <= self.pairs <= min(self.dim_x, self.dim_y):
+            least = min(self.dim_x, self.dim_y)
+            raise UsageError(f"{self.registered_name}: pairs={self.pairs}; pairs must be from 1 to {least}.")
+        if self.rho is None and self.mutual_information is None:
+            object.__setattr__(self, "rho", 0.8)
+        information = self._settle(self.rho, self.mutual_information)
+        object.__setattr__(self, "mutual_information", information)
+        object.__setattr__(self, "rho", self._rho)
+
+
+@tasks.register("multinormal-dense")
+@dataclass(frozen=True, eq=False, repr=False)
+class MultinormalDense(Gaussian):
+    """Gaussian with unit variances and correlation rho between any two of the dim_x + dim_y coordinates.
+
+    I(X; Y) = 1/2 log[(1 + (dim_x - 1) rho) (1 + (dim_y - 1) rho) / ((1 - rho) (1 + (dim_x + dim_y - 1) rho))].
+
+    dim_x, dim_y : dimensions.
+    rho : the correlation, from 0 to 1; 0.5 where neither it nor mutual_information is given.
+    mutual_information : in nats, instead of rho.
+    """
+
+    dim_x: int = 2
+    dim_y: int = 2
+    rho: float = None  # type: ignore[assignment]
+    mutual_information: float = None  # type: ignore[assignment]
+
+    citation: ClassVar[str] = "Czyż et al. (2023), Beyond Normal, section 3 and appendix D"
+
+    def __post_init__(self) -> None:
+        check_dimension(self, "dim_x", "dim_y")
+        if self.rho is not None and self.mutual_information is not None:
+            raise UsageError(f"{self.registered_name}: give mutual_information or rho, not both.")
+        if self.mutual_information is not None:
+            check_information(self, "mutual_information", MOST_PER_PAIR / 2)
+            object.__setattr__(self, "rho", self._correlation(self.mutual_information))
+        elif self.rho is None:
+            object.__setattr__(self, "rho", 0.5)
+        if not 0 <= self.rho < 1:
+            raise UsageError(f"{self.registered_name}: rho={self.rho!r}; rho must be from 0 to less than 1.")
+        p, q, rho = self.dim_x, self.dim_y, self.rho
+        information = 0.5 * (
+            math.log1p((p - 1) * rho) + math.log1p((q - 1) * rho) - math.log1p(-rho) - math.log1p((p + q - 1) * rho)
+        )
+        object.__setattr__(self, "mutual_information", information)
+
+    def _correlation(self, information: float) -> float:
+        """The positive root of the quadratic equation that the formula for I(X; Y) is in rho."""
+        p, q, gain = self.dim_x, self.dim_y, math.expm1(2 * information)
+        a, b = (p - 1) * (q - 1) + (gain + 1) * (p + q - 1), (p + q - 2) * gain
+        return (b + math.sqrt(b * b + 4 * a * gain)) / (2 * a)
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """sqrt(rho) times one common variable plus sqrt(1 - rho) times one of each coordinate's own."""
+        common = math.sqrt(self.rho) * rng.standard_normal((n, 1))
+        own = math.sqrt(1 - self.rho) * rng.standard_normal((n, self.dim_x + self.dim_y))
+        own += common
+        return own[:, : self.dim_x], own[:, self.dim_x :]
+
+    def squared_norms(self, x: Array, y: Array) -> tuple[Array, Array, Array]:
+        """|v - m|^2 / (1 - rho) + k m^2 / (1 + (k - 1) rho), where m is the mean of the k coordinates of v."""
+
+        def norm(v: Array) -> Array:
+            k, mean = v.shape[1], v.mean(axis=1, keepdims=True)
+            squares: Array = ((v - mean) ** 2).sum(axis=1)
+            return squares / (1 - self.rho) + k * mean[:, 0] ** 2 / (1 + (k - 1) * self.rho)
+
+        return norm(x), norm(y), norm(np.hstack([x, y]))
+
+
+@tasks.register("multinormal")
+@dataclass(frozen=True, eq=False, repr=False)
+class Multinormal(Gaussian):
+    """(X, Y) ~ N(0, S) with any covariance S: I(X; Y) = 1/2 (log|S_X| + log|S_Y| - log|S|).
+
+    covariance : S, symmetric and positive definite, as rows ``((1 .5) (.5 1))`` or an array.
+    dim_x : how many of the coordinates are X; the others are Y.
+
+    Raises
+    ------
+    UsageError : a matrix that is not square, not symmetric or not positive definite.
+    """
+
+    covariance: tuple[tuple[float, ...], ...] = ((1.0, 0.75), (0.75, 1.0))
+    dim_x: int = 1
+
+    def __new__(cls, covariance: npt.ArrayLike = ((1.0, 0.75), (0.75, 1.0)), dim_x: int = 1) -> Self:
+        """Arrays are remembered as rows, so that every covariance can be written down."""
+        rows = tuple(map(tuple, covariance.tolist())) if isinstance(covariance, np.ndarray) else covariance
+        return super().__new__(cls, covariance=rows, dim_x=dim_x)
+
+    def __post_init__(self) -> None:
+        check_dimension(self, "dim_x")
+        check_covariance(self.registered_name, self._matrix)
+        if self.dim_x >= len(self._matrix):
+            raise UsageError(
+                f"{self.registered_name}: dim_x={self.dim_x} leaves none of the {len(self._matrix)} coordinates for Y."
+            )
+
+    @property
+    def dim_y(self) -> int:  # type: ignore[override]
+        """What the covariance has beyond X."""
+        return len(self.covariance) - self.dim_x
+
+    @cached_property
+    def _matrix(self) -> Array:
+        try:
+            return np.array(self.covariance, dtype=float)
+        except (TypeError, ValueError):
+            raise UsageError(f"{self.registered_name}: covariance must be rows of numbers of equal length.") from None
+
+    @cached_property
+    def _blocks(self) -> tuple[Array, Array, Array]:
+        """Cholesky factors of S_X, S_Y and S."""
+        k, cov = self.dim_x, self._matrix
+        x, y, xy = (np.linalg.cholesky(block) for block in (cov[:k, :k], cov[k:, k:], cov))
+        return x, y, xy
+
+    @property
+    def mutual_information(self) -> float:
+        """From the logarithms of the determinants: the determinants themselves overflow in high dimension."""
+        x, y, xy = (2 * float(np.log(np.diag(factor)).sum()) for factor in self._blocks)
+        return 0.5 * (x + y - xy)
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Standard normal variables times the Cholesky factor of S."""
+        z = rng.standard_normal((n, len(self._matrix))) @ self._blocks[2].T
+        return z[:, : self.dim_x], z[:, self.dim_x :]
+
+    def squared_norms(self, x: Array, y: Array) -> tuple[Array, Array, Array]:
+        """Squared lengths after solving with the Cholesky factors."""
+        from scipy.linalg import solve_triangular
+
+        def norm(factor: Array, values: Array) -> Array:
+            whitened = solve_triangular(factor, values.T, lower=True, check_finite=False)
+            squares: Array = (whitened**2).sum(axis=0)
+            return squares
+
+        factor_x, factor_y, factor = self._blocks
+        return norm(factor_x, x), norm(factor_y, y), norm(factor, np.hstack([x, y]))
+
+
+def check_covariance(name: str, matrix: npt.NDArray[Any]) -> None:
+    """Refuse a matrix that is no covariance, saying which constraint it breaks.
+
+    Raises
+    ------
+    UsageError : not square, not finite, not symmetric, or not positive definite.
+    """
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise UsageError(f"{name}: covariance has shape {matrix.shape}; it must be square.")
+    if not np.isfinite(matrix).all():
+        raise UsageError(f"{name}: covariance must be finite; it holds NaN or infinite entries.")
+    gap = np.abs(matrix - matrix.T)
+    if gap.max() > 1e-12 * np.abs(matrix).max():
+        i, j = np.unravel_index(int(gap.argmax()), gap.shape)
+        raise UsageError(
+            f"{name}: covariance must be symmetric, but entry ({i}, {j}) is {matrix[i, j]:g} and "
+            f"entry ({j}, {i}) is {matrix[j, i]:g}."
+        )
+    eigenvalues = np.linalg.eigvalsh(matrix)
+    if eigenvalues[0] <= len(matrix) * np.finfo(float).eps * abs(eigenvalues[-1]):
+        raise UsageError(
+            f"{name}: covariance must be positive definite, but its least eigenvalue is {eigenvalues[0]:.3g}."
+        )

@@ -1,0 +1,275 @@
+"""Injective maps that mix or bend coordinates: spiral, Swiss roll, random maps into more dimensions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from mibench.errors import UsageError
+from mibench.estimator import Array
+from mibench.registry import tasks
+from mibench.task import Task
+
+from ._numeric import random_isometry
+from ._transform import Coordinatewise, Transform
+from ._validate import check_dimension, check_interval
+from .gaussian import Gauss, MultinormalSparse
+from .transforms import CZYZ, NormalCdf
+
+OVER = Transform.over | {"marginals"}
+_BASE = Gauss()
+
+
+class Warp(Transform):
+    """A map that mixes coordinates: a family of its own over Gaussians and over what only their marginals change."""
+
+    own_family: ClassVar[str] = "warped"
+    over: ClassVar[frozenset[str]] = OVER
+
+
+@tasks.register("spiral")
+@dataclass(frozen=True, eq=False, repr=False)
+class Spiral(Warp):
+    """v turned by the angle speed/dim |v|^2, dim its own dimension: X in the plane of its first two coordinates, Y in
+    the plane of its second and third.
+
+    The angle depends on the length alone, which turning keeps, so the map can be undone.
+
+    base : a task with dim_x at least 2 and dim_y at least 3.
+    speed : radians per unit of |v|^2 / dim.
+    """
+
+    base: Task = MultinormalSparse()  # noqa: RUF009 (an immutable value)
+    speed: float = 1.0
+    citation: ClassVar[str] = CZYZ
+
+    def __post_init__(self) -> None:
+        self._check_base()
+        check_interval(self, "speed", -math.inf, math.inf)
+        if self.base.dim_x < 2 or self.base.dim_y < 3:
+            raise UsageError(
+                f"{self.registered_name}: base={self.base.label} has dimensions {self.base.dim_x} and "
+                f"{self.base.dim_y}; the spiral turns two coordinates of X and the second and third of Y."
+            )
+
+    def map_x(self, x: Array) -> Array:
+        """Turned in the plane (0, 1)."""
+        return turned(x, 0, self.speed / x.shape[1])
+
+    def map_y(self, y: Array) -> Array:
+        """Turned in the plane (1, 2)."""
+        return turned(y, 1, self.speed / y.shape[1])
+
+    def unmap_x(self, x: Array) -> Array:
+        """Turned back."""
+        return turned(x, 0, -self.speed / x.shape[1])
+
+    def unmap_y(self, y: Array) -> Array:
+        """Turned back."""
+        return turned(y, 1, -self.speed / y.shape[1])
+
+
+def turned(values: Array, first: int, speed: float) -> Array:
+    """A copy in which the plane (first, first + 1) is turned by speed |v|^2, row by row."""
+    angle = speed * (values**2).sum(axis=1)
+    a, b = values[:, first], values[:, first + 1]
+    result = values.copy()
+    result[:, first] = a * np.cos(angle) - b * np.sin(angle)
+    result[:, first + 1] = a * np.sin(angle) + b * np.cos(angle)
+    return result
+
+
+@tasks.register("swiss-roll")
+@dataclass(frozen=True, eq=False, repr=False)
+class SwissRoll(Warp):
+    """X on [0, 1] rolled up in the plane: t = 3/2 pi (1 + 2 x), x -> (t cos t, t sin t) / 21; Y stays.
+
+    base : a task with dim_x = 1 and X in [0, 1].
+    """
+
+    base: Task = NormalCdf()  # noqa: RUF009 (an immutable value)
+    citation: ClassVar[str] = CZYZ
+
+    def __post_init__(self) -> None:
+        self._check_base()
+        if self.base.dim_x != 1:
+            raise UsageError(
+                f"{self.registered_name}: base={self.base.label} has dim_x={self.base.dim_x}; "
+                "only a one-dimensional X in [0, 1] can be rolled up."
+            )
+
+    @property
+    def dim_x(self) -> int:  # type: ignore[override]
+        """2: the plane of the roll."""
+        return 2
+
+    def map_x(self, x: Array) -> Array:
+        """The point of the roll at x.
+
+        Raises
+        ------
+        UsageError : X outside [0, 1].
+        """
+        if x.min() < 0 or x.max() > 1:
+            raise UsageError(
+                f"{self.registered_name}: X of base={self.base.label} is not in [0, 1]; take its normal-cdf."
+            )
+        t = 1.5 * math.pi * (1 + 2 * x)
+        return np.hstack([t * np.cos(t), t * np.sin(t)]) / 21
+
+    def map_y(self, y: Array) -> Array:
+        """Unchanged."""
+        return y
+
+    def unmap_x(self, x: Array) -> Array:
+        """From the distance to the centre, which is t / 21."""
+        t = 21 * np.hypot(x[:, :1], x[:, 1:])
+        position: Array = 0.5 * (t / (1.5 * math.pi) - 1)
+        return position
+
+    def unmap_y(self, y: Array) -> Array:
+        """Unchanged."""
+        return y
+
+
+@tasks.register("cubic")
+@dataclass(frozen=True, eq=False, repr=False)
+class Cubic(Coordinatewise):
+    """y -> (W y)^3 with a fixed random orthogonal matrix W, cubed coordinate by coordinate.
+
+    matrix_seed : which matrix.
+    sides : "y" (the published task), "x" or "xy".
+    """
+
+    base: Task = _BASE
+    sides: str = "y"
+    matrix_seed: int = 0
+
+    own_family: ClassVar[str] = "warped"
+    over: ClassVar[frozenset[str]] = OVER
+    citation: ClassVar[str] = (
+        "Poole et al. (2019), On variational bounds of mutual information, section 4; Song & Ermon (2020), "
+        "Understanding the limitations of variational mutual information estimators, section 6.1"
+    )
+
+    def forward(self, values: Array) -> Array:
+        """(W v)^3."""
+        dim = values.shape[1]
+        rotated: Array = values @ random_isometry(dim, dim, self.matrix_seed).T
+        return rotated * rotated * rotated
+
+    def backward(self, values: Array) -> Array:
+        """W' of the cube roots."""
+        dim = values.shape[1]
+        rotated: Array = np.cbrt(values) @ random_isometry(dim, dim, self.matrix_seed)
+        return rotated
+
+
+@tasks.register("random-map")
+@dataclass(frozen=True, eq=False, repr=False)
+class RandomMap(Warp):
+    """u = W v with a fixed random W whose columns are orthogonal, then u_j + c_j sqrt(1 + (u_j - b_j)^2) for every j.
+
+    Each coordinate is thus a bent line, smooth and increasing (|c_j| < 1). W, b and c are drawn once, for X and for Y
+    apart; the columns of W have length sqrt(dim / base dimension), so that coordinates keep their size.
+
+    base : the task whose X and Y are mapped.
+    dim : dimension of the mapped X and of the mapped Y; that of the base unless given.
+    map_seed : which map.
+    """
+
+    base: Task = _BASE
+    dim: int | None = None
+    map_seed: int = 0
+    citation: ClassVar[str] = (
+        "Butakov et al. (2024), Information bottleneck analysis of deep neural networks via lossy compression, "
+        "section 5"
+    )
+
+    def __post_init__(self) -> None:
+        self._check_base()
+        check_dimension(self, "map_seed", at_least=0)
+        if self.dim is not None:
+            least = max(self.base.dim_x, self.base.dim_y)
+            check_dimension(self, "dim", at_least=least)
+
+    @property
+    def dim_x(self) -> int:  # type: ignore[override]
+        """dim, or as in the base."""
+        return self.dim or self.base.dim_x
+
+    @property
+    def dim_y(self) -> int:  # type: ignore[override]
+        """dim, or as in the base."""
+        return self.dim or self.base.dim_y
+
+    @cached_property
+    def _bends(self) -> tuple[BentMap, BentMap]:
+        return (
+            BentMap(self.base.dim_x, self.dim_x, 2 * self.map_seed),
+            BentMap(self.base.dim_y, self.dim_y, 2 * self.map_seed + 1),
+        )
+
+    def map_x(self, x: Array) -> Array:
+        """X's bent map."""
+        return self._bends[0].forward(x)
+
+    def map_y(self, y: Array) -> Array:
+        """Y's bent map."""
+        return self._bends[1].forward(y)
+
+    def unmap_x(self, x: Array) -> Array:
+        """Bends undone, then projected back."""
+        return self._bends[0].backward(x)
+
+    def unmap_y(self, y: Array) -> Array:
+        """Bends undone, then projected back."""
+        return self._bends[1].backward(y)
+
+
+class BentMap:
+    """v -> u + c sqrt(1 + (u - b)^2), u = W v, from dim_in to dim_out dimensions; the seed fixes W, b and c."""
+
+    def __init__(self, dim_in: int, dim_out: int, seed: int) -> None:
+        self.matrix = math.sqrt(dim_out / dim_in) * random_isometry(dim_out, dim_in, seed)
+        self.inverse = math.sqrt(dim_in / dim_out) * random_isometry(dim_out, dim_in, seed).T
+        rng = np.random.default_rng([3, seed, dim_out, dim_in])
+        self.b = rng.standard_normal(dim_out)
+        self.c = rng.uniform(0.3, 0.8, dim_out) * rng.choice([-1.0, 1.0], dim_out)
+
+    def forward(self, values: Array) -> Array:
+        """(n, dim_in) to (n, dim_out)."""
+
+        def bent(rows: Array) -> Array:
+            u: Array = rows @ self.matrix.T
+            bend = u - self.b
+            return u + self.c * np.sqrt(1 + bend * bend)
+
+        return by_blocks(bent, values, len(self.b))
+
+    def backward(self, values: Array) -> Array:
+        """The root t = u - b of s = t + c sqrt(1 + t^2), s = value - b, then the projection onto W's columns."""
+        rest = 1 - self.c**2
+
+        def unbent(rows: Array) -> Array:
+            s = rows - self.b
+            t = (s - self.c * np.sqrt(s * s + rest)) / rest
+            projected: Array = (t + self.b) @ self.inverse.T
+            return projected
+
+        return by_blocks(unbent, values, len(self.inverse))
+
+
+def by_blocks(function: Callable[[Array], Array], values: Array, dim_out: int) -> Array:
+    """A function of rows applied block by block: blocks stay in the cache, which saves most of the time."""
+    result = np.empty((len(values), dim_out))
+    rows = max(1, 32_768 // max(values.shape[1], dim_out))
+    for start in range(0, len(values), rows):
+        block = slice(start, start + rows)
+        result[block] = function(values[block])
+    return result

@@ -1,0 +1,72 @@
+"""The staircase of variational estimators: a 20-dimensional Gaussian at 2, 4 ... 10 nats, and transforms of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mibench.registry import tasks
+from mibench.task import Task
+
+from ._validate import check_dimension
+from .gaussian import PairedGaussian
+from .maps import Cubic
+from .transforms import Asinh, HalfCube
+
+CITATION = (
+    "Poole et al. (2019), On variational bounds of mutual information, section 4; Song & Ermon (2020), "
+    "Understanding the limitations of variational mutual information estimators, section 6.1"
+)
+
+
+@tasks.register("staircase")
+@dataclass(frozen=True, eq=False, repr=False)
+class Staircase(PairedGaussian):
+    """X, Y ~ N(0, I) of dimension dim, corr(X_i, Y_i) = rho for all i: I(X; Y) = -dim/2 log(1 - rho^2).
+
+    mutual_information : in nats, spread evenly over the coordinates.
+    dim : dimension of X and of Y.
+    """
+
+    mutual_information: float = 6.0
+    dim: int = 20
+
+    family: ClassVar[str] = "staircase"
+    citation: ClassVar[str] = CITATION
+
+    def __post_init__(self) -> None:
+        check_dimension(self, "dim")
+        self._settle(None, self.mutual_information)
+
+    @property
+    def dim_x(self) -> int:  # type: ignore[override]
+        """dim."""
+        return self.dim
+
+    @property
+    def dim_y(self) -> int:  # type: ignore[override]
+        """dim."""
+        return self.dim
+
+    @property
+    def pairs(self) -> int:  # type: ignore[override]
+        """Every coordinate is correlated."""
+        return self.dim
+
+
+@tasks.register("staircase-cubic")
+def staircase_cubic(mutual_information: float = 6.0, dim: int = 20) -> Task:
+    """The staircase with y -> (W y)^3, W a fixed random orthogonal matrix."""
+    return Cubic(base=Staircase(mutual_information, dim))
+
+
+@tasks.register("staircase-asinh")
+def staircase_asinh(mutual_information: float = 6.0, dim: int = 20) -> Task:
+    """The staircase with arcsinh of every coordinate."""
+    return Asinh(base=Staircase(mutual_information, dim))
+
+
+@tasks.register("staircase-half-cube")
+def staircase_half_cube(mutual_information: float = 6.0, dim: int = 20) -> Task:
+    """The staircase with v sqrt|v| of every coordinate."""
+    return HalfCube(base=Staircase(mutual_information, dim))

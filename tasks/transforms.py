@@ -1,0 +1,220 @@
+"""Coordinate-wise transforms: increasing functions that change the marginals and leave the dependence.
+
+``half-cube[base=multinormal-sparse[dim_x=25,dim_y=25]]`` reads as it is made. Maps that mix coordinates are in
+``maps.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from mibench.estimator import Array
+from mibench.registry import tasks
+from mibench.task import Task
+
+from ._numeric import invert
+from ._transform import Coordinatewise
+from ._validate import check_interval
+from .gaussian import Gauss
+
+CZYZ = "Czyż et al. (2023), Beyond Normal, section 3 and appendix D"
+_BASE = Gauss()
+
+
+def signed_power(values: Array, exponent: float) -> Array:
+    """sign(v) |v|^exponent, elementwise."""
+    powered: Array = np.copysign(np.abs(values) ** exponent, values)
+    return powered
+
+
+@tasks.register("normal-cdf")
+@dataclass(frozen=True, eq=False, repr=False)
+class NormalCdf(Coordinatewise):
+    """Phi(v) of every coordinate, Phi the standard normal distribution function: uniform marginals from normal ones.
+
+    Phi rounds to 1 above 8.3: not for heavy tails.
+    """
+
+    base: Task = _BASE
+    sides: str = "xy"
+    citation: ClassVar[str] = CZYZ
+
+    def forward(self, values: Array) -> Array:
+        """Phi."""
+        uniform: Array = ndtr(values)
+        return uniform
+
+    def backward(self, values: Array) -> Array:
+        """The quantile function; 0 and 1, to which Phi rounds, count as the nearest numbers inside."""
+        inside = np.clip(values, np.finfo(float).tiny, 1 - np.finfo(float).epsneg)
+        normal: Array = ndtri(inside)
+        return normal
+
+
+@tasks.register("half-cube")
+@dataclass(frozen=True, eq=False, repr=False)
+class HalfCube(Coordinatewise):
+    """v sqrt|v| of every coordinate: longer tails."""
+
+    base: Task = _BASE
+    sides: str = "xy"
+    citation: ClassVar[str] = CZYZ
+
+    def forward(self, values: Array) -> Array:
+        """v sqrt|v|."""
+        longer: Array = values * np.sqrt(np.abs(values))
+        return longer
+
+    def backward(self, values: Array) -> Array:
+        """sign(v) |v|^(2/3)."""
+        return signed_power(values, 2 / 3)
+
+
+@tasks.register("asinh")
+@dataclass(frozen=True, eq=False, repr=False)
+class Asinh(Coordinatewise):
+    """arcsinh(v) of every coordinate: shorter tails."""
+
+    base: Task = _BASE
+    sides: str = "xy"
+    citation: ClassVar[str] = CZYZ
+
+    def forward(self, values: Array) -> Array:
+        """Inverse hyperbolic sine."""
+        shorter: Array = np.arcsinh(values)
+        return shorter
+
+    def backward(self, values: Array) -> Array:
+        """Hyperbolic sine."""
+        longer: Array = np.sinh(values)
+        return longer
+
+
+@tasks.register("power")
+@dataclass(frozen=True, eq=False, repr=False)
+class Power(Coordinatewise):
+    """sign(v) |v|^alpha of every coordinate.
+
+    alpha : the exponent, greater than 0; above 1 it makes longer tails, below 1 shorter ones.
+    """
+
+    base: Task = _BASE
+    alpha: float = 2.0
+    sides: str = "xy"
+    citation: ClassVar[str] = CZYZ
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_interval(self, "alpha", 0, np.inf)
+
+    def forward(self, values: Array) -> Array:
+        """sign(v) |v|^alpha."""
+        return signed_power(values, self.alpha)
+
+    def backward(self, values: Array) -> Array:
+        """sign(v) |v|^(1 / alpha)."""
+        return signed_power(values, 1 / self.alpha)
+
+
+@tasks.register("wiggly")
+@dataclass(frozen=True, eq=False, repr=False)
+class Wiggly(Coordinatewise):
+    """Increasing functions with wiggles, one for X and one for Y.
+
+    x -> x + 0.4 sin x + 0.2 sin(1.7 x + 1) + 0.03 sin(3.3 x - 2.5) and
+    y -> y - 0.4 sin 0.4 y + 0.17 sin(1.3 y + 3.5) + 0.02 sin(4.3 y - 2.5), for every coordinate.
+    """
+
+    base: Task = _BASE
+    sides: str = "xy"
+    citation: ClassVar[str] = CZYZ
+
+    # amplitude, frequency, phase of each sine
+    waves_x: ClassVar = ((0.4, 1.0, 0.0), (0.2, 1.7, 1.0), (0.03, 3.3, -2.5))
+    waves_y: ClassVar = ((-0.4, 0.4, 0.0), (0.17, 1.3, 3.5), (0.02, 4.3, -2.5))
+
+    def forward_x(self, values: Array) -> Array:
+        """The wiggles of X."""
+        return _wiggle(values, self.waves_x)[0]
+
+    def forward_y(self, values: Array) -> Array:
+        """The wiggles of Y."""
+        return _wiggle(values, self.waves_y)[0]
+
+    def backward_x(self, values: Array) -> Array:
+        """Solved numerically, to rounding."""
+        return _unwiggle(values, self.waves_x)
+
+    def backward_y(self, values: Array) -> Array:
+        """Solved numerically, to rounding."""
+        return _unwiggle(values, self.waves_y)
+
+
+Waves = tuple[tuple[float, float, float], ...]
+
+
+def _wiggle(v: Array, waves: Waves) -> tuple[Array, Array]:
+    """v plus the waves, and the slope, which stays above 1 - sum |amplitude frequency| > 0."""
+    value, slope = v.copy(), np.ones_like(v)
+    for amplitude, frequency, phase in waves:
+        value += amplitude * np.sin(frequency * v + phase)
+        slope += amplitude * frequency * np.cos(frequency * v + phase)
+    return value, slope
+
+
+def _unwiggle(target: Array, waves: Waves) -> Array:
+    reach = sum(abs(amplitude) for amplitude, _, _ in waves)
+    return invert(lambda v: _wiggle(v, waves), target, target - reach, target + reach)
+
+
+@tasks.register("bimodal")
+@dataclass(frozen=True, eq=False, repr=False)
+class Bimodal(Coordinatewise):
+    """F^-1(Phi(v)) of every coordinate, F the distribution function of two Gaussians: bimodal from normal marginals.
+
+    X: 0.3 N(0, 1) + 0.7 N(5, 1); Y: 0.5 N(-1, 1) + 0.5 N(3, 1).
+    """
+
+    base: Task = _BASE
+    sides: str = "xy"
+    citation: ClassVar[str] = CZYZ
+
+    # weight of the lower component, the two means
+    mixture_x: ClassVar = (0.3, 0.0, 5.0)
+    mixture_y: ClassVar = (0.5, -1.0, 3.0)
+
+    def forward_x(self, values: Array) -> Array:
+        """To 0.3 N(0, 1) + 0.7 N(5, 1)."""
+        return _to_mixture(values, self.mixture_x)
+
+    def forward_y(self, values: Array) -> Array:
+        """To 0.5 N(-1, 1) + 0.5 N(3, 1)."""
+        return _to_mixture(values, self.mixture_y)
+
+    def backward_x(self, values: Array) -> Array:
+        """Phi^-1(F(v))."""
+        return _normal_score(values, self.mixture_x)[0]
+
+    def backward_y(self, values: Array) -> Array:
+        """Phi^-1(F(v))."""
+        return _normal_score(values, self.mixture_y)[0]
+
+
+def _normal_score(v: Array, mixture: tuple[float, float, float]) -> tuple[Array, Array]:
+    """Phi^-1(F(v)) and its slope f(v) / phi(Phi^-1(F(v))), from the nearer tail so that nothing cancels."""
+    weight, low, high = mixture
+    sign = np.where(v < 0.5 * (low + high), 1.0, -1.0)
+    tail = weight * ndtr(sign * (v - low)) + (1 - weight) * ndtr(sign * (v - high))
+    score = sign * ndtri(tail)
+    # the common factor 1 / sqrt(2 pi) of the densities cancels
+    density = weight * np.exp(-0.5 * (v - low) ** 2) + (1 - weight) * np.exp(-0.5 * (v - high) ** 2)
+    return score, density * np.exp(0.5 * score**2)
+
+
+def _to_mixture(normal: Array, mixture: tuple[float, float, float]) -> Array:
+    _, low, high = mixture  # the quantile lies between those of the two components
+    return invert(lambda v: _normal_score(v, mixture), normal, normal + low, normal + high)
