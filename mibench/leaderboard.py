@@ -36,6 +36,7 @@ from .rows import (
     Equitability,
     Failure,
     Family,
+    Flag,
     Independence,
     Objective,
     Ranking,
@@ -60,6 +61,7 @@ _TABLES = {
     "consistency": Consistency,
     "objective": Objective,
     "downstream": Downstream,
+    "flags": Flag,
     "failures": Failure,
 }
 
@@ -83,6 +85,7 @@ class Leaderboard:
     consistency: tuple[Consistency, ...] = ()
     objective: tuple[Objective, ...] = ()
     downstream: tuple[Downstream, ...] = ()
+    flags: tuple[Flag, ...] = ()
     failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
@@ -119,6 +122,7 @@ class Leaderboard:
             consistency=panels.consistency([r for r in installed if r.group and r.cell.n > 0]),
             objective=panels.objective(by_rank),
             downstream=panels.downstream([r for r in installed if r.group and r.cell.n == 0]),
+            flags=panels.flags([r for r in installed if r.group and r.cell.n == 0]),
             failures=panels.failures(every),
             notes=tuple(_notes(every, ranking)),
             provenance=panels.provenance(every),

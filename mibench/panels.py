@@ -13,10 +13,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from . import scoring
 from .result import Result, Status
-from .rows import Consistency, Downstream, Equitability, Failure, Objective
+from .rows import Consistency, Downstream, Equitability, Failure, Flag, Objective
 from .selector import format_selector
 
 K = TypeVar("K", bound=Hashable)
@@ -26,8 +27,8 @@ CONTROL = "none"
 """The registered name of the estimator whose arm is the control of a downstream task."""
 EXACT_CRITIC = "exact-critic"
 """The registered name of the estimator that evaluates another one's bound on the exact critic."""
-
-
+ESTIMATE, REFERENCE = "estimate", "reference"
+"""Metrics of a downstream task: the bound's own value in nats, and the same information by an independent route."""
 FUNCTION = "function"
 """The parameter of an equitability task that names the function; tasks that agree in all others are compared."""
 
@@ -132,7 +133,20 @@ def downstream(results: Sequence[Result]) -> tuple[Downstream, ...]:
         ordered = sorted(arms, key=lambda arm: (arm != control, arm not in controls, arm))
         for name, info in _metrics(runs).items():
             reference = _values(arms[control], name) if control is not None else {}
-            rows += [_arm(group, arm, arms[arm], info, reference, control) for arm in ordered]
+            floor = _mean(_floors(runs, name))
+            rows += [_arm(group, arm, arms[arm], info, reference, control, floor) for arm in ordered]
+    return tuple(rows)
+
+
+def flags(results: Sequence[Result]) -> tuple[Flag, ...]:
+    """Yes-or-no diagnostics of downstream runs, counted per arm; only what held at least once within a group."""
+    rows = []
+    for group, runs in grouped(results, lambda r: r.group).items():
+        held = {name for r in runs for name, value in r.diagnostics.items() if value is True}
+        for name in sorted(held):
+            for arm, cells in grouped((r for r in runs if name in r.diagnostics), lambda r: r.arm).items():
+                seeds = sum(r.diagnostics[name] is True for r in cells)
+                rows.append(Flag(group=group, arm=arm, flag=name, seeds=seeds, runs=len(cells)))
     return tuple(rows)
 
 
@@ -143,6 +157,7 @@ def _arm(
     info: Mapping[str, Any],
     reference: Mapping[int, float],
     control: str | None,
+    floor: float | None,
 ) -> Downstream:
     values = _values(cells, str(info["name"]))
     shared = sorted(values.keys() & reference.keys()) if arm != control else []
@@ -166,6 +181,7 @@ def _arm(
         pairs=len(shared),
         control=arm == control,
         published=str((info.get("published") or {}).get(arm, "")),
+        floor=floor,
         wall_s=float(np.median([r.wall_s for r in timed])) if timed else None,
         cpu_s=float(np.median([r.cpu_s for r in timed])) if timed else None,
     )
@@ -202,9 +218,14 @@ def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
     """Rank correlation, or None where either side has fewer than three different values."""
     if len(set(a)) < 3 or len(set(b)) < 3:
         return None
-    from scipy.stats import spearmanr
+    return _finite(float(np.corrcoef(_ranks(a), _ranks(b))[0, 1]))
 
-    return _finite(float(spearmanr(a, b).statistic))
+
+def _ranks(values: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Ranks from 1; equal values share the mean of theirs. (Importing scipy.stats for this takes a second.)"""
+    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
+    middle: npt.NDArray[np.float64] = np.cumsum(counts) - (counts - 1) / 2
+    return middle[where]
 
 
 def _setting(result: Result) -> str:
@@ -235,6 +256,13 @@ def _metrics(runs: Iterable[Result]) -> dict[str, Mapping[str, Any]]:
 
 def _values(cells: Iterable[Result], metric: str) -> dict[int, float]:
     return {r.cell.seed: float(r.metrics[metric]) for r in cells if r.status is Status.OK and metric in r.metrics}
+
+
+def _floors(runs: Iterable[Result], metric: str) -> Iterable[float]:
+    for r in runs:
+        floors = r.diagnostics.get("floor")
+        if isinstance(floors, Mapping) and isinstance(floors.get(metric), (int, float)):
+            yield float(floors[metric])
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:

@@ -194,8 +194,20 @@ class Downstream:
     pairs: int = column("Seeds in the paired difference.")
     control: bool = column("Whether this is the control arm.")
     published: str = column("The published figure for the same set-up, where there is one.")
+    floor: float | None = column("What a perfect model scores, where the task computes it: mean over its runs.")
     wall_s: float | None = column("Median wall time of a run.", "s")
     cpu_s: float | None = column("Median CPU time of a run.", "s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """One yes-or-no finding about the runs of one arm of a downstream task."""
+
+    group: str = column("The downstream task.")
+    arm: str = column("What stands in the loss.")
+    flag: str = column("The finding, as the task names it.")
+    seeds: int = column("Seeds where it holds.")
+    runs: int = column("Seeds where it was looked at.")
 
 
 @dataclass(frozen=True, kw_only=True)

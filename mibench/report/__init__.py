@@ -47,7 +47,7 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
             path.write_bytes(figure.png)
         files = {name: directory / f"leaderboard.{suffix}" for name, suffix in _FILES.items()}
         files["tasks"] = directory / "tasks.csv"
-        captions = {figure.title: path for figure, path in zip(drawn, paths, strict=True)}
+        captions = [(figure.title, path) for figure, path in zip(drawn, paths, strict=True)]
         files["markdown"].write_text(markdown.render(board, title, unit, captions), encoding="utf-8")
         files["json"].write_text(json.dumps({"title": title, **board.to_json()}, indent=1, allow_nan=False) + "\n")
         _write_csv(files["csv"], board.ranking)

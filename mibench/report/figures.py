@@ -1,13 +1,13 @@
 """The main figures: scores by family, error ECDF, estimate against truth, heat map, score against time.
 
-``draw`` makes these and those of ``details``, each only where the data has something to show.
+``draw`` makes these and those of the other sections, each only where the data has something to show.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from mibench.panels import grouped
 from mibench.result import Result, Status
 from mibench.rows import Ranking, TaskRow
 
-from . import details
+from . import details, downstream, families
 from .style import (
     GRID,
     HALF,
@@ -34,7 +34,7 @@ from .style import (
     small_multiples,
     theme,
 )
-from .tables import Unit, number, seconds
+from .values import Unit, natural, number, seconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,9 @@ def draw(results: Sequence[Result], board: Leaderboard, unit: str = "nats") -> l
             ecdf(cells, board, palette, u),
             truth(board, palette, u),
             heat_map(board, u),
+            *(families.figure(f, cells, board, palette, u) for f in sorted({row.family for row in board.tasks})),
             *details.draw(cells, board, palette, u),
+            *downstream.draw(cells, board, palette),
         ]
     return [figure for figure in drawn if figure is not None]
 
@@ -160,15 +162,18 @@ def _truth_panel(
 ) -> None:
     look = palette[name]
     ax.plot([0, high], [0, high], color=MUTED, linewidth=0.9, zorder=1)
-    for row in rows:
-        mean, spread = (row.mean or 0.0) * unit.factor, (row.sd or 0.0) * unit.factor
-        alpha = 0.35 + 0.6 * (sizes.index(row.n) + 1) / len(sizes)
-        beyond = "^" if mean > high else "v" if mean < low else look.marker
-        y = min(max(mean, low * 0.9), high * 0.98)
-        ax.plot(row.truth * unit.factor, y, beyond, color=look.colour, alpha=alpha, markeredgewidth=0, markersize=4.5)
-        if beyond == look.marker and spread:
-            x = row.truth * unit.factor
-            ax.plot([x, x], [max(mean - spread, low), min(mean + spread, high)], color=look.colour, alpha=alpha, lw=0.9)
+    for n, own in grouped(rows, lambda row: row.n).items():
+        alpha = 0.35 + 0.6 * (sizes.index(n) + 1) / len(sizes)
+        x = np.array([row.truth for row in own]) * unit.factor
+        mean = np.array([row.mean for row in own], dtype=float) * unit.factor
+        spread = np.array([row.sd or 0.0 for row in own]) * unit.factor
+        style: Any = {"color": look.colour, "alpha": alpha}
+        for marker, chosen in (("^", mean > high), ("v", mean < low), (look.marker, (mean <= high) & (mean >= low))):
+            y = np.clip(mean[chosen], low * 0.9, high * 0.98)
+            ax.plot(x[chosen], y, marker, markeredgewidth=0, markersize=4.5, **style)
+        inside = (mean <= high) & (mean >= low) & (spread > 0)
+        ends = np.clip([mean - spread, mean + spread], low, high)[:, inside]
+        ax.vlines(x[inside], *ends, linewidth=0.9, **style)
     ax.set_title(shorten(name, 26))
     ax.set(xlim=(low, high), ylim=(low, high))
 
@@ -176,7 +181,8 @@ def _truth_panel(
 def heat_map(board: Leaderboard, unit: Unit) -> Drawn | None:
     """Signed error of every estimator on every task."""
     names = [row.estimator for row in board.ranking if row.score < 1]
-    tasks = sorted({(row.family, row.task, row.n) for row in board.tasks if row.estimator in names})
+    cells_of = {(row.family, row.task, row.n) for row in board.tasks if row.estimator in names}
+    tasks = sorted(cells_of, key=lambda cell: (cell[0], natural(cell[1]), cell[2]))
     if not tasks or not names:
         return None
     one_size = len({n for _, _, n in tasks}) == 1
@@ -207,20 +213,21 @@ def heat_map(board: Leaderboard, unit: Unit) -> Drawn | None:
 def _heat(ax: Axes, cells: Sequence[Sequence[float | None]], unit: Unit) -> None:
     """Signed errors in nats as coloured numbers: None where all cells failed, NaN where none was run."""
     from matplotlib.colors import LinearSegmentedColormap, SymLogNorm
-    from matplotlib.patches import Rectangle
 
     colours = LinearSegmentedColormap.from_list("error", ["#1c4f9c", "#86b1e0", "#f7f7f5", "#eb9b78", "#a32414"])
     norm = SymLogNorm(linthresh=0.05, vmin=-5, vmax=5)
+    faces = np.empty((len(cells), len(cells[0]), 4))
     for y, line in enumerate(cells):
         for x, error in enumerate(line):
             # each value stands on its own colour, so the text colour is fixed by that colour and not by the page
             known = error if error is not None and math.isfinite(error) else None
             face = colours(norm(known)) if known is not None else (0.5, 0.5, 0.5, 0.18 if error is None else 0.0)
-            ax.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor=PAPER, linewidth=0.8))
+            faces[y, x] = face
             text = "×" if error is None else "" if known is None else _short(known * unit.factor)
             light = np.dot(face[:3], (0.3, 0.59, 0.11)) > 0.55
             colour = MUTED if known is None else "#101418" if light else "#f6f8fa"
             ax.text(x + 0.5, y + 0.52, text, ha="center", va="center", fontsize=7, color=colour)
+    ax.pcolormesh(faces, edgecolors=PAPER, linewidth=0.8)
     ax.set(xlim=(0, len(cells[0])), ylim=(len(cells), 0))
     ax.grid(visible=False)
     ax.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)

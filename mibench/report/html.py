@@ -6,6 +6,7 @@ What it looks like is in ``templates``; this module only gathers what goes in.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from mibench.result import Result, Status
 
 from . import tables
 from .style import Drawn, slug
+from .values import Unit, natural, seconds
 
 _MOST_PICTURES = 48
 _LARGEST_PICTURE = 2_000_000
+_STEP = re.compile(r"[_-]\d+$")
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Picture:
     arm: str
     name: str
     seed: int
-    uri: str
+    path: Path
+    uri: str = ""
 
 
 def render(
@@ -64,9 +68,9 @@ def render(
         tied=[row.estimator for row in board.ranking if row.tied and row.rank != 1],
         how_to_read=tables.HOW_TO_READ,
         tables=built,
-        estimates={family: tables.tasks(board, family, tables.Unit(unit)) for family in sorted(families)},
+        estimates={family: tables.tasks(board, family, Unit(unit)) for family in sorted(families)},
         figures=grouped(drawn, lambda figure: figure.section),
-        groups={group: _pictures(results, group, sources) for group in groups},
+        groups={group: _pictures(results, board, group, sources) for group in groups},
     )
     return re.sub(r"\n\s*\n+", "\n", page)
 
@@ -74,7 +78,7 @@ def render(
 def _facts(results: Sequence[Result], board: Leaderboard) -> list[tuple[str, str]]:
     """What was run, as (number, what) pairs."""
     failed = sum(r.status not in (Status.OK, Status.NOT_INSTALLED) for r in results)
-    seconds = sum(r.cpu_s for r in results)
+    spent = sum(r.cpu_s for r in results)
     counts = [
         (len({r.cell.estimator for r in results}), "estimator"),
         (len({r.cell.task for r in results}), "task"),
@@ -83,7 +87,7 @@ def _facts(results: Sequence[Result], board: Leaderboard) -> list[tuple[str, str
         (failed, "failed"),
     ]
     facts = [(f"{count:,}", _plural(noun, count)) for count, noun in counts]
-    return [*facts, (tables.seconds(seconds).text, "CPU time")]
+    return [*facts, (seconds(spent).text, "CPU time")]
 
 
 def _plural(noun: str, count: int) -> str:
@@ -92,16 +96,22 @@ def _plural(noun: str, count: int) -> str:
     return "families" if noun == "family" else f"{noun}s"
 
 
-def _pictures(results: Sequence[Result], group: str, sources: Sequence[Path]) -> list[Picture]:
-    """The pictures of each arm's first seed that can be found, as data URIs."""
+def _pictures(results: Sequence[Result], board: Leaderboard, group: str, sources: Sequence[Path]) -> list[Picture]:
+    """The last picture of each kind from each arm's first seed, as far as it can be found; kind by kind.
+
+    A training names its pictures by kind and step, ``samples_002000``; the page shows how it ended.
+    """
+    arms = {row.arm: place for place, row in enumerate(board.downstream) if row.group == group}
+    runs = sorted((r for r in results if r.group == group and r.images), key=lambda r: r.cell.seed)
     found = []
-    runs = sorted((r for r in results if r.group == group and r.images), key=lambda r: (r.arm, r.cell.seed))
-    for arm, own in grouped(runs, lambda r: r.arm).items():
-        for name, file in own[0].images.items():
+    for arm, own in sorted(grouped(runs, lambda r: r.arm).items(), key=lambda item: arms.get(item[0], len(arms))):
+        last = {_STEP.sub("", name): file for name, file in sorted(own[0].images.items(), key=lambda i: natural(i[0]))}
+        for kind, file in last.items():
             path = next((d / file for d in sources if (d / file).is_file()), None)
             if path is not None and path.stat().st_size <= _LARGEST_PICTURE:
-                found.append(Picture(arm, name, own[0].cell.seed, _data_uri(path)))
-    return sorted(found, key=lambda picture: picture.name)[:_MOST_PICTURES]
+                found.append(Picture(arm, kind.replace("_", " "), own[0].cell.seed, path))
+    shown = sorted(found, key=lambda picture: picture.name)[:_MOST_PICTURES]
+    return [dataclasses.replace(picture, uri=_data_uri(picture.path)) for picture in shown]
 
 
 def _data_uri(path: Path) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from mibench.leaderboard import Leaderboard
 
 from . import tables
+from .values import Table
 
 
-def render(board: Leaderboard, title: str, unit: str = "nats", figures: Mapping[str, str] | None = None) -> str:
+def render(board: Leaderboard, title: str, unit: str = "nats", figures: Sequence[tuple[str, str]] = ()) -> str:
     """The whole report as GitHub-flavoured Markdown.
 
     unit : nats or bits.
-    figures : caption -> relative path of pictures to show at the end; none by default.
+    figures : (caption, relative path) of the pictures to show at the end.
     """
     parts = [f"# {title}", _headline(board)]
     if board.ranking:
@@ -22,7 +23,7 @@ def render(board: Leaderboard, title: str, unit: str = "nats", figures: Mapping[
     for table in tables.build(board, unit):
         parts += [f"## {table.title}", table.note, _pipes(table)]
     if figures:
-        parts += ["## Figures", *(f"![{caption}]({path})" for caption, path in figures.items())]
+        parts += ["## Figures", *(f"![{caption}]({path})" for caption, path in figures)]
     if board.provenance:
         lines = [f"* {key}: {', '.join(values)}" for key, values in board.provenance.items()]
         parts += ["## Provenance", "\n".join(lines)]
@@ -37,7 +38,7 @@ def _headline(board: Leaderboard) -> str:
     return f"**{board.best.estimator}** scores highest, {board.best.score:.3f}.{also}"
 
 
-def _pipes(table: tables.Table) -> str:
+def _pipes(table: Table) -> str:
     lines = [
         [column.heading for column in table.columns],
         ["---:" if column.numeric else "---" for column in table.columns],

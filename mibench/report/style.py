@@ -136,6 +136,12 @@ def small_multiples(count: int, columns: int, size: tuple[float, float], **optio
     return figure, axes[:count]
 
 
+def shared_legend(figure: Figure, axes: Sequence[Axes]) -> None:
+    """One legend at the right of the figure for all its axes."""
+    entries = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(entries.values(), entries.keys(), loc="outside right center", handlelength=2.6)
+
+
 def label_points(ax: Axes, points: Sequence[tuple[float, float, str]], colours: Sequence[str]) -> None:
     """Name points beside them: each label takes the first place around its point that is still free."""
     figure: Any = ax.figure
@@ -189,8 +195,9 @@ def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
 def finish(figure: Figure, name: str, title: str, caption: str, alt: str, section: str = "main") -> Drawn:
     """Export: PNG on white, SVG whose ink and paper are the page's."""
     png, svg = io.BytesIO(), io.StringIO()
+    figure.draw_without_rendering()  # solves for the places,
+    figure.set_layout_engine(None)  # once: with an engine, every export would draw twice
     figure.savefig(png, format="png", dpi=150, facecolor="white")
-    figure.set_layout_engine("none")  # the places are final; do not solve for them again
     figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     inches = figure.get_figwidth()
     themed = _themed(svg.getvalue(), name, alt, inches)

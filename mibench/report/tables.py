@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from mibench import rows, scoring
 from mibench.leaderboard import FALSE_ALARM, Leaderboard
 from mibench.panels import grouped
 from mibench.result import Status
 
-MISSING = "–"
+from .values import MISSING, Column, Entry, Table, Unit, natural, number, seconds, share
+
 TIED = "≈"
 
 IN_SHORT = (
@@ -28,52 +28,6 @@ HOW_TO_READ = (
     f"95 % t interval over families; {TIED} marks what cannot be told apart from the best (paired t test over "
     "families, Holm-adjusted)."
 )
-
-
-@dataclass(frozen=True)
-class Column:
-    """A heading; ``meaning`` explains it, ``narrow`` columns are kept where space is short."""
-
-    heading: str
-    meaning: str = ""
-    numeric: bool = True
-    narrow: bool = True
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One formatted cell; ``value`` is what it sorts by, ``mark`` how it stands out (best, worse, better, muted)."""
-
-    text: str
-    value: float | str | None = None
-    mark: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A titled table; ``note`` says how to read it."""
-
-    name: str
-    title: str
-    note: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Entry, ...], ...]
-
-
-class Unit:
-    """How quantities in nats are shown."""
-
-    def __init__(self, name: str = "nats") -> None:
-        self.name = name
-        self.factor = 1.0 if name == "nats" else 1 / math.log(2)
-
-    def __call__(self, value: float | None) -> float | None:
-        """A value in nats in this unit."""
-        return None if value is None else value * self.factor
-
-    def entry(self, value: float | None, signed: bool = False, mark: str = "") -> Entry:
-        """A quantity in nats, shown in this unit."""
-        return Entry(number(self(value), signed), self(value), mark)
 
 
 def build(board: Leaderboard, unit: str = "nats") -> list[Table]:
@@ -138,7 +92,8 @@ def families(board: Leaderboard) -> Table:
     lines = []
     for estimator, own in by_estimator.items():
         scores = {row.family: row.score for row in own}
-        cells = [_score(scores.get(f), "best" if scores.get(f) == best[f] else "") for f in names]
+        entrant = any(_competes(board, row) for row in own)
+        cells = [_score(scores.get(f), "best" if entrant and scores.get(f) == best[f] else "") for f in names]
         lines.append((Entry(estimator, estimator), *cells))
     note = "The score within each family; the headline is the mean of these. The best entrant of a family is marked."
     return Table("families", "Score by family", note, columns, tuple(lines) if names else ())
@@ -155,7 +110,8 @@ def tasks(board: Leaderboard, family: str, unit: Unit) -> Table:
         *(Column(name) for name in estimators),
     )
     lines = []
-    for (_, n), cells in sorted(grouped(own, lambda row: (row.task, row.n)).items()):
+    by_cell = grouped(own, lambda row: (row.task, row.n))
+    for (_, n), cells in sorted(by_cell.items(), key=lambda item: (natural(item[0][0]), item[0][1])):
         first, of = cells[0], {row.estimator: row for row in cells}
         truth = unit.entry(first.truth)
         if first.truth_error > scoring.FLOOR / 10:
@@ -169,7 +125,7 @@ def tasks(board: Leaderboard, family: str, unit: Unit) -> Table:
 def independence(board: Leaderboard, unit: Unit) -> Table:
     """Behaviour where the mutual information is 0."""
     columns = tuple(
-        Column(heading, rows.meaning(rows.Independence, name), numeric=name != "estimator")
+        Column(heading, rows.meaning(rows.Independence, name), name != "estimator", narrow=name != "cells")
         for heading, name in (
             ("estimator", "estimator"),
             ("mean |est|", "mean_abs"),
@@ -247,7 +203,10 @@ def objective(board: Leaderboard, unit: Unit) -> Table:
         Column("tasks", "Tasks and sample sizes averaged over."),
     )
     lines = []
-    for (estimator, family), own in grouped(board.objective, lambda row: (row.estimator, row.family)).items():
+    by_family = sorted(board.objective, key=lambda row: row.family)
+    order = {name: place for place, name in enumerate(grouped(board.objective, lambda row: row.estimator))}
+    by_family.sort(key=lambda row: order[row.estimator])
+    for (estimator, family), own in grouped(by_family, lambda row: (row.estimator, row.family)).items():
         both = [(r.objective_error, r.learning_error) for r in own]
         known = [(o, le) for o, le in both if o is not None and le is not None]
         means = [sum(column) / len(known) for column in zip(*known, strict=True)] if known else [None, None]
@@ -304,17 +263,19 @@ def consistency(board: Leaderboard) -> Table:
 
 def downstream(board: Leaderboard) -> list[Table]:
     """One table per downstream task: arms by metrics, with paired differences to the control."""
-    return [_downstream(group, own) for group, own in grouped(board.downstream, lambda row: row.group).items()]
+    flags = grouped(board.flags, lambda row: row.group)
+    by_group = grouped(board.downstream, lambda row: row.group)
+    return [_downstream(group, own, flags.get(group, ())) for group, own in by_group.items()]
 
 
-def _downstream(group: str, own: Sequence[rows.Downstream]) -> Table:
+def _downstream(group: str, own: Sequence[rows.Downstream], flags: Sequence[rows.Flag]) -> Table:
     metrics = grouped(own, lambda row: row.metric)
     control = next((row.arm for row in own if row.control), None)
     columns = [Column("arm", numeric=False), Column("seeds")]
     for name, cells in metrics.items():
         unit = f" ({cells[0].unit})" if cells[0].unit else ""
         arrow = {"lower": " ↓", "higher": " ↑"}.get(cells[0].better, "")
-        columns.append(Column(f"{name}{unit}{arrow}", cells[0].description))
+        columns.append(Column(f"{name.replace('_', ' ')}{unit}{arrow}", cells[0].description))
         if control is not None:
             columns.append(Column(f"vs {control}", rows.meaning(rows.Downstream, "difference")))
         if any(row.published for row in cells):
@@ -333,10 +294,18 @@ def _downstream(group: str, own: Sequence[rows.Downstream]) -> Table:
             if any(other.published for other in metrics[name]):
                 line.append(Entry(row.published or MISSING))
         lines.append((*line, seconds(first.cpu_s)))
-    note = (
-        "Mean ± standard error over seeds; beside it the paired difference to the control arm with its 95 % t interval "
-        "over the seeds that both have. Differences whose interval excludes 0 are marked."
-    )
+    note = "Mean ± standard error over seeds"
+    if control is not None:
+        note += (
+            "; beside it the paired difference to the control arm with its 95 % t interval over the seeds that both "
+            "have, marked where the interval excludes 0"
+        )
+    floors = {name.replace("_", " "): cells[0].floor for name, cells in metrics.items()}
+    perfect = [f"{name} {number(floor)}" for name, floor in floors.items() if floor is not None]
+    note += f". A perfect model scores: {', '.join(perfect)}." if perfect else "."
+    for flag, arms in grouped(flags, lambda row: row.flag).items():
+        counts = ", ".join(f"{row.arm} in {row.seeds} of {row.runs}" for row in arms)
+        note += f" {flag.replace('_', ' ').capitalize()}: {counts}."
     return Table(f"downstream-{group}", group, note, tuple(columns), tuple(lines))
 
 
@@ -361,45 +330,6 @@ def failures(board: Leaderboard) -> Table:
     )
     note = f"Every cell that did not end ok. `{Status.NOT_INSTALLED.replace('_', ' ')}` does not count against anyone."
     return Table("failures", "Failures", note, columns, lines)
-
-
-def number(value: float | None, signed: bool = False) -> str:
-    """Three significant digits where they fit, never more than three decimals."""
-    if value is None or math.isnan(value):
-        return MISSING
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    magnitude = abs(value)
-    if magnitude >= 1e5:
-        text = f"{magnitude:.0e}"
-    else:
-        text = (
-            f"{magnitude:.3f}"
-            if magnitude < 9.9995
-            else f"{magnitude:.2f}"
-            if magnitude < 99.995
-            else f"{magnitude:.0f}"
-        )
-    negative = value < 0 and any(c in "123456789" for c in text)
-    return ("−" if negative else "+" if signed and value > 0 else "") + text
-
-
-def share(value: float | None) -> Entry:
-    """A share as a percentage; a failure is never rounded down to none."""
-    if value is None:
-        return Entry(MISSING)
-    text = "<1 %" if 0 < value < 0.01 else ">99 %" if 0.99 < value < 1 else f"{100 * value:.0f} %"
-    return Entry(text, value)
-
-
-def seconds(value: float | None) -> Entry:
-    """A duration in the unit that suits it, two or three digits."""
-    if value is None:
-        return Entry(MISSING)
-    scales = ((9.995e-4, 1e6, "µs"), (0.9995, 1e3, "ms"), (119.5, 1.0, "s"), (7170.0, 1 / 60, "min"))
-    scale, name = next(((scale, name) for limit, scale, name in scales if value < limit), (1 / 3600, "h"))
-    scaled = value * scale
-    return Entry(f"{scaled:.1f} {name}" if scaled < 9.95 else f"{scaled:.0f} {name}", value)
 
 
 def _summary_column(heading: str, name: str) -> Column:

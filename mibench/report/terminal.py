@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mibench.leaderboard import Leaderboard
 
 from . import tables
+from .values import Entry, Table
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod
@@ -33,15 +34,15 @@ def show(board: Leaderboard, console: Console, unit: str = "nats") -> None:
         _say(console, f"Note: {note}")
 
 
-def _print(table: tables.Table, console: Console) -> None:
+def _print(table: Table, console: Console) -> None:
     """The table, in blocks side by side under each other where it is wider than the terminal."""
     from rich import box
-    from rich.table import Table
+    from rich.table import Table as Grid
 
     console.print()
     for number, block in enumerate(_blocks(table, console.width - 2)):
         title = table.title if number == 0 else None
-        grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        grid = Grid(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for i in block:
             column = table.columns[i]
             justify: JustifyMethod = "right" if column.numeric else "left"
@@ -52,7 +53,7 @@ def _print(table: tables.Table, console: Console) -> None:
     _say(console, table.note)
 
 
-def _blocks(table: tables.Table, width: int) -> list[dict[int, int]]:
+def _blocks(table: Table, width: int) -> list[dict[int, int]]:
     """Width by column, per block; every block repeats the first text column, which names the row and may be folded."""
     keep = [i for i, column in enumerate(table.columns) if column.narrow]
     widths = {
@@ -69,7 +70,7 @@ def _blocks(table: tables.Table, width: int) -> list[dict[int, int]]:
     return blocks
 
 
-def _failures(table: tables.Table, console: Console) -> None:
+def _failures(table: Table, console: Console) -> None:
     console.print(f"\n[bold]{table.title}[/bold]")
     for estimator, status, cells, where, message in table.rows[:_MOST_FAILURES]:
         times = "" if cells.text == "1" else f" x{cells.text}"
@@ -86,7 +87,7 @@ def _say(console: Console, text: str) -> None:
         console.print(text, style="dim", markup=False, highlight=False)
 
 
-def _styled(entry: tables.Entry) -> Text:
+def _styled(entry: Entry) -> Text:
     from rich.text import Text
 
     return Text(entry.text, style=_STYLES[entry.mark])

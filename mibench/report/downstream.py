@@ -1,0 +1,137 @@
+"""Figures of a downstream task: its metrics per arm, its curves, and the information plane."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mibench.leaderboard import Leaderboard
+from mibench.panels import ESTIMATE, REFERENCE, grouped
+from mibench.result import Result, Status
+from mibench.rows import Downstream
+
+from .details import mean_curve
+from .style import INK, MUTED, Drawn, Palette, finish, new_figure, shared_legend, shorten, slug, small_multiples
+
+_MOST_CURVES = 12
+
+
+def draw(cells: Sequence[Result], board: Leaderboard, palette: Palette) -> Iterator[Drawn | None]:
+    """All of them, group by group."""
+    rows = grouped(board.downstream, lambda row: row.group)
+    for group, runs in grouped((r for r in cells if r.group in rows and r.cell.n == 0), lambda r: r.group).items():
+        yield metrics(group, runs, rows[group], palette)
+        yield information_plane(group, rows[group], palette)
+        yield curves(group, runs, rows[group], palette)
+
+
+def metrics(group: str, runs: Sequence[Result], rows: Sequence[Downstream], palette: Palette) -> Drawn | None:
+    """Mean ± standard error and every seed, per metric and arm."""
+    known = grouped((row for row in rows if row.mean is not None), lambda row: row.metric)
+    if not known:
+        return None
+    arms = list(dict.fromkeys(row.arm for row in rows))[::-1]
+    columns = min(3, len(known))
+    size = (min(3.6, 10.8 / columns), 0.75 + 0.24 * len(arms))
+    figure, axes = small_multiples(len(known), columns, size, sharey=True)
+    for ax, (name, own) in zip(axes, known.items(), strict=True):
+        for row in own:
+            y, look = arms.index(row.arm), palette[row.arm]
+            seeds = [r.metrics[name] for r in runs if r.arm == row.arm and r.status is Status.OK and name in r.metrics]
+            ax.plot(seeds, [y] * len(seeds), ".", color=look.colour, alpha=0.45, markersize=5)
+            mean = row.mean or 0.0
+            ax.errorbar(mean, y, xerr=row.se or 0.0, fmt="o", color=look.colour, markersize=6, elinewidth=1.5)
+            if row.control:
+                ax.axvline(mean, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+        if own[0].floor is not None:
+            ax.axvline(own[0].floor, color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
+        ax.set_title(_titled(own[0]))
+        ax.set_yticks(range(len(arms)), [shorten(arm) for arm in arms])
+        ax.set_ylim(-0.6, len(arms) - 0.4)
+        ax.grid(axis="y", visible=False)
+    caption = "Dots: seeds; circle and line: mean ± standard error; dashed: the control arm."
+    if any(row.floor is not None for row in rows):
+        caption += " Dotted: what a perfect model scores."
+    alt = f"{group}: " + "; ".join(f"{r.arm} {r.metric} {r.mean:.3g}" for own in known.values() for r in own)
+    return finish(figure, f"downstream-{slug(group)}", f"{group}: metrics by arm", caption, alt, f"downstream:{group}")
+
+
+def information_plane(group: str, rows: Sequence[Downstream], palette: Palette) -> Drawn | None:
+    """Reference information and estimate against what is kept of the answer, one pair of points per arm."""
+    of = {(row.arm, row.metric): row for row in rows if row.mean is not None}
+    measured = [row.arm for row in of.values() if row.metric in (REFERENCE, ESTIMATE)]
+    kept = _answer(rows)
+    arms = [arm for arm in dict.fromkeys(measured) if (arm, kept) in of]
+    if not arms or kept is None:
+        return None
+    figure, grid = new_figure(7.4, max(3.6, 0.8 + 0.2 * len(arms)))
+    ax = grid[0, 0]
+    for arm in arms:
+        look, y = palette[arm], of[arm, kept].mean
+        reference, estimate = of.get((arm, REFERENCE)), of.get((arm, ESTIMATE))
+        if reference and estimate:
+            ax.plot([reference.mean, estimate.mean], [y, y], color=look.colour, linewidth=1.0, alpha=0.7)  # type: ignore[list-item]
+        if estimate:
+            ax.plot(estimate.mean, y, look.marker, markerfacecolor="none", markeredgecolor=look.colour, markersize=7)  # type: ignore[arg-type]
+        if reference:
+            ax.plot(reference.mean, y, look.marker, color=look.colour, markersize=6)  # type: ignore[arg-type]
+        ax.plot([], [], look.marker, color=look.colour, label=shorten(arm, 40))
+    ax.set(xlabel="I(X; Z) (nats)", ylabel=_titled(next(row for row in rows if row.metric == kept)))
+    shared_legend(figure, [ax])
+    caption = (
+        "Per arm, mean over seeds. Filled: the reference, computed from the encoder's density where it is known. "
+        "Hollow: the bound's own estimate. A long line is information that the critic does not see."
+    )
+    alt = f"{group}: {kept} against the information in the code, for {', '.join(arms)}"
+    return finish(figure, f"plane-{slug(group)}", f"{group}: information plane", caption, alt, f"downstream:{group}")
+
+
+def curves(group: str, runs: Sequence[Result], rows: Sequence[Downstream], palette: Palette) -> Drawn | None:
+    """Every recorded series over training, mean over seeds, one line per arm."""
+    names = list(dict.fromkeys(name for r in runs for name in r.curve if len(r.curve[name]) > 1))[:_MOST_CURVES]
+    arms = {arm: [r for r in runs if r.arm == arm] for arm in dict.fromkeys(row.arm for row in rows)}
+    if not names:
+        return None
+    figure, axes = small_multiples(len(names), 3, (2.9, 2.1))
+    for ax, name in zip(axes, names, strict=True):
+        drawn: list[float] = []
+        for arm, own in arms.items():
+            steps, values = mean_curve([_pairs(r.curve[name]) for r in own if name in r.curve])
+            look = palette[arm]
+            ax.plot(steps, values, color=look.colour, linestyle=look.dashes, label=shorten(arm, 24))
+            drawn += values
+        ax.set_title(name)
+        if drawn:
+            low, high = np.quantile(drawn, [0.01, 0.99])  # a diverging run does not flatten the rest
+            margin = 0.08 * (high - low or 1.0)
+            ax.set_ylim(low - margin, high + margin)
+    shared_legend(figure, axes)
+    figure.supxlabel("step", fontsize=9, color=INK)
+    return finish(
+        figure,
+        f"curves-{slug(group)}",
+        f"{group}: over training",
+        "Mean over the seeds still in training at a step.",
+        f"Training of {group}: {', '.join(names)}",
+        f"downstream:{group}",
+    )
+
+
+def _pairs(series: Sequence[Any]) -> tuple[list[float], list[float]]:
+    """Steps and values of a curve of (step, value) pairs; a missing value is NaN."""
+    return [float(s) for s, _ in series], [math.nan if v is None else float(v) for _, v in series]
+
+
+def _titled(row: Downstream) -> str:
+    arrow = {"lower": "  ← better", "higher": "  → better"}.get(row.better, "")
+    return f"{row.metric.replace('_', ' ')}{f' ({row.unit})' if row.unit else ''}{arrow}"
+
+
+def _answer(rows: Sequence[Downstream]) -> str | None:
+    """The metric that says how much of the answer is kept: one in nats that has a better direction, or else any."""
+    directed: Mapping[str, Downstream] = {row.metric: row for row in rows if row.better}
+    in_nats = [name for name, row in directed.items() if row.unit == "nats"]
+    return next(iter([*in_nats, *directed]), None)

@@ -1,0 +1,161 @@
+"""The figure of one family of tasks: error against the true mutual information, the sample size, the dimension, and
+against any other parameter that the tasks sweep while their mutual information stays.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mibench.leaderboard import Leaderboard
+from mibench.panels import grouped
+from mibench.result import Result
+from mibench.rows import TaskRow
+
+from .style import MUTED, Drawn, Palette, finish, new_figure, shared_legend, shorten, slug
+from .values import Unit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LEAST_ERROR = 1e-3
+_MOST_PARAMETERS = 2
+_LEAST_VALUES = 3  # of a parameter, for a sweep
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What stands on the horizontal axis, for which rows; ``signed`` errors for the truth, absolute ones elsewhere."""
+
+    heading: str
+    of: Callable[[TaskRow], float]
+    rows: Sequence[TaskRow]
+    signed: bool = False
+
+    @property
+    def values(self) -> list[float]:
+        """The places on the axis."""
+        return sorted({self.of(row) for row in self.rows})
+
+
+def figure(family: str, cells: Sequence[Result], board: Leaderboard, palette: Palette, unit: Unit) -> Drawn | None:
+    """One panel per quantity that varies within the family, or None."""
+    ranked = {row.estimator for row in board.ranking if row.score < 1}
+    rows = [row for row in board.tasks if row.family == family and row.estimator in ranked]
+    params = {r.cell.task: {"": r.task_name, **_flat(r.task_params)} for r in cells if r.family == family}
+    drawn = [sweep for sweep in sweeps(rows, params) if len(sweep.values) > 1]
+    if not drawn:
+        return None
+    names = list(grouped(rows, lambda row: row.estimator))
+    height = max(2.7, 0.6 + 0.19 * len(names))
+    columns, lines = min(len(drawn), 3), -(-len(drawn) // 3)
+    canvas, grid = new_figure(2.5 + 2.7 * columns, height * lines, lines, columns)
+    axes = list(grid.flat)
+    for spare in axes[len(drawn) :]:
+        spare.remove()
+    for ax, sweep in zip(axes, drawn, strict=False):
+        _panel(ax, sweep, names, palette, unit)
+    shared_legend(canvas, axes[: len(drawn)])
+    caption = "Averaged over what is not on the axis; where all cells failed the line is broken."
+    if any(sweep.signed for sweep in drawn):
+        caption += " Mean error: below 0 is too low; the scale leaves out zero, which is wrong by the truth itself."
+    if not all(sweep.signed for sweep in drawn):
+        caption += f" Median |error|: drawn at {_LEAST_ERROR} where smaller."
+    against = ", ".join(sweep.heading for sweep in drawn)
+    return finish(
+        canvas,
+        f"family-{slug(family)}",
+        f"Error on {family}",
+        caption,
+        f"Error of {len(names)} estimators on {family} against {against}",
+        section=f"family:{family}",
+    )
+
+
+def sweeps(rows: Sequence[TaskRow], params: Mapping[str, Mapping[str, Any]]) -> Iterator[Sweep]:
+    """True MI, n, dimension, then the parameters; ``params`` are the parameters of each task."""
+    yield Sweep("true MI", lambda row: round(row.truth, 6), rows, signed=True)
+    yield Sweep("n", lambda row: row.n, rows)
+    yield Sweep("dim x + dim y", lambda row: row.dim_x + row.dim_y, rows)
+    found = []
+    for name in sorted({name for own in params.values() for name, value in own.items() if _is_number(value)}):
+        chosen = _swept(name, rows, params)
+        sweep = Sweep(name, _getter(params, name), [row for row in rows if row.task in chosen])
+        if len(sweep.values) >= _LEAST_VALUES:
+            found.append(sweep)
+    yield from sorted(found, key=lambda sweep: -len(sweep.values))[:_MOST_PARAMETERS]
+
+
+def _getter(params: Mapping[str, Mapping[str, Any]], name: str) -> Callable[[TaskRow], float]:
+    return lambda row: float(params[row.task][name])
+
+
+def _swept(name: str, rows: Sequence[TaskRow], params: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Tasks that differ from others in this parameter only, their mutual information and dimension being the same."""
+
+    def rest(row: TaskRow) -> str:
+        others = {k: v for k, v in params[row.task].items() if k != name}
+        return json.dumps([row.dim_x, row.dim_y, f"{row.truth:.4g}", others], sort_keys=True, default=str)
+
+    having = {row.task: row for row in rows if _is_number(params.get(row.task, {}).get(name))}
+    alike = grouped(having.values(), rest).values()
+    return {row.task for own in alike if len({params[r.task][name] for r in own}) >= _LEAST_VALUES for row in own}
+
+
+def _panel(ax: Axes, sweep: Sweep, names: Sequence[str], palette: Palette, unit: Unit) -> None:
+    shown: list[float] = [0.0]
+    for name in names:
+        own = grouped((row for row in sweep.rows if row.estimator == name), sweep.of)
+        xs = sorted(own)
+        ys = [_average(own[x], sweep.signed, unit) for x in xs]
+        look = palette[name]
+        places = [x * (unit.factor if sweep.signed else 1) for x in xs]
+        ax.plot(places, ys, marker=look.marker, color=look.colour, linestyle=look.dashes, label=shorten(name, 24))
+        shown += ys if name != "zero" else []
+    what = "mean error" if sweep.signed else "median |error|"
+    ax.set(xlabel=f"{sweep.heading} ({unit.name})" if sweep.signed else sweep.heading, title=f"{what} ({unit.name})")
+    if sweep.signed:
+        ax.axhline(0, color=MUTED, linewidth=0.9, zorder=1)
+        low, high = np.nanmin(shown), np.nanmax(shown)
+        margin = 0.08 * (high - low or 1.0)
+        ax.set_ylim(low - margin, high + margin)
+        return
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    values = sweep.values
+    if values[0] > 0 and values[-1] >= 10 * values[0]:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    if len(values) <= 6:
+        ax.set_xticks(values, [f"{x:,g}" for x in values])
+        ax.minorticks_off()
+
+
+def _average(rows: Sequence[TaskRow], signed: bool, unit: Unit) -> float:
+    """Mean of the mean signed errors, or median of the median absolute ones; NaN where nothing can be said."""
+    if signed:
+        known = [row.bias for row in rows if row.bias is not None]
+        return float(np.mean(known)) * unit.factor if known else math.nan
+    middle = float(np.median([row.median_error for row in rows]))
+    return max(middle, _LEAST_ERROR) * unit.factor if math.isfinite(middle) else math.nan
+
+
+def _flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Parameters by name; those of a nested plug-in follow the name of the parameter that holds it."""
+    found: dict[str, Any] = {}
+    for key, value in params.items():
+        name = f"{prefix}{key.replace('_', ' ')}"
+        if isinstance(value, Mapping) and "params" in value:
+            found |= {name: value.get("name"), **_flat(value["params"], f"{name} ")}
+        else:
+            found[name] = value
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,104 @@
+"""What the cells of a table are: headings, formatted entries, and how numbers, shares and durations are written."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading; ``meaning`` explains it, ``narrow`` columns are kept where space is short."""
+
+    heading: str
+    meaning: str = ""
+    numeric: bool = True
+    narrow: bool = True
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One formatted cell; ``value`` is what it sorts by, ``mark`` how it stands out (best, worse, better, muted)."""
+
+    text: str
+    value: float | str | None = None
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table; ``note`` says how to read it."""
+
+    name: str
+    title: str
+    note: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+
+
+class Unit:
+    """How quantities in nats are shown."""
+
+    def __init__(self, name: str = "nats") -> None:
+        self.name = name
+        self.factor = 1.0 if name == "nats" else 1 / math.log(2)
+
+    def __call__(self, value: float | None) -> float | None:
+        """A value in nats in this unit."""
+        return None if value is None else value * self.factor
+
+    def entry(self, value: float | None, signed: bool = False, mark: str = "") -> Entry:
+        """A quantity in nats, shown in this unit."""
+        return Entry(number(self(value), signed), self(value), mark)
+
+
+def number(value: float | None, signed: bool = False) -> str:
+    """Three significant digits where they fit, never more than three decimals."""
+    if value is None or math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    magnitude = abs(value)
+    if magnitude >= 1e5:
+        text = f"{magnitude:.0e}"
+    else:
+        text = (
+            f"{magnitude:.3f}"
+            if magnitude < 9.9995
+            else f"{magnitude:.2f}"
+            if magnitude < 99.995
+            else f"{magnitude:.0f}"
+        )
+    negative = value < 0 and any(c in "123456789" for c in text)
+    return ("−" if negative else "+" if signed and value > 0 else "") + text
+
+
+def share(value: float | None) -> Entry:
+    """A share as a percentage; a failure is never rounded down to none."""
+    if value is None:
+        return Entry(MISSING)
+    text = "<1 %" if 0 < value < 0.01 else ">99 %" if 0.99 < value < 1 else f"{100 * value:.0f} %"
+    return Entry(text, value)
+
+
+def seconds(value: float | None) -> Entry:
+    """A duration in the unit that suits it, two or three digits."""
+    if value is None:
+        return Entry(MISSING)
+    scales = ((9.995e-4, 1e6, "µs"), (0.9995, 1e3, "ms"), (119.5, 1.0, "s"), (7170.0, 1 / 60, "min"))
+    scale, name = next(((scale, name) for limit, scale, name in scales if value < limit), (1 / 3600, "h"))
+    scaled = value * scale
+    return Entry(f"{scaled:.1f} {name}" if scaled < 9.95 else f"{scaled:.0f} {name}", value)
+
+
+Natural: TypeAlias = list[tuple[bool, float, str]]
+
+
+def natural(text: str) -> Natural:
+    """A key that sorts text by the numbers in it: ``dim=5`` before ``dim=20``."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", text)
+    return [(i % 2 == 0, 0.0 if i % 2 == 0 else float(part), part) for i, part in enumerate(parts)]
