@@ -13,3 +13,8 @@ def binary_entropy(p: float) -> float:
 def xlogx(p: float) -> float:
     """p ln p, which is 0 at 0."""
     return p * math.log(p) if p > 0 else 0.0
+
+
+def log(p: float) -> float:
+    """ln p, which is -inf at 0."""
+    return math.log(p) if p > 0 else -math.inf
