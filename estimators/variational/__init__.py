@@ -1,1 +1,5 @@
 """Variational estimators: critics, bounds, and the one trainer that fits a whole stack of critics at once."""
+
+from . import neural
+
+__all__ = ["neural"]

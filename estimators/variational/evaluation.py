@@ -1,0 +1,85 @@
+"""Scores of joint and product pairs from paired samples: in training batches, and over all pairs of a held-out sample.
+
+The product of the marginals is sampled by pairing the y of a row with the x of other rows, by cyclic shifts: never with
+its own.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mibench.bound import Bound
+
+from .critics import Critic, Parameters
+
+Negatives = int | Literal["all"]
+
+CHUNK = 2**18  # numbers held at a time while all pairs are evaluated: about the size of a second-level cache
+
+
+def scores(critic: Critic, p: Parameters, x: Tensor, y: Tensor, negatives: Negatives) -> tuple[Tensor, Tensor]:
+    """The critics on the pairs of a batch and on the product: joint (S, B) and product (S, B, K).
+
+    ``x`` (S, B, dim_x), ``y`` (S, B, dim_y); K is ``negatives``, or B - 1 for "all". Where the bound learns a second
+    function, joint is (S, B, 2).
+    """
+    joint, product = embedded_scores(critic, p, *critic.embed(p, x, y), negatives)
+    return with_second(critic, p, x, y, joint), product
+
+
+def embedded_scores(critic: Critic, p: Parameters, u: Tensor, v: Tensor, negatives: Negatives) -> tuple[Tensor, Tensor]:
+    """As :func:`scores` for embeddings (S, ..., B, width), without the second function."""
+    size = u.shape[-2]
+    if negatives == "all" or negatives >= size - 1:
+        return split_table(critic.table(p, u, v))
+    around = torch.cat([u, u[..., :negatives, :]], -2)
+    shifted = torch.stack([around[..., k : k + size, :] for k in range(negatives + 1)], -3)
+    both = critic.pairs(p, shifted, v.unsqueeze(-3)).mT
+    return both[..., 0], both[..., 1:]
+
+
+def split_table(table: Tensor) -> tuple[Tensor, Tensor]:
+    """Diagonal (..., B) and the rest (..., B, B - 1) of square tables (..., B, B), row by row.
+
+    Without its diagonal a matrix in row-major order is B - 1 runs of B numbers, each behind one of the diagonal.
+    """
+    size = table.shape[-1]
+    rest = table.flatten(-2)[..., 1:].unflatten(-1, (size - 1, size + 1))[..., :-1]
+    return table.diagonal(dim1=-2, dim2=-1), rest.reshape(*table.shape[:-1], size - 1)
+
+
+def with_second(critic: Critic, p: Parameters, x: Tensor, y: Tensor, joint: Tensor) -> Tensor:
+    """``joint`` and the second function side by side, where there is one."""
+    second = critic.second(p, x, y)
+    return joint if second is None else torch.stack([joint, second], -1)
+
+
+def contributions(bound: Bound, critic: Critic, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """One number (S, n) per held-out pair, from all n (n - 1) pairs of the product; their mean is the bound's value.
+
+    Row by row in chunks, so memory is linear in n; each critic by itself, so that a chunk stays in the cache.
+    """
+    answers = []
+    with torch.no_grad():
+        for s in range(len(theta)):
+            p = critic.layout.unpack(theta[s : s + 1])
+            answers.append(_contributions(bound, critic, p, x[s : s + 1], y[s : s + 1]))
+    return torch.cat(answers)
+
+
+def _contributions(bound: Bound, critic: Critic, p: Parameters, x: Tensor, y: Tensor) -> Tensor:
+    n = x.shape[1]
+    u, v = critic.embed(p, x, y)
+    joint = with_second(critic, p, x, y, critic.pairs(p, u, v))
+    size = max(1, CHUNK // (n * critic.width))
+    rows = []
+    for start in range(0, n, size):
+        table = critic.table(p, u, v[:, start : start + size])
+        # the last column takes the place of the diagonal, and what is left of the last column is the product
+        k = torch.arange(table.shape[1], device=table.device)
+        table[:, k, start + k] = table[:, k, -1]
+        rows.append(bound.rows(joint[:, start : start + size], table[..., :-1]))
+    return bound.contributions(joint, torch.cat(rows, 1))
