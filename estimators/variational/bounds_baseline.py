@@ -54,7 +54,7 @@ class IAlpha(TUBA):
     """Between InfoNCE (``alpha`` = 1) and TUBA (``alpha`` = 0): Poole et al. (2019), I_alpha.
 
     I >= 1 + E_p log[e^f / h(m)] - E_q[e^f / h(m)] with h(m) = alpha m + (1 - alpha) a(y), m the mean of e^f over y and
-    N values of x, which include the argument of f itself. Never above 1 + log(N / alpha): what the lower variance costs.
+    N values of x, which include the argument of f itself. Never above 1 + log(N / alpha): what low variance costs.
 
     A row has N = K + 1 values for the joint, but K for the product, where the last term is G_K = E[m / h(m)]. Since G
     is increasing and concave in the number of values (1 / h is a mixture of the e^(-t m), whose expectations are convex
