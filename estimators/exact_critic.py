@@ -1,0 +1,121 @@
+"""The error that a bound makes by itself: its value on the critic that training can only hope to reach."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mibench.errors import Unsupported, UsageError
+from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples, rng_for
+from mibench.registry import estimators
+from mibench.task import Task
+
+from .variational.neural import NWJ, Variational
+from .variational.splits import splits
+
+if TYPE_CHECKING:
+    from mibench.bound import Bound
+
+DEFAULT = NWJ()
+
+SCORES = 2**20
+"""Scores held at a time, 8 MiB."""
+NUMBERS = 2**22
+"""Numbers of x and y handed to a task's density at a time, 32 MiB."""
+
+
+@estimators.register("exact-critic")
+@dataclass(frozen=True, eq=False, repr=False)
+class ExactCritic(Estimator):
+    """The variational bound of another estimator on the task's own log density ratio: nothing is learned.
+
+    It uses the samples that the trained estimator reports on: its test part (or folds) for the same seed, all of them
+    where it has none. The two answers then differ by what learning adds and by nothing else.
+
+    estimator : whose bound it is.
+    max_pairs : most pairs of the product of the marginals in one part; beyond it each y meets as many other x as that
+        allows, by cyclic shifts of the sample, instead of all. A multi-sample bound is then that of fewer samples.
+    task : set by :meth:`bind`.
+    """
+
+    estimator: Estimator = DEFAULT
+    max_pairs: int = 4_000_000
+    task: Task | None = None
+
+    citation: ClassVar[str] = (
+        "Poole et al. (2019), On variational bounds of mutual information, section 3; "
+        "Song & Ermon (2020), Understanding the limitations of variational mutual information estimators, section 6.1"
+    )
+    capabilities: ClassVar[Capabilities] = Capabilities(min_n=4, discrete=True, reads_task=True, memory=0.5)
+
+    def __post_init__(self) -> None:
+        if self.max_pairs < 1:
+            raise UsageError(f"exact-critic: max_pairs = {self.max_pairs} leaves nothing to evaluate; use 1 or more.")
+        object.__setattr__(self, "kind", self.estimator.kind)  # what the number is follows from the bound
+
+    def bind(self, task: Task) -> ExactCritic:
+        """This evaluation on the density of ``task``; a task without one truth leaves it as it is."""
+        return ExactCritic(self.estimator, self.max_pairs, task) if isinstance(task, Task) else self
+
+    def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
+        """The bound in nats on the exact critic; ``seed`` decides on the test part as it does in training.
+
+        Raises
+        ------
+        Unsupported : samples alone, a task without density, or an estimator without a variational bound.
+        """
+        x, y = check_samples(x, y, self.capabilities.min_n)
+        bound = self.estimator.bound()
+        if bound is None:
+            raise Unsupported(f"{self.estimator.label} has no variational bound that could be given the exact critic.")
+        if self.task is None:
+            raise Unsupported("exact-critic reads the density ratio of a task; samples alone do not tell it.")
+        if not self.task.has_density:
+            raise Unsupported(f"{self.task.label} does not know its density, so no exact critic.")
+        terms, pairs = [], []
+        for part in reported_rows(self.estimator, len(x), seed):
+            found, each = exact_contributions(bound, self.task, x[part], y[part], self.max_pairs)
+            terms.append(found)
+            pairs.append(each)
+        n = sum(map(len, terms))
+        variance = sum(((t - t.mean()) ** 2).sum() for t in terms) / max(1, n - len(terms))
+        diagnostics = {"samples": n, "parts": len(terms), "product_per_sample": min(pairs)}
+        return Estimate(float(sum(t.sum() for t in terms)) / n, math.sqrt(variance / n), diagnostics=diagnostics)
+
+
+def reported_rows(estimator: Estimator, n: int, seed: int) -> list[npt.NDArray[np.intp]]:
+    """The rows on which ``estimator`` would report with this seed, one array for each critic it would train."""
+    if not isinstance(estimator, Variational):
+        return [np.arange(n)]
+    shares = estimator.train, estimator.validation, estimator.test
+    return [split.test for split in splits(n, shares, estimator.folds, rng_for(seed))]
+
+
+def exact_contributions(bound: Bound, task: Task, x: Array, y: Array, max_pairs: int) -> tuple[Array, int]:
+    """The bound's contribution (n,) of each pair on the exact critic, and how many other x each y was paired with."""
+    import torch
+
+    n = len(x)
+    others = min(n - 1, max(1, max_pairs // n))
+    log_ratio = torch.from_numpy(_log_ratios(task, x, y, np.arange(n), np.zeros(1, np.intp))[:, 0])
+    joint, _ = bound.optimal_scores(log_ratio, log_ratio[:, None])
+    shifts, size, rows = np.arange(1, others + 1), max(1, SCORES // others), []
+    for start in range(0, n, size):
+        here = slice(start, start + size)
+        product = torch.from_numpy(_log_ratios(task, x, y, np.arange(n)[here], shifts))
+        rows.append(bound.rows(*bound.optimal_scores(log_ratio[here], product)))
+    answer: Any = bound.contributions(joint, torch.cat(rows)).numpy()
+    return answer, others
+
+
+def _log_ratios(task: Task, x: Array, y: Array, rows: npt.NDArray[np.intp], shifts: npt.NDArray[np.intp]) -> Array:
+    """log r(x_{i + s}, y_i) for every row i and shift s, shape (rows, shifts)."""
+    i = np.repeat(rows, len(shifts))
+    j = ((rows[:, None] + shifts) % len(x)).ravel()
+    size = max(1, NUMBERS // (x.shape[1] + y.shape[1]))
+    blocks = [task.log_density_ratio(x[j[k : k + size]], y[i[k : k + size]]) for k in range(0, len(i), size)]
+    return np.concatenate(blocks).astype(np.float64, copy=False).reshape(len(rows), len(shifts))
