@@ -1,0 +1,404 @@
+"""Mixtures: dependence that is local, curved, or present in a part of the samples only.
+
+None has a closed form. Each reduces to an integral over one or two dimensions, computed when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import gammaln, logsumexp
+
+from mibench.estimator import Array
+from mibench.registry import tasks
+from mibench.task import Task
+
+from ._quadrature import mixture_information, panels
+from ._validate import check_dimension, check_interval
+from .gaussian import MultinormalSparse
+from .maps import turned
+
+CITATION = "Czyż et al. (2025), On the properties and estimation of pointwise mutual information profiles, TMLR"
+
+
+class Mixture(Task):
+    """A mixture whose information is an integral, computed when first asked for and kept."""
+
+    family: ClassVar[str] = "mixtures"
+    citation: ClassVar[str] = CITATION
+
+    @abstractmethod
+    def integrate(self) -> tuple[float, float]:
+        """The mutual information and a bound on its error, in nats."""
+
+    @property
+    def mutual_information(self) -> float:
+        """By quadrature, in nats."""
+        return _integral(self)[0]
+
+    @property
+    def mutual_information_error(self) -> float:
+        """The change from a coarser rule, and rounding, in nats."""
+        return _integral(self)[1]
+
+
+@lru_cache(maxsize=512)
+def _integral(task: Mixture) -> tuple[float, float]:
+    """Kept by the task's identity, so that equal tasks share one computation."""
+    return task.integrate()
+
+
+class GaussianMixture(Mixture):
+    """K Gaussian components of equal weight in dim_x + dim_y dimensions; X may then be mapped injectively.
+
+    Subclasses give the ``components``, the two coordinates that carry the information and, where X is mapped, the map
+    and its inverse.
+    """
+
+    @property
+    @abstractmethod
+    def components(self) -> tuple[Array, Array]:
+        """Means (K, dim) and covariances (K, dim, dim), X first."""
+
+    def in_plane(self) -> tuple[Array, Array]:
+        """Means (K, 2) and covariances (K, 2, 2) of a function of X and one of Y that carry all the information."""
+        return self.components
+
+    def map_x(self, x: Array) -> Array:
+        """What becomes of X; injective."""
+        return x
+
+    def unmap_x(self, x: Array) -> Array:
+        """The inverse of the map of X."""
+        return x
+
+    def integrate(self) -> tuple[float, float]:
+        """On a trapezoidal grid in the plane."""
+        return mixture_information(*self.in_plane())
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """A component for each sample, then a normal vector times the component's Cholesky factor."""
+        means, covariances = self.components
+        chosen = rng.integers(len(means), size=n)
+        z = rng.standard_normal((n, means.shape[1]))
+        points = means[chosen]
+        for j, column in enumerate(np.linalg.cholesky(covariances).transpose(2, 0, 1)):
+            points += column[chosen] * z[:, j : j + 1]
+        return self.map_x(points[:, : self.dim_x]), points[:, self.dim_x :]
+
+    def log_density_ratio(self, x: Array, y: Array) -> Array:
+        """The mixture's log density less those of its marginals, in nats, shape (n,)."""
+        means, covariances = self.components
+        k, x = self.dim_x, self.unmap_x(x)
+        joint = _log_density(np.hstack([x, y]), means, covariances)
+        marginal_x = _log_density(x, means[:, :k], covariances[:, :k, :k])
+        return joint - marginal_x - _log_density(y, means[:, k:], covariances[:, k:, k:])
+
+
+def _log_density(values: Array, means: Array, covariances: Array) -> Array:
+    """Log density of the equal mixture at ``values`` (n, dim), less dim/2 log(2 pi), shape (n,)."""
+    terms = []
+    for mean, factor in zip(means, np.linalg.cholesky(covariances), strict=True):
+        whitened = (values - mean) @ np.linalg.inv(factor).T
+        terms.append(-0.5 * (whitened**2).sum(axis=1) - np.log(np.diag(factor)).sum())
+    density: Array = logsumexp(terms, axis=0) - math.log(len(means))
+    return density
+
+
+@tasks.register("x-shape")
+@dataclass(frozen=True, eq=False, repr=False)
+class XShape(GaussianMixture):
+    """Half of the samples with correlation rho, half with -rho, standard normal marginals: dependent, uncorrelated.
+
+    rho : the correlation of either half, from 0 to 1.
+    """
+
+    rho: float = 0.9
+
+    dim_x: ClassVar[int] = 1  # type: ignore[misc]
+    dim_y: ClassVar[int] = 1  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        check_interval(self, "rho", 0, 1)
+
+    @cached_property
+    def components(self) -> tuple[Array, Array]:  # type: ignore[override]
+        """The falling and the rising bar."""
+        return np.zeros((2, 2)), np.array([[[1, r], [r, 1]] for r in (-self.rho, self.rho)])
+
+
+@tasks.register("ai-shape")
+@dataclass(frozen=True, eq=False, repr=False)
+class AIShape(GaussianMixture):
+    """Six narrow Gaussians of equal weight that spell the letters AI."""
+
+    dim_x: ClassVar[int] = 1  # type: ignore[misc]
+    dim_y: ClassVar[int] = 1  # type: ignore[misc]
+
+    @cached_property
+    def components(self) -> tuple[Array, Array]:  # type: ignore[override]
+        """The three strokes of the I, then the bar and the two legs of the A."""
+        c = 0.95 * math.sqrt(0.04 * 0.2)
+        means = np.array([[1, 0], [1, 1], [1, -1], [-0.8, -0.2], [-1.2, 0], [-0.4, 0]])
+        serif, leg = [[0.05, 0], [0, 0.001]], [[0.04, c], [c, 0.2]]
+        mirrored = [[0.04, -c], [-c, 0.2]]
+        return means, np.array([[[0.01, 0], [0, 0.2]], serif, serif, [[0.03, 0], [0, 0.001]], leg, mirrored])
+
+
+@tasks.register("galaxy")
+@dataclass(frozen=True, eq=False, repr=False)
+class Galaxy(GaussianMixture):
+    """1/2 N(-m, I) + 1/2 N(m, I) in 3 dimensions, m = distance/2 (1, 1, 1); X is the first two, turned by speed |x|^2.
+
+    The turn is injective and the difference of the first two coordinates is independent of all else, so the information
+    is that between their sum and Y.
+
+    speed : radians per unit of |x|^2.
+    distance : between the means, along each axis.
+    """
+
+    speed: float = 0.5
+    distance: float = 3.0
+
+    dim_x: ClassVar[int] = 2  # type: ignore[misc]
+    dim_y: ClassVar[int] = 1  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        check_interval(self, "speed", -math.inf, math.inf)
+        check_interval(self, "distance", 0, math.inf)
+
+    @cached_property
+    def components(self) -> tuple[Array, Array]:  # type: ignore[override]
+        """Two balls."""
+        half = 0.5 * self.distance
+        return np.array([[-half] * 3, [half] * 3]), np.array([np.eye(3)] * 2)
+
+    def in_plane(self) -> tuple[Array, Array]:
+        """(x_0 + x_1) / sqrt(2) and y."""
+        half = 0.5 * self.distance
+        mean = np.array([math.sqrt(2) * half, half])
+        return np.array([-mean, mean]), np.array([np.eye(2)] * 2)
+
+    def map_x(self, x: Array) -> Array:
+        """Turned."""
+        return turned(x, 0, self.speed)
+
+    def unmap_x(self, x: Array) -> Array:
+        """Turned back."""
+        return turned(x, 0, -self.speed)
+
+
+@tasks.register("waves")
+@dataclass(frozen=True, eq=False, repr=False)
+class Waves(GaussianMixture):
+    """Equal components N((1.5 k, 0, 1.5 (k mod 4)), diag(0.1, 1, 0.1)), k = 0, 1, ...; X is the first two, waved.
+
+    To x_0 is added amplitude sin(frequency x_1), then X becomes (0.1 x_0 - 0.8, 0.5 x_1). The map is injective and x_1 is
+    independent of all else, so the information is that between x_0 and Y.
+
+    count : number of components.
+    amplitude, frequency : of the wave.
+    """
+
+    count: int = 12
+    amplitude: float = 5.0
+    frequency: float = 3.0
+
+    dim_x: ClassVar[int] = 2  # type: ignore[misc]
+    dim_y: ClassVar[int] = 1  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        check_dimension(self, "count")
+        check_interval(self, "amplitude", -math.inf, math.inf)
+        check_interval(self, "frequency", -math.inf, math.inf)
+
+    @cached_property
+    def components(self) -> tuple[Array, Array]:  # type: ignore[override]
+        """Balls on rising lines of four."""
+        k = np.arange(self.count)
+        means = np.stack([1.5 * k, 0 * k, 1.5 * (k % 4)], axis=1)
+        return means, np.array([np.diag([0.1, 1.0, 0.1])] * self.count)
+
+    def in_plane(self) -> tuple[Array, Array]:
+        """x_0 and y."""
+        means, covariances = self.components
+        return means[:, [0, 2]], covariances[:, [0, 2]][:, :, [0, 2]]
+
+    def map_x(self, x: Array) -> Array:
+        """The wave, then the scaling."""
+        wave = self.amplitude * np.sin(self.frequency * x[:, 1])
+        return np.stack([0.1 * (x[:, 0] + wave) - 0.8, 0.5 * x[:, 1]], axis=1)
+
+    def unmap_x(self, x: Array) -> Array:
+        """The scaling undone, then the wave."""
+        x0, x1 = 10 * (x[:, 0] + 0.8), 2 * x[:, 1]
+        return np.stack([x0 - self.amplitude * np.sin(self.frequency * x1), x1], axis=1)
+
+
+@tasks.register("concentric-gaussians")
+@dataclass(frozen=True, eq=False, repr=False)
+class ConcentricGaussians(Mixture):
+    """K uniform on 1 ... count, X ~ N(0, K^2 I) of dimension dim_x, Y ~ N(K, 1e-4): Y tells K, X only by its length.
+
+    I(X; Y) = I(|X|; K) = log(count) - E[H(K | |X|)].
+
+    dim_x : dimension of X.
+    count : number of components.
+    """
+
+    dim_x: int = 3
+    count: int = 5
+
+    dim_y: ClassVar[int] = 1  # type: ignore[misc]
+
+    spread: ClassVar[float] = 0.01  # of Y about K: components are 100 spreads apart, so Y decides K
+
+    def __post_init__(self) -> None:
+        check_dimension(self, "dim_x", "count")
+
+    def _log_joint(self, squared_norm: Array) -> Array:
+        """log p(x | k) + d/2 log(2 pi) for every k, shape (count, n)."""
+        k = np.arange(1, self.count + 1)[:, None]
+        joint: Array = -self.dim_x * np.log(k) - 0.5 * squared_norm / k**2
+        return joint
+
+    def integrate(self) -> tuple[float, float]:
+        """Over the length R of a standard normal vector, by panels in log R: in component k, |X| = k R."""
+        d, answers = self.dim_x, []
+        for order in (12, 16):
+            t, weights = panels(np.linspace(-40 / d - 1, math.log(math.sqrt(d) + 12), 201), order)
+            squared = np.exp(2 * t)
+            log_density = d * t - 0.5 * squared - (0.5 * d - 1) * math.log(2) - gammaln(0.5 * d)
+            total = 0.0
+            for k in range(self.count):
+                joint = self._log_joint((k + 1) ** 2 * squared)
+                surprise = joint[k] - logsumexp(joint, axis=0) + math.log(self.count)
+                total += float(weights @ (np.exp(log_density) * surprise)) / self.count
+            answers.append(total)
+        return answers[1], abs(answers[1] - answers[0]) + 1e-12
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """K, then X and Y given K."""
+        k = rng.integers(1, self.count + 1, size=(n, 1))
+        return k * rng.standard_normal((n, self.dim_x)), k + self.spread * rng.standard_normal((n, 1))
+
+    def log_density_ratio(self, x: Array, y: Array) -> Array:
+        """log of sum_k p(x | k) p(y | k) count / (sum_k p(x | k) sum_k p(y | k)) in nats, shape (n,)."""
+        log_x = self._log_joint((x**2).sum(axis=1))
+        k = np.arange(1, self.count + 1)[:, None]
+        log_y = -0.5 * ((y[:, 0] - k) / self.spread) ** 2
+        joint = logsumexp(log_x + log_y, axis=0) + math.log(self.count)
+        ratio: Array = joint - logsumexp(log_x, axis=0) - logsumexp(log_y, axis=0)
+        return ratio
+
+
+@tasks.register("multinormal-sparse-with-inliers")
+@dataclass(frozen=True, eq=False, repr=False)
+class SparseWithInliers(Mixture):
+    """(1 - fraction) of ``multinormal-sparse`` with two pairs of correlation rho, and fraction of N(0, I).
+
+    The marginals are standard normal in both, so the pointwise information is log((1 - f) e^s + f), with s that of the
+    Gaussian. Over two pairs s = -log(1 - rho^2) + rho (E - E') for the dependent part and the same with
+    E / (1 + rho) - E' / (1 - rho) for the independent one, E and E' standard exponential: one-dimensional integrals.
+
+    dim_x, dim_y : dimensions, at least 2.
+    fraction : of independent samples, between 0 and 1.
+    rho : the correlation, between -1 and 1.
+    """
+
+    dim_x: int = 5
+    dim_y: int = 5
+    fraction: float = 0.2
+    rho: float = 0.8
+
+    def __post_init__(self) -> None:
+        check_dimension(self, "dim_x", "dim_y", at_least=2)
+        check_interval(self, "fraction", 0, 1)
+        check_interval(self, "rho", -1, 1)
+
+    @cached_property
+    def _gaussian(self) -> MultinormalSparse:
+        return MultinormalSparse(self.dim_x, self.dim_y, 2, self.rho)
+
+    def _diluted(self, pointwise: Array) -> Array:
+        """log((1 - f) e^s + f)."""
+        diluted: Array = np.logaddexp(math.log1p(-self.fraction) + pointwise, math.log(self.fraction))
+        return diluted
+
+    def integrate(self) -> tuple[float, float]:
+        """Over the differences of exponentials, by panels, each side of 0 apart."""
+        rho, answers = abs(self.rho), []
+        for order in (16, 24):
+            t, weights = panels(np.linspace(0, 60, 121), order)
+            weights = weights * np.exp(-t)
+
+            def mean(up: float, down: float, t: Array = t, weights: Array = weights) -> float:
+                """Of log((1 - f) e^s + f) where s is up E - down E' and a constant."""
+                constant = -math.log1p(-rho * rho)
+                rising, falling = self._diluted(constant + up * t), self._diluted(constant - down * t)
+                return float(weights @ (up * rising + down * falling)) / (up + down)
+
+            dependent, independent = mean(rho, rho), mean(rho / (1 + rho), rho / (1 - rho))
+            answers.append((1 - self.fraction) * dependent + self.fraction * independent)
+        return answers[1], abs(answers[1] - answers[0]) + 1e-12
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """The Gaussian's samples, a random part of whose Y is replaced by independent normal vectors."""
+        x, y = self._gaussian.draw(n, rng)
+        inlier = rng.random((n, 1)) < self.fraction
+        return x, np.where(inlier, rng.standard_normal((n, self.dim_y)), y)
+
+    def log_density_ratio(self, x: Array, y: Array) -> Array:
+        """log((1 - f) e^s + f), s the Gaussian's, in nats, shape (n,)."""
+        return self._diluted(self._gaussian.log_density_ratio(x, y))
+
+
+# the published names; each number in them is a parameter
+
+
+@tasks.register("1v1-X-0.9")
+def x_0_9() -> Task:
+    """Two crossing bars."""
+    return XShape(0.9)
+
+
+@tasks.register("1v1-AI")
+def ai() -> Task:
+    """The letters AI."""
+    return AIShape()
+
+
+@tasks.register("2v1-galaxy-0.5-3.0")
+def galaxy_published() -> Task:
+    """Two balls wound into a spiral."""
+    return Galaxy(0.5, 3.0)
+
+
+@tasks.register("2v1-waves-12-5.0-3.0")
+def waves_published() -> Task:
+    """Twelve balls bent into waves."""
+    return Waves(12, 5.0, 3.0)
+
+
+def _concentric(dim_x: int, count: int) -> None:
+    @tasks.register(f"{dim_x}v1-concentric_gaussians-{count}")
+    def build() -> Task:
+        return ConcentricGaussians(dim_x, count)
+
+
+def _inliers(dim: int, fraction: float) -> None:
+    @tasks.register(f"mult-sparse-w-inliers-{dim}-{dim}-2-2.0-{fraction}")
+    def build() -> Task:
+        return SparseWithInliers(dim, dim, fraction)
+
+
+for _dim, _count in ((3, 5), (3, 10), (5, 5), (5, 10), (25, 5)):
+    _concentric(_dim, _count)
+for _dim in (5, 25):
+    for _fraction in (0.2, 0.5):
+        _inliers(_dim, _fraction)
