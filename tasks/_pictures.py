@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -88,9 +89,10 @@ def _pool(source: str, classes: int, directory: Path) -> Pool:
     return Pool(flat[order], start, images.levels)
 
 
-def unambiguous(pictures: Bytes, labels: Labels) -> npt.NDArray[np.bool_]:
-    """Which pictures (N, pixels) occur under one label only."""
-    rows = pictures.view(np.dtype((np.void, pictures.shape[1])))[:, 0]
+def unambiguous(rows: npt.NDArray[Any], labels: Labels) -> npt.NDArray[np.bool_]:
+    """Which rows (N, width) occur, byte by byte, under one label only."""
+    rows = np.ascontiguousarray(rows)
+    rows = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
     _, same = np.unique(rows, return_inverse=True)
     least = np.full(same.max() + 1, labels.max())
     greatest = np.full(same.max() + 1, labels.min())
