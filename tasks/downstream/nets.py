@@ -1,0 +1,247 @@
+"""Networks of the downstream tasks: perceptrons, convolutional nets of the DCGAN kind, and the critics.
+
+A critic here is an ``nn.Module`` whose :meth:`scores` gives what a :class:`~mibench.bound.Bound` wants: the scores of
+the B given pairs, shape (B,), and those of (x_j, y_i) for values x_j of other pairs, in row i, shape (B, K). How
+critics are trained is in ``regularizer.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Activation = Callable[[], nn.Module]
+
+
+def leaky() -> nn.Module:
+    """Leaky ReLU with the slope 0.02 used throughout the GANs on points and digits."""
+    return nn.LeakyReLU(0.02)
+
+
+def mlp(sizes: Sequence[int], activation: Activation = leaky, batch_norm: bool = False) -> nn.Sequential:
+    """A perceptron of these layer sizes; batch normalisation, if any, stands after each hidden linear layer."""
+    layers: list[nn.Module] = []
+    for i, (inputs, outputs) in enumerate(pairwise(sizes)):
+        layers.append(nn.Linear(inputs, outputs))
+        if i < len(sizes) - 2:
+            if batch_norm:
+                layers.append(nn.BatchNorm1d(outputs))
+            layers.append(activation())
+    return nn.Sequential(*layers)
+
+
+class Noise(nn.Module):
+    """Gaussian noise of this standard deviation, from a given stream; none in evaluation mode."""
+
+    def __init__(self, std: float, stream: torch.Generator) -> None:
+        super().__init__()
+        self.std, self.stream = std, stream
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        if not self.training:
+            return x
+        return x + self.std * torch.randn(x.shape, generator=self.stream).to(x.device)
+
+
+class Dropout(nn.Module):
+    """Dropout with a given rate, its masks from a given stream; the identity in evaluation mode."""
+
+    def __init__(self, rate: float, stream: torch.Generator) -> None:
+        super().__init__()
+        self.rate, self.stream = rate, stream
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        if not self.training:
+            return x
+        kept = torch.rand(x.shape, generator=self.stream).to(x.device) >= self.rate
+        return x * kept / (1.0 - self.rate)
+
+
+def noisy_mlp(sizes: Sequence[int], stream: torch.Generator) -> nn.Sequential:
+    """The published critic of the bottleneck: noise of 0.3 on the input, 0.5 after each hidden layer, ELU."""
+    layers: list[nn.Module] = [Noise(0.3, stream)]
+    for inputs, outputs in pairwise(sizes[:-1]):
+        layers += [nn.Linear(inputs, outputs), nn.ELU(), Noise(0.5, stream)]
+    return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
+
+
+class Joined(nn.Module):
+    """A network of two variables: their features side by side through a head. ``features`` default to flattening."""
+
+    def __init__(self, head: nn.Module, features_x: nn.Module | None = None, features_y: nn.Module | None = None):
+        super().__init__()
+        self.head = head
+        self.features_x = features_x or nn.Flatten()
+        self.features_y = features_y or nn.Flatten()
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Shape (B, outputs of the head)."""
+        return self.head(torch.cat([self.features_x(x), self.features_y(y)], dim=1))
+
+
+# Critics -------------------------------------------------------------------------------------------------------------
+
+
+def split_matrix(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """The diagonal (B,) and the off-diagonal entries (B, B - 1), row by row, of a (B, B) matrix."""
+    size = len(matrix)
+    # dropping the first entry and cutting rows one longer puts the diagonal in the last column
+    off = matrix.flatten()[1:].view(size - 1, size + 1)[:, :-1].reshape(size, size - 1)
+    return matrix.diagonal(), off
+
+
+class Critic(nn.Module, ABC):
+    """A critic of pairs (x, y) of one batch."""
+
+    @abstractmethod
+    def scores(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of the pairs, (B,), and of (x_j, y_i) for other x_j of the batch, in row i, (B, K)."""
+
+
+class CodeCritic(Critic):
+    """A critic of (x, code) for K discrete codes given one-hot: T(x, c) = body(x)_c.
+
+    With discrete codes this form is fully general, and one pass of the body gives the scores of every code.
+    A conditional bound gets log q(c | x), the log-softmax of the same outputs.
+    """
+
+    def __init__(self, body: nn.Module, conditional: bool = False) -> None:
+        super().__init__()
+        self.body = body
+        self.conditional = conditional
+
+    def scores(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+        """All B - 1 other x of the batch serve as the product of the marginals."""
+        outputs = self.body(x)
+        if self.conditional:
+            outputs = F.log_softmax(outputs, dim=1)
+        return split_matrix(code @ outputs.T)
+
+
+class SeparableCritic(Critic):
+    """T(x, y) = <f(x), g(y)> / sqrt(dim): 2 B network passes for the whole matrix of B * B scores."""
+
+    def __init__(self, f: nn.Module, g: nn.Module) -> None:
+        super().__init__()
+        self.f, self.g = f, g
+
+    def scores(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """All B - 1 other x of the batch serve as the product of the marginals."""
+        u, v = self.f(x), self.g(y)
+        return split_matrix(v @ u.T / math.sqrt(u.shape[1]))
+
+
+class ConcatCritic(Critic):
+    """T(x, y) by one network of both (``net(x, y)``, shape (B, 1)); cyclic shifts of x make the other pairs."""
+
+    def __init__(self, net: nn.Module, shifts: int = 1) -> None:
+        super().__init__()
+        self.net, self.shifts = net, shifts
+
+    def scores(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """``shifts`` other x per y serve as the product of the marginals."""
+        shifts = min(self.shifts, len(x) - 1)
+        product = [self.net(x.roll(k, dims=0), y)[:, 0] for k in range(1, shifts + 1)]
+        return self.net(x, y)[:, 0], torch.stack(product, dim=1)
+
+
+class GaussianCritic(Critic):
+    """log q(y | x) of a Gaussian with diagonal covariance, for conditional bounds such as CLUB.
+
+    ``body`` maps x to 2 dim_y numbers: the mean and, through a soft bound, the log standard deviation.
+    """
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def scores(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """All B - 1 other x of the batch serve as the product of the marginals."""
+        mean, log_std = self.body(x).chunk(2, dim=1)
+        return split_matrix(gaussian_log_density(y.flatten(1), mean, 5.0 * torch.tanh(log_std / 5.0)).T)
+
+
+def gaussian_log_density(y: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+    """Matrix (A, B) of log N(y_j; mean_i, diag(std_i^2)) for A densities and B points of one dimension d."""
+    precision = torch.exp(-2.0 * log_std)
+    # the square expanded, so that no (A, B, d) tensor is made
+    square = (
+        precision @ y.square().T - 2.0 * (mean * precision) @ y.T + (mean.square() * precision).sum(1, keepdim=True)
+    )
+    constant = log_std.sum(1, keepdim=True) + 0.5 * y.shape[1] * math.log(2.0 * math.pi)
+    return -0.5 * square - constant
+
+
+# Convolutional nets of the full-size tasks (Radford et al. 2016, DCGAN) ----------------------------------------------
+
+
+def _initialised(net: nn.Module) -> nn.Module:
+    """DCGAN's initial weights: N(0, 0.02) for convolutions, N(1, 0.02) for batch normalisation."""
+    for layer in net.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            nn.init.normal_(layer.weight, 0.0, 0.02)
+        elif isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.weight, 1.0, 0.02)
+    return net
+
+
+def dcgan_generator(inputs: int, channels: int, side: int, width: int = 64) -> nn.Module:
+    """(B, inputs) to images (B, channels, side, side) in [-1, 1]; side 28, or a power of two from 16."""
+    start, doublings = (7, 2) if side == 28 else (4, int(math.log2(side // 4)))
+    first = width * 2 ** (doublings - 1)
+    layers: list[nn.Module] = [
+        nn.Linear(inputs, first * start * start),
+        nn.Unflatten(1, (first, start, start)),
+        nn.BatchNorm2d(first),
+        nn.ReLU(),
+    ]
+    for i in range(doublings - 1):
+        wide = first // 2**i
+        layers += [nn.ConvTranspose2d(wide, wide // 2, 4, 2, 1), nn.BatchNorm2d(wide // 2), nn.ReLU()]
+    layers += [nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Tanh()]
+    return _initialised(nn.Sequential(*layers))
+
+
+def dcgan_features(channels: int, side: int, width: int = 64, batch_norm: bool = True) -> tuple[nn.Module, int]:
+    """Images to flat features (B, size), and that size."""
+    halvings = 2 if side == 28 else int(math.log2(side // 4))
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+    for i in range(halvings - 1):
+        wide = width * 2**i
+        layers.append(nn.Conv2d(wide, 2 * wide, 4, 2, 1))
+        layers += [nn.BatchNorm2d(2 * wide)] if batch_norm else []
+        layers.append(nn.LeakyReLU(0.2))
+    layers.append(nn.Flatten())
+    end = side // 2**halvings
+    return _initialised(nn.Sequential(*layers)), width * 2 ** (halvings - 1) * end * end
+
+
+class ConditionedConv(nn.Module):
+    """A scalar critic of (image, code): convolutions with ELU, each block adding a linear map of the code.
+
+    The statistics network of the published stacked-MNIST protocol (Belghazi et al. 2018, section 8.1.3).
+    """
+
+    def __init__(self, channels: int, side: int, code: int, width: int = 64) -> None:
+        super().__init__()
+        halvings = 2 if side == 28 else int(math.log2(side // 4))
+        sizes = [channels] + [width * 2**i for i in range(halvings)]
+        pairs = list(pairwise(sizes))
+        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in pairs)
+        self.maps = nn.ModuleList(nn.Linear(code, b) for _, b in pairs)
+        self.top = nn.Linear(sizes[-1] * (side // 2**halvings) ** 2, 1)
+
+    def forward(self, images: Tensor, code: Tensor) -> Tensor:
+        """Shape (B, 1)."""
+        hidden = images
+        for convolution, linear in zip(self.convolutions, self.maps, strict=True):
+            hidden = F.elu(convolution(hidden) + linear(code)[:, :, None, None])
+        return self.top(hidden.flatten(1))

@@ -1,0 +1,170 @@
+"""Mutual information in a model's loss: a bound, its critic trained alongside, and adaptive gradient clipping.
+
+The bound is any :class:`~mibench.bound.Bound`; the model is whatever made the samples. Nothing here knows GANs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mibench.bound import Bound
+from mibench.errors import Unsupported
+
+from ._training import Training
+from .nets import Critic
+
+
+class Regularizer:
+    """A bound on I(X; Y) with its own critic and optimiser.
+
+    :meth:`train_critic` is the critic's ascent on samples cut off from the model; :meth:`objective` is what the model
+    ascends (to gain information) or descends (to lose it) through its samples, with the critic held fixed. The state
+    of the bound (such as MINE's moving average) moves with the critic's steps only.
+    """
+
+    def __init__(self, bound: Bound, critic: Critic, optimizer: torch.optim.Optimizer) -> None:
+        if bound.second:
+            raise Unsupported(
+                f"{type(bound).__name__} learns a second function beside the critic; these critics are one."
+            )
+        self.bound, self.critic, self.optimizer = bound, critic, optimizer
+        self.state: Tensor | None = None
+
+    def train_critic(self, x: Tensor, y: Tensor) -> Tensor:
+        """One step of the critic on B pairs, which receive no gradient; the bound's value on them, before the step.
+
+        That value is for watching the training. What is reported as an estimate is :meth:`value` on fresh samples.
+        """
+        joint, product = self.critic.scores(x.detach(), y.detach())
+        loss, state = self.bound.loss(joint, product, self.state)
+        self.state = None if state is None else state.detach()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            return self.bound.value(joint.detach(), product.detach())
+
+    def objective(self, x: Tensor, y: Tensor) -> Tensor:
+        """The bound as a differentiable scalar in nats (or its surrogate with the intended gradient)."""
+        joint, product = self.critic.scores(x, y)
+        return self.bound.objective(joint, product, self.state)[0]
+
+    @torch.no_grad()
+    def value(self, x: Tensor, y: Tensor) -> float:
+        """The bound in nats on these pairs, which the critic must not have been trained on."""
+        self.critic.eval()
+        value = float(self.bound.value(*self.critic.scores(x, y)))
+        self.critic.train()
+        return value
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that changes in training, apart from the critic's own parameters and optimiser."""
+        return {"state": self.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of :meth:`state_dict`."""
+        self.state = state["state"]
+
+
+def global_norm(gradients: Sequence[Tensor]) -> Tensor:
+    """Frobenius norm over all the tensors together."""
+    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+
+
+def adaptive_clip(g_u: Sequence[Tensor], g_m: Sequence[Tensor]) -> list[Tensor]:
+    """The mutual-information gradient, no longer than the adversarial one.
+
+    g_a = min(||g_u||, ||g_m||) g_m / ||g_m|| with the norm over all parameters together (Belghazi et al. 2018, section
+    8.1.1, equation 21). The model is then updated with g_u + beta g_a.
+    """
+    return rescaled(g_m, torch.minimum(global_norm(g_u), global_norm(g_m)))
+
+
+def rescaled(gradients: Sequence[Tensor], norm: Tensor) -> list[Tensor]:
+    """The same direction with this global norm; a zero gradient stays zero."""
+    tiny = torch.finfo(norm.dtype).tiny
+    scale = norm / global_norm(gradients).clamp_min(tiny)
+    return [g * scale for g in gradients]
+
+
+def gradients(loss: Tensor, parameters: Sequence[nn.Parameter], retain_graph: bool = False) -> list[Tensor]:
+    """d loss / d parameters as new tensors: ``.grad`` is left alone, zeros where the loss does not reach."""
+    found = torch.autograd.grad(loss, parameters, retain_graph=retain_graph, allow_unused=True)
+    return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+
+
+def apply_gradients(optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter], g: Sequence[Tensor]) -> None:
+    """One optimiser step along the given gradients."""
+    for parameter, gradient in zip(parameters, g, strict=True):
+        parameter.grad = gradient
+    optimizer.step()
+
+
+def strangers(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """B / 2 pairs without information: x from the first half of the batch, y from the second.
+
+    Shuffling the whole batch would leave true pairs among the other pairs that serve as the product of the marginals,
+    and with them a trace of the information, with the wrong sign.
+    """
+    half = len(x) // 2
+    return x[:half], y[half : 2 * half]
+
+
+class InformationGradient:
+    """The gradient of beta I that joins a model's own gradient, under one of three rules.
+
+    ``adaptive`` is Eq. 21; ``none`` adds the gradient as it is; ``placebo`` adds, with the norm Eq. 21 would give, the
+    gradient from a second critic that is trained on shuffled pairs: an extra gradient that carries no information.
+    """
+
+    def __init__(
+        self, regularizer: Regularizer, clipping: str, beta: float, placebo: Regularizer | None = None
+    ) -> None:
+        self.regularizer, self.clipping, self.beta, self.placebo = regularizer, clipping, beta, placebo
+
+    def train_critics(self, x: Tensor, y: Tensor) -> Tensor:
+        """One critic step on the pairs (and one on shuffled pairs for the placebo); the bound's value before it."""
+        if self.placebo is not None:
+            self.placebo.train_critic(*strangers(x, y))
+        return self.regularizer.train_critic(x, y)
+
+    def add_to(
+        self, g_u: Sequence[Tensor], x: Tensor, y: Tensor, parameters: Sequence[nn.Parameter]
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """g_u plus beta times the rule's gradient of -I, and the norms before and after clipping."""
+        keep = self.placebo is not None
+        g_m = gradients(-self.regularizer.objective(x, y), parameters, retain_graph=keep)
+        if self.placebo is not None:
+            norm = torch.minimum(global_norm(g_u), global_norm(g_m))
+            g_a = rescaled(gradients(-self.placebo.objective(*strangers(x, y)), parameters), norm)
+        else:
+            g_a = adaptive_clip(g_u, g_m) if self.clipping == "adaptive" else g_m
+        norms = {
+            "gradient_norm/model": global_norm(g_u),
+            "gradient_norm/information": global_norm(g_m),
+            "gradient_norm/information_clipped": global_norm(g_a),
+        }
+        return [u + self.beta * a for u, a in zip(g_u, g_a, strict=True)], norms
+
+
+def information_gradient(
+    run: Training, bound: Bound | None, critic: Callable[[bool], Critic], lr: float, clipping: str, beta: float
+) -> InformationGradient | None:
+    """The information term of a training, its critics built and registered with ``run``; None without a bound.
+
+    ``critic`` builds the critic's module, as a log-density log q(y | x) where it is called with True.
+    """
+    if bound is None:
+        return None
+
+    def regularizer(name: str) -> Regularizer:
+        module = run.module(name, lambda: critic(bound.conditional))
+        made = Regularizer(bound, module, run.adam(name, module, lr=lr))
+        return run.part(f"bound of {name}", made)
+
+    placebo = regularizer("placebo critic") if clipping == "placebo" else None
+    return InformationGradient(regularizer("critic"), clipping, beta, placebo)
