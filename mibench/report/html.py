@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mibench.leaderboard import Leaderboard
 from mibench.panels import grouped
@@ -20,6 +20,9 @@ from mibench.result import Result, Status
 from . import tables
 from .style import Drawn, slug
 from .values import Unit, natural, seconds
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _MOST_PICTURES = 48
 _LARGEST_PICTURE = 2_000_000
@@ -46,33 +49,42 @@ def render(
     sources: Sequence[Path] = (),
 ) -> str:
     """The page; ``drawn`` are its figures and ``sources`` the directories that hold pictures named by the results."""
+    built = {table.name: table for table in tables.build(board, unit)}
+    families = list(dict.fromkeys(row.family for row in board.tasks))
+    groups = list(dict.fromkeys(row.group for row in board.downstream))
+    page = (
+        environment()
+        .get_template("page.html")
+        .render(
+            title=title,
+            unit=unit,
+            board=board,
+            facts=_facts(results, board),
+            tied=[row.estimator for row in board.ranking if row.tied and row.rank != 1],
+            how_to_read=tables.HOW_TO_READ,
+            tables=built,
+            estimates={family: tables.tasks(board, family, Unit(unit)) for family in sorted(families)},
+            figures=grouped(drawn, lambda figure: figure.section),
+            groups={group: _pictures(results, board, group, sources) for group in groups},
+        )
+    )
+    return re.sub(r"\n\s*\n+", "\n", page)
+
+
+def environment() -> Environment:
+    """Where the templates are, with the filters that they use."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    made = Environment(
         loader=PackageLoader("mibench.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["slug"] = slug
-    environment.filters["marked"] = _marked
-    built = {table.name: table for table in tables.build(board, unit)}
-    families = list(dict.fromkeys(row.family for row in board.tasks))
-    groups = list(dict.fromkeys(row.group for row in board.downstream))
-    page = environment.get_template("page.html").render(
-        title=title,
-        unit=unit,
-        board=board,
-        facts=_facts(results, board),
-        tied=[row.estimator for row in board.ranking if row.tied and row.rank != 1],
-        how_to_read=tables.HOW_TO_READ,
-        tables=built,
-        estimates={family: tables.tasks(board, family, Unit(unit)) for family in sorted(families)},
-        figures=grouped(drawn, lambda figure: figure.section),
-        groups={group: _pictures(results, board, group, sources) for group in groups},
-    )
-    return re.sub(r"\n\s*\n+", "\n", page)
+    made.filters["slug"] = slug
+    made.filters["marked"] = _marked
+    return made
 
 
 def _facts(results: Sequence[Result], board: Leaderboard) -> list[tuple[str, str]]:

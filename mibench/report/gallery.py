@@ -1,0 +1,63 @@
+"""All tasks on one HTML page that needs nothing else, each with a picture of a sample."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mibench.errors import MibenchError, UsageError
+from mibench.panels import grouped
+from mibench.task import AnyTask, ConsistencyTask, Task
+
+from .catalogue import TaskRow, describe, dimensions, truth
+from .html import environment
+from .pictures import task_figure, thumbnail
+
+__all__ = ["task_figure", "write_gallery"]
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One task on the page; ``picture`` is a data URI or empty."""
+
+    row: TaskRow
+    dims: str
+    truth: str
+    construction: str
+    citation: str
+    picture: str = ""
+
+
+def write_gallery(tasks: Sequence[AnyTask], path: Path) -> None:
+    """Write the page: tasks by family with dimensions, mutual information, construction, source and a picture.
+
+    Raises
+    ------
+    UsageError : no tasks, or a file that cannot be written.
+    """
+    if not tasks:
+        raise UsageError("there are no tasks for a gallery; `mibench ls tasks` lists the known ones.")
+    exhibits = [_exhibit(task) for task in tasks]
+    families = grouped(sorted(exhibits, key=lambda e: (e.row.what != "task", e.row.group)), lambda e: e.row.group)
+    page = environment().get_template("gallery.html").render(families=families, count=len(exhibits))
+    try:
+        path.write_text(re.sub(r"\n\s*\n+", "\n", page), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write the gallery to '{path}': {error.strerror or error}.") from error
+
+
+def _exhibit(task: AnyTask) -> Exhibit:
+    row = describe(task)
+    picture = ""
+    if isinstance(task, (Task, ConsistencyTask)):
+        try:
+            picture = f"data:image/png;base64,{base64.b64encode(thumbnail(task)).decode()}"
+        except MibenchError as error:  # a data set that is missing costs its picture, not the page
+            row = dataclasses.replace(row, remark=str(error))
+    known = truth(row) if row.what == "task" else ""
+    construction = " ".join(task.construction.split()) if isinstance(task, Task) else row.summary
+    return Exhibit(row, dimensions(row), known, construction.replace("``", "`"), task.citation, picture)
