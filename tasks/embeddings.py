@@ -38,8 +38,8 @@ class EmbeddingsChannel(BitChannel):
     """Class bits through a binary symmetric channel, shown as two vectors of a made-up model of 2 ** bits classes.
 
     A vector is standard normal in one direction per class, the direction of its own class having the greatest value of
-    these, plus ``separation``. In the other directions the standard deviation falls as 1, 1/2, 1/3, ..., much as in real
-    embeddings. A fixed random rotation hides the directions.
+    these, plus ``separation``. In the other directions the standard deviation falls as 1, 1/2, 1/3, ..., much as it
+    does in real embeddings. A fixed random rotation hides the directions.
 
     bits : per vector; there are 2 ** bits classes.
     crossover : the probability that a bit is flipped.

@@ -1,0 +1,230 @@
+"""Self-consistency on real images: relations that mutual information obeys, whatever its value (Song & Ermon 2020).
+
+X is a picture, Y the top of the same picture with black below. Pictures are drawn with replacement from a finite set,
+so I(X; Y) is the entropy of what Y shows; yet no truth is needed, for the scores compare estimates with one another.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from mibench.datasets import Bytes
+from mibench.errors import UsageError
+from mibench.estimator import Array
+from mibench.registry import tasks
+from mibench.task import ConsistencyTask
+
+from ._pictures import SHAPES, SOURCES, Pool, pool, shown
+from ._validate import check_choice
+
+EIGHTHS = 8
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageRows(ConsistencyTask):
+    """Pictures of one data set and their tops.
+
+    source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
+    grain : independent continuous changes of less than half a grey level in X and in Y, so that no picture repeats
+        exactly; the information stays as it is.
+    """
+
+    source: Literal["digits", "mnist", "fashion-mnist", "cifar10"] = "digits"
+    grain: bool = True
+
+    citation: ClassVar[str] = (
+        "Song & Ermon (2020), Understanding the limitations of variational mutual information estimators, section 6.2"
+    )
+
+    def __post_init__(self) -> None:
+        check_choice(self, "source", SOURCES)
+        for name in ("rows", "fewer"):
+            for value in np.atleast_1d(getattr(self, name, 1)):
+                if value not in range(1, EIGHTHS + 1):
+                    raise UsageError(f"{self.registered_name}: {name}={value}; give 1 to 8 eighths of a picture.")
+
+    @abstractmethod
+    def problems(self, n: int, pictures: Album) -> list[tuple[Array, Array]]:
+        """The paired samples of each part."""
+
+    def parts(self, n: int, seed: int) -> list[tuple[Array, Array]]:
+        """The paired samples of each part, n rows each; the same seed gives the same bits.
+
+        Raises
+        ------
+        UsageError : n is less than 1.
+        NotInstalled : the data set's files are missing.
+        """
+        if n < 1:
+            raise UsageError(f"{self.label}: cannot draw {n} samples; n must be at least 1.")
+        album = Album(pool(self.source, 10), SHAPES[self.source], self.grain, np.random.default_rng([0, seed]))
+        return self.problems(n, album)
+
+
+class Album:
+    """Draws pictures and shows all or the top of them, with grain or without."""
+
+    def __init__(self, pictures: Pool, shape: tuple[int, int], grain: bool, rng: np.random.Generator) -> None:
+        self.pool, self.shape, self.grain, self.rng = pictures, shape, grain, rng
+
+    def draw(self, n: int) -> Bytes:
+        """n pictures (n, pixels), drawn with replacement."""
+        return self.pool.pictures[self.rng.integers(len(self.pool.pictures), size=n)]
+
+    def show(self, pictures: Bytes, eighths: int = EIGHTHS) -> Array:
+        """The upper eighths of pictures, black below, as numbers (n, pixels) in [0, 1]."""
+        values = shown(pictures, self.pool.levels, self.rng if self.grain else None)
+        return self.crop(values, eighths)
+
+    def crop(self, values: Array, eighths: int) -> Array:
+        """What :meth:`show` gives, with black below the upper eighths."""
+        channels, side = self.shape
+        kept = values.reshape(-1, channels, side, side).copy()
+        kept[:, :, round(side * eighths / EIGHTHS) :] = 0.0
+        return kept.reshape(values.shape)
+
+
+def ratio(numerator: float, denominator: float) -> float:
+    """Their ratio; NaN where the denominator is not positive, for nothing can be compared with such an estimate."""
+    return numerator / denominator if denominator > 0 else math.nan
+
+
+@tasks.register("rows-independent")
+@dataclass(frozen=True, eq=False, repr=False)
+class RowsIndependent(ImageRows):
+    """I(X'; Y) / I(X; Y), which is 0: X' is another picture, independent of Y.
+
+    source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
+    grain : independent continuous changes of less than half a grey level in X and in Y; the information stays.
+    rows : eighths of the picture that Y shows.
+    """
+
+    rows: int = 4
+
+    @property
+    def expected(self) -> float:
+        """0."""
+        return 0.0
+
+    def problems(self, n: int, pictures: Album) -> list[tuple[Array, Array]]:
+        """Independent pairs, dependent pairs."""
+        first, second = pictures.draw(n), pictures.draw(n)
+        return [(pictures.show(first), pictures.show(which, self.rows)) for which in (second, first)]
+
+    def score(self, estimates: Sequence[float]) -> float:
+        """The ratio of the two."""
+        independent, dependent = estimates
+        return ratio(independent, dependent)
+
+
+@tasks.register("rows-monotone")
+@dataclass(frozen=True, eq=False, repr=False)
+class RowsMonotone(ImageRows):
+    """I(X; Y) does not fall as Y shows more: its net rise, from an independent picture on, is all of its movement.
+
+    The score is (last - first) / sum of |changes|: 1 for estimates that only rise, less by twice the share of the
+    movement that falls, and 0 for estimates that do not move.
+
+    source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
+    grain : independent continuous changes of less than half a grey level in X and in Y; the information stays.
+    rows : eighths of the picture that Y shows, increasing; an independent picture comes before them.
+    """
+
+    rows: tuple[int, ...] = (2, 3, 4, 6, 8)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.rows or list(self.rows) != sorted(set(self.rows)):
+            raise UsageError(f"{self.registered_name}: rows={self.rows}; give increasing numbers of eighths.")
+
+    @property
+    def expected(self) -> float:
+        """1."""
+        return 1.0
+
+    def problems(self, n: int, pictures: Album) -> list[tuple[Array, Array]]:
+        """Independent pairs, then the same pictures with more and more rows."""
+        first, second = pictures.draw(n), pictures.draw(n)
+        independent = (pictures.show(first), pictures.show(second, self.rows[0]))
+        return [independent, *((pictures.show(first), pictures.show(first, rows)) for rows in self.rows)]
+
+    def score(self, estimates: Sequence[float]) -> float:
+        """Net rise over total movement."""
+        movement = sum(abs(after - before) for before, after in itertools.pairwise(estimates))
+        # nothing but 0 / 0 here: without movement there is no rise
+        return (estimates[-1] - estimates[0]) / movement if movement != 0 else 0.0
+
+
+@tasks.register("rows-processing")
+@dataclass(frozen=True, eq=False, repr=False)
+class RowsProcessing(ImageRows):
+    """I([X, X]; [Y, h(Y)]) / I(X; Y), which is 1: repeating X and adding a function of Y tells nothing new.
+
+    h(Y) is Y with fewer rows.
+
+    source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
+    grain : independent continuous changes of less than half a grey level in X and in Y; the information stays.
+    rows : eighths of the picture that Y shows.
+    fewer : eighths that h(Y) shows, fewer than ``rows``.
+    """
+
+    rows: int = 4
+    fewer: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fewer >= self.rows:
+            raise UsageError(f"{self.registered_name}: fewer={self.fewer}; it must be less than rows={self.rows}.")
+
+    @property
+    def expected(self) -> float:
+        """1."""
+        return 1.0
+
+    def problems(self, n: int, pictures: Album) -> list[tuple[Array, Array]]:
+        """The processed pairs, the pairs."""
+        drawn = pictures.draw(n)
+        x, y = pictures.show(drawn), pictures.show(drawn, self.rows)
+        return [(np.hstack([x, x]), np.hstack([y, pictures.crop(y, self.fewer)])), (x, y)]
+
+    def score(self, estimates: Sequence[float]) -> float:
+        """The ratio of the two."""
+        processed, plain = estimates
+        return ratio(processed, plain)
+
+
+@tasks.register("rows-additive")
+@dataclass(frozen=True, eq=False, repr=False)
+class RowsAdditive(ImageRows):
+    """I([X1, X2]; [Y1, Y2]) / I(X1; Y1), which is 2: two independent pictures tell twice as much as one.
+
+    source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
+    grain : independent continuous changes of less than half a grey level in X and in Y; the information stays.
+    rows : eighths of the picture that Y shows.
+    """
+
+    rows: int = 4
+
+    @property
+    def expected(self) -> float:
+        """2."""
+        return 2.0
+
+    def problems(self, n: int, pictures: Album) -> list[tuple[Array, Array]]:
+        """Two pictures at once, the first of them alone."""
+        pairs = [
+            (pictures.show(drawn), pictures.show(drawn, self.rows)) for drawn in (pictures.draw(n), pictures.draw(n))
+        ]
+        return [(np.hstack([x for x, _ in pairs]), np.hstack([y for _, y in pairs])), pairs[0]]
+
+    def score(self, estimates: Sequence[float]) -> float:
+        """The ratio of the two."""
+        both, one = estimates
+        return ratio(both, one)
