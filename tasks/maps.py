@@ -35,10 +35,9 @@ class Warp(Transform):
 @tasks.register("spiral")
 @dataclass(frozen=True, eq=False, repr=False)
 class Spiral(Warp):
-    """v turned by the angle speed/dim |v|^2, dim its own dimension: X in the plane of its first two coordinates, Y in
-    the plane of its second and third.
+    """v turned by the angle speed/dim |v|^2: X in the plane of coordinates 0 and 1, Y in the plane of 1 and 2.
 
-    The angle depends on the length alone, which turning keeps, so the map can be undone.
+    dim is v's own dimension. The angle depends on the length alone, which turning keeps, so the map can be undone.
 
     base : a task with dim_x at least 2 and dim_y at least 3.
     speed : radians per unit of |v|^2 / dim.

@@ -29,7 +29,6 @@ CITATION = "Czyż et al. (2025), On the properties and estimation of pointwise m
 class Mixture(Task):
     """A mixture whose information is an integral, computed when first asked for and kept."""
 
-    family: ClassVar[str] = "mixtures"
     citation: ClassVar[str] = CITATION
 
     @abstractmethod
@@ -120,6 +119,7 @@ class XShape(GaussianMixture):
 
     rho: float = 0.9
 
+    family: ClassVar[str] = "local-dependence"
     dim_x: ClassVar[int] = 1  # type: ignore[misc]
     dim_y: ClassVar[int] = 1  # type: ignore[misc]
 
@@ -137,6 +137,7 @@ class XShape(GaussianMixture):
 class AIShape(GaussianMixture):
     """Six narrow Gaussians of equal weight that spell the letters AI."""
 
+    family: ClassVar[str] = "local-dependence"
     dim_x: ClassVar[int] = 1  # type: ignore[misc]
     dim_y: ClassVar[int] = 1  # type: ignore[misc]
 
@@ -165,6 +166,7 @@ class Galaxy(GaussianMixture):
     speed: float = 0.5
     distance: float = 3.0
 
+    family: ClassVar[str] = "warped-mixtures"
     dim_x: ClassVar[int] = 2  # type: ignore[misc]
     dim_y: ClassVar[int] = 1  # type: ignore[misc]
 
@@ -198,8 +200,8 @@ class Galaxy(GaussianMixture):
 class Waves(GaussianMixture):
     """Equal components N((1.5 k, 0, 1.5 (k mod 4)), diag(0.1, 1, 0.1)), k = 0, 1, ...; X is the first two, waved.
 
-    To x_0 is added amplitude sin(frequency x_1), then X becomes (0.1 x_0 - 0.8, 0.5 x_1). The map is injective and x_1 is
-    independent of all else, so the information is that between x_0 and Y.
+    To x_0 is added amplitude sin(frequency x_1), then X becomes (0.1 x_0 - 0.8, 0.5 x_1). The map is injective and x_1
+    is independent of all else, so the information is that between x_0 and Y.
 
     count : number of components.
     amplitude, frequency : of the wave.
@@ -209,6 +211,7 @@ class Waves(GaussianMixture):
     amplitude: float = 5.0
     frequency: float = 3.0
 
+    family: ClassVar[str] = "warped-mixtures"
     dim_x: ClassVar[int] = 2  # type: ignore[misc]
     dim_y: ClassVar[int] = 1  # type: ignore[misc]
 
@@ -254,6 +257,7 @@ class ConcentricGaussians(Mixture):
     dim_x: int = 3
     count: int = 5
 
+    family: ClassVar[str] = "concentric"
     dim_y: ClassVar[int] = 1  # type: ignore[misc]
 
     spread: ClassVar[float] = 0.01  # of Y about K: components are 100 spreads apart, so Y decides K
@@ -315,6 +319,8 @@ class SparseWithInliers(Mixture):
     dim_y: int = 5
     fraction: float = 0.2
     rho: float = 0.8
+
+    family: ClassVar[str] = "inliers"
 
     def __post_init__(self) -> None:
         check_dimension(self, "dim_x", "dim_y", at_least=2)

@@ -63,6 +63,11 @@ class Student(Task):
         return "student" if self.base.family in PLAIN else self.base.family
 
     @property
+    def construction(self) -> str:
+        """The scale mixture, then its Gaussian."""
+        return f"{super().construction}\n\nBase {self.base.label}: {self.base.construction}"
+
+    @property
     def dim_x(self) -> int:  # type: ignore[override]
         """As in the base."""
         return self.base.dim_x
