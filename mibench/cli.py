@@ -112,8 +112,8 @@ def run(
 ) -> None:
     """Run estimators on tasks and rank them. The same command takes up where an interrupted one stopped."""
     if device:
-        os.environ["MIBENCH_DEVICE"] = device
         _check_device(device)
+        os.environ["MIBENCH_DEVICE"] = device
     _include(include)
     settings = {
         "estimators": estimators,
@@ -517,8 +517,7 @@ def _exit_code(command: Callable[[], Any]) -> int:
     try:
         code = command()
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("interrupted; what was finished is kept, and the same command takes up from there.", err=True)
-        return 130
+        code = 130
     except misuse as error:
         error.show()
         return int(error.exit_code)
@@ -531,6 +530,8 @@ def _exit_code(command: Callable[[], Any]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `mibench ls | head` is no error
         return 0
+    if code == 130:
+        typer.echo("interrupted; what was finished is kept, and the same command takes up from there.", err=True)
     return code if isinstance(code, int) else 0
 
 

@@ -1,0 +1,166 @@
+"""The command line as a user meets it: outputs, exit codes, and one sentence for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mibench.cli import main
+from mibench.store import load_results
+
+PLUGINS = str(Path(__file__).parent / "troublemakers.py")
+
+
+@pytest.fixture
+def mibench(capsys, monkeypatch, tmp_path):
+    """Run a command in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIBENCH_DEVICE", "cpu")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return int(stop.value.code or 0), out, err
+
+    return command
+
+
+COMMANDS = ["run", "estimate", "ls", "info", "report", "ui", "sync", "check", "env"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_with_examples(mibench, name):
+    code, out, _ = mibench(name, "--help")
+    assert code == 0
+    assert "Examples:" in out and f"mibench {name}" in out
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys\nfrom mibench.cli import app\n"
+        "try: app(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'numpy', 'torch', 'pandas', 'mlflow', 'matplotlib'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_run_prints_its_leaderboard_and_says_where_things_are(mibench, tmp_path):
+    arguments = ["run", "-e", "correlation", "-t", "copy", "-n", "200", "--seeds", "2", "--include", PLUGINS, "-j", "1"]
+    code, out, err = mibench(*arguments, "--no-mlflow")
+    assert code == 0
+    assert out.index("correlation") < out.index("zero") < out.index("oracle")
+    assert "results/custom/results.jsonl" in out and "results/custom/leaderboard.html" in out
+    assert "10 cells" in err and "\x1b" not in out + err
+    folder = tmp_path / "results" / "custom"
+    for name in ("leaderboard.md", "leaderboard.html", "leaderboard.csv", "leaderboard.json"):
+        assert (folder / name).stat().st_size > 0
+    board = json.loads((folder / "leaderboard.json").read_text())
+    assert {row["estimator"]: row["score"] for row in board["ranking"]}["oracle"] == 1.0
+
+    code, again, err = mibench(*arguments, "--no-mlflow", "--strict")
+    assert code == 0 and "(10 finished before)" in err and again == out
+    code, plan, _ = mibench(*arguments, "--seeds", "3", "--dry-run")
+    assert code == 0 and "15 cells, 10 finished before, 5 to run" in plan
+    code, table, _ = mibench("report", "results/custom", "--unit", "bits", "--out", "other")
+    assert code == 0 and "in bits" in table and (tmp_path / "other" / "leaderboard.html").is_file()
+
+
+def test_an_estimator_that_comes_later_stands_beside_those_that_ran_before(mibench):
+    common = ["-t", "copy", "-n", "100", "--seeds", "1", "--include", PLUGINS, "-j", "1", "--no-mlflow", "--out", "o"]
+    mibench("run", "-e", "correlation", *common)
+    _, out, _ = mibench("run", "-e", "correlation[scale=2.0]", *common)
+    assert "correlation[scale=2.0]" in out and "correlation " in out
+
+
+def test_strict_and_hopeless_runs_say_so_by_their_exit_code(mibench):
+    common = ["-t", "copy", "-n", "100", "--seeds", "1", "--include", PLUGINS, "-j", "1", "--no-mlflow"]
+    code, out, err = mibench("run", "-e", "raise", *common, "--strict", "--out", "a")
+    assert code == 1 and "1 of 5 cells failed" in err and "RuntimeError: something odd" in out
+    code, _, _ = mibench("run", "-e", "raise", *common, "--no-references", "--out", "b")
+    assert code == 3
+    assert len(load_results("b")) == 1
+
+
+BAD = [
+    (["run"], "name a grid to run"),
+    (["run", "nonsense"], "there is no preset and no file 'nonsense'"),
+    (["run", "-t", "gaus"], "unknown task 'gaus'; did you mean 'gauss'"),
+    (["run", "-t", "gauss", "-e", "kgs"], "did you mean 'ksg'"),
+    (["run", "-t", "gauss", "-e", "ksg[k=5"], "not closed"),
+    (["run", "-t", "gauss", "-e", "ksg[q=5]"], "no parameter 'q'"),
+    (["run", "-t", "gauss", "-e", "ksg[k=0]"], "k = 0"),
+    (["run", "-t", "gauss", "-n", "1"], "n must be at least 2"),
+    (["run", "-t", "gauss", "--seeds", "x"], "cannot read --seeds 'x'"),
+    (["run", "-t", "gauss", "--include", "no.py"], "no such file"),
+    (["run", "-t", "gauss", "--out", "/proc/none"], "cannot write results to '/proc/none'"),
+    (["run", "-t", "gauss", "--device", "cuda:77"], "--device cuda:77 cannot be used here"),
+    (["run", "--nonsense"], "No such option"),
+    (["report", "nowhere"], "there are no results at 'nowhere'"),
+    (["sync", "nowhere"], "there are no results at 'nowhere'"),
+    (["ui", "nowhere"], "there is no MLflow store"),
+    (["estimate", "x.npy"], "give two files"),
+    (["estimate", "x.npy", "y.npy"], "cannot read 'x.npy': No such file"),
+    (["estimate", "x.dat", "y.dat"], "only .npy, .csv"),
+    (["nonsense"], "No such command 'nonsense'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(a) for a, _ in BAD])
+def test_bad_input_is_one_sentence_and_exit_code_2(mibench, arguments, message):
+    code, _, err = mibench(*arguments)
+    assert code == 2
+    assert message in err
+
+
+@pytest.fixture
+def pair(tmp_path) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2000, 2))
+    y = 0.8 * x[:, :1] + 0.6 * rng.standard_normal((2000, 1))
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", y[:, 0])
+    np.savetxt(tmp_path / "both.csv", np.hstack([x, y]), delimiter=",", header="a,b,c", comments="")
+    return x, y
+
+
+def test_estimates_from_files(mibench, pair):
+    truth = -0.5 * np.log(1 - 0.64)
+    code, out, _ = mibench("estimate", "x.npy", "y.npy", "--json")
+    found = json.loads(out)
+    assert code == 0 and (found["n"], found["dim_x"], found["dim_y"]) == (2000, 2, 1)
+    assert found["estimates"]["cca"]["mi"] == pytest.approx(truth, abs=4 * found["estimates"]["cca"]["stderr"])
+    assert found["estimates"]["ksg"]["mi"] == pytest.approx(truth, abs=0.06)
+    code, out, _ = mibench("estimate", "both.csv", "--x", "a,b", "--y", "2", "-e", "cca", "--json")
+    assert json.loads(out)["estimates"]["cca"]["mi"] == pytest.approx(found["estimates"]["cca"]["mi"], abs=1e-9)
+
+
+def test_defects_of_samples_are_said(mibench, pair, tmp_path):
+    code, _, err = mibench("estimate", "both.csv", "--x", "a,z", "--y", "c")
+    assert code == 2 and "has no column 'z'; it has a, b, c" in err
+    np.save(tmp_path / "y.npy", np.full(2000, np.nan))
+    code, _, err = mibench("estimate", "x.npy", "y.npy")
+    assert code == 2 and "y holds 2000 NaN or infinite values" in err
+    code, _, err = mibench("estimate", "x.npy", "x.npy", "-e", "oracle")
+    assert code == 2 and "reads the answer from a task" in err
+
+
+def test_the_environment_is_shown(mibench):
+    code, out, _ = mibench("env", "--json")
+    facts = json.loads(out)
+    assert code == 0 and facts["versions"]["torch"] and facts["machine"]["cores"] >= 1
+    assert "versions numpy" in mibench("env")[1]
+
+
+def test_python_dash_m_works():
+    done = subprocess.run([sys.executable, "-m", "mibench", "env"], capture_output=True, text=True)
+    assert done.returncode == 0 and "mibench" in done.stdout

@@ -1,0 +1,112 @@
+"""Grids: files and flags to cells."""
+
+import pytest
+
+from mibench import registry
+from mibench.errors import UsageError
+from mibench.grid import Grid, expand, load_grid, make_grid, parse_seeds, presets
+from mibench.task import DownstreamTask
+
+
+def grid(**content) -> Grid:
+    return make_grid(content, "test")
+
+
+def labels(g: Grid) -> list[tuple[str, str, int, int]]:
+    return [(j.cell.estimator, j.cell.task, j.cell.n, j.cell.seed) for j in expand(g)]
+
+
+def test_a_block_is_a_product_and_a_grid_a_union():
+    g = grid(
+        references=False,
+        estimators=["ksg", "cca"],
+        n=[100, 200],
+        seeds=2,
+        block=[{"tasks": ["gauss"]}, {"tasks": ["gauss[dim=2]"], "estimators": ["ksg"], "n": [300], "seeds": [7]}],
+    )
+    expected = [(e, "gauss", n, s) for e in ("ksg", "cca") for n in (100, 200) for s in (0, 1)]
+    assert labels(g) == [*expected, ("ksg", "gauss[dim=2]", 300, 7)]
+
+
+def test_each_cell_appears_once_however_it_is_named():
+    g = grid(references=False, estimators=["ksg", "ksg[k=3]", "ksg*"], tasks=["gauss", "gauss"], n=100, seeds=1)
+    assert labels(g).count(("ksg", "gauss", 100, 0)) == 1
+
+
+def test_reference_rows_join_and_can_be_left_out():
+    names = {e for e, *_ in labels(grid(estimators=["ksg[k=5]"], tasks=["gauss"], n=100, seeds=1))}
+    assert names == {"ksg[k=5]", "zero", "oracle", "cca", "ksg"}
+
+
+def test_flags_replace_what_they_name_in_every_block():
+    g = grid(n=[100], seeds=3, block=[{"tasks": ["gauss"], "estimators": ["ksg"], "n": [200]}])
+    changed = g.replaced(n=[50], estimators=["cca"], references=False)
+    assert labels(changed) == [("cca", "gauss", 50, s) for s in range(3)]
+    assert {t for _, t, *_ in labels(g.replaced(tasks=["gauss[dim=3]"], references=False, estimators="ksg"))} == {
+        "gauss[dim=3]"
+    }
+    assert g.replaced() == g
+
+
+def test_plugins_and_functions_are_accepted_in_python():
+    def mine(x, y):
+        return 0.0
+
+    task = registry.tasks.create("gauss", dim=3)
+    assert labels(grid(references=False, estimators=[mine], tasks=[task], n=10, seeds=1)) == [
+        ("mine", "gauss[dim=3]", 10, 0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"tasks": ["gauss"], "estimator": ["ksg"]}, "unknown key 'estimator'; valid keys are .*estimators"),
+        (
+            {"block": [{"tasks": ["gauss"], "seed": 1}]},
+            "unknown key 'block.1.seed'; valid keys are tasks, est",
+        ),
+        ({"estimators": ["ksg"]}, "there are no tasks"),
+        ({"tasks": ["gauss"], "n": [1]}, "n must be at least 2, not 1"),
+        ({"tasks": ["gauss"], "n": ["many"]}, "n.1: input should be a valid integer"),
+        ({"tasks": ["gauss"], "seeds": [-1]}, "seeds must not be negative"),
+        ({"tasks": ["gauss"], "seeds": 0}, "must not be empty"),
+        ({"tasks": ["gauss"], "time_limit": 0}, "greater than zero"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said(content, message):
+    with pytest.raises(UsageError, match=f"test: .*{message}"):
+        grid(**content)
+
+
+def test_files_are_read_and_their_defects_named(tmp_path):
+    (tmp_path / "bad.toml").write_text("tasks = [")
+    with pytest.raises(UsageError, match="not valid TOML"):
+        load_grid(tmp_path / "bad.toml")
+    with pytest.raises(UsageError, match="no preset and no file"):
+        load_grid("nothing")
+    (tmp_path / "good.toml").write_text('tasks = ["gauss"]\ninclude = ["mine.py"]\n')
+    assert load_grid(tmp_path / "good.toml").include == (str(tmp_path / "mine.py"),)
+
+
+@pytest.mark.parametrize("name", presets())
+def test_every_preset_can_be_expanded(name):
+    chosen = load_grid(name)
+    assert chosen.description
+    jobs = expand(chosen)
+    assert len(jobs) == len({job.cell.id for job in jobs})
+    if not all(isinstance(job.task, DownstreamTask) for job in jobs):
+        assert {"oracle", "zero"} <= {job.cell.estimator for job in jobs}
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("3", (0, 1, 2)), ("100-102", (100, 101, 102)), ("1,7,9", (1, 7, 9)), ("1,5-6", (1, 5, 6))]
+)
+def test_seeds(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "x", "5-", "3-1", "0", "1,,2"])
+def test_unreadable_seeds(text):
+    with pytest.raises(UsageError, match="cannot read --seeds"):
+        parse_seeds(text)
