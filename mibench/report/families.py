@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +79,8 @@ def figure(family: str, cells: Sequence[Result], board: Leaderboard, palette: Pa
 
 def sweeps(rows: Sequence[TaskRow], params: Mapping[str, Mapping[str, Any]]) -> Iterator[Sweep]:
     """True MI, n, dimension, then the parameters; ``params`` are the parameters of each task."""
-    yield Sweep("true MI", lambda row: round(row.truth, 6), rows, signed=True)
+    truths = binned([row.truth for row in rows])
+    yield Sweep("true MI", lambda row: truths[row.truth], rows, signed=True)
     yield Sweep("n", lambda row: row.n, rows)
     yield Sweep("dim x + dim y", lambda row: row.dim_x + row.dim_y, rows)
     found = []
@@ -89,6 +90,17 @@ def sweeps(rows: Sequence[TaskRow], params: Mapping[str, Mapping[str, Any]]) -> 
         if len(sweep.values) >= _LEAST_VALUES:
             found.append(sweep)
     yield from sorted(found, key=lambda sweep: -len(sweep.values))[:_MOST_PARAMETERS]
+
+
+def binned(values: Iterable[float], most: int = 10) -> dict[float, float]:
+    """Where each value stands on an axis: itself, or the mean of its bin where there are too many for a clear line."""
+    distinct = np.unique(np.asarray(list(values), dtype=float))
+    rounded = np.round(distinct, 6)
+    if len(np.unique(rounded)) <= most:
+        return dict(zip(distinct.tolist(), rounded.tolist(), strict=True))
+    edges = np.linspace(distinct[0], distinct[-1], most + 1)
+    bins = np.searchsorted(edges[1:-1], distinct, side="right")
+    return {float(value): float(distinct[bins == which].mean()) for value, which in zip(distinct, bins, strict=True)}
 
 
 def _getter(params: Mapping[str, Mapping[str, Any]], name: str) -> Callable[[TaskRow], float]:

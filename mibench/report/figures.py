@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mibench import scoring
 from mibench.leaderboard import Leaderboard, usable
@@ -91,20 +92,17 @@ def scores(board: Leaderboard, palette: Palette) -> Drawn | None:
 
 def ecdf(cells: Sequence[Result], board: Leaderboard, palette: Palette, unit: Unit) -> Drawn | None:
     """Share of cells within a tolerance, against the tolerance."""
-    if not board.ranking:
+    shown = [row for row in board.ranking if row.score < 1]
+    if not shown:
         return None
     own = grouped((r for r in cells if not r.group and not math.isnan(r.error)), lambda r: r.cell.estimator)
-    shown = [row for row in board.ranking if row.score < 1]
     figure, grid = new_figure(WIDE * 0.86, max(4.2, 0.9 + 0.19 * len(shown)))
     ax = grid[0, 0]
     tolerances = np.logspace(math.log10(scoring.FLOOR / 2), math.log10(scoring.CEILING * 2), 241)
     for row in sorted(shown, key=lambda row: -row.score):
         results = own[row.estimator]
-        errors = np.abs([r.error for r in results])
         weights = scoring.nested_weights([(r.family, r.cell.task, r.cell.n) for r in results])
-        order = np.argsort(errors)
-        steps = np.concatenate([[0.0], np.cumsum(weights[order])])
-        shares = steps[np.searchsorted(errors[order], tolerances, side="right")]
+        shares = share_within([r.error for r in results], weights, tolerances)
         look = palette[row.estimator]
         label = f"{row.score:.2f}  {shorten(row.estimator)}"
         ax.plot(tolerances * unit.factor, shares, color=look.colour, linestyle=look.dashes, label=label)
@@ -121,6 +119,15 @@ def ecdf(cells: Sequence[Result], board: Leaderboard, palette: Palette, unit: Un
     )
     alt = "Error distribution curves; " + ", ".join(f"{r.estimator} has area {r.score:.2f}" for r in shown)
     return finish(figure, "ecdf", "How often the error is small enough", caption, alt)
+
+
+def share_within(errors: npt.ArrayLike, weights: npt.ArrayLike, tolerances: npt.ArrayLike) -> scoring.Floats:
+    """The weight of the errors whose absolute value is at most each tolerance."""
+    magnitudes = np.abs(np.asarray(errors, dtype=float))
+    order = np.argsort(magnitudes)
+    steps = np.concatenate([[0.0], np.cumsum(np.asarray(weights, dtype=float)[order])])
+    shares: scoring.Floats = steps[np.searchsorted(magnitudes[order], tolerances, side="right")]
+    return shares
 
 
 def truth(board: Leaderboard, palette: Palette, unit: Unit) -> Drawn | None:

@@ -6,12 +6,15 @@ import math
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mibench.leaderboard import Leaderboard
 from mibench.plugin import digest
+from mibench.report import write_report
 from mibench.result import Cell, Result, Status
 
 MakeResult = Callable[..., Result]
@@ -51,6 +54,22 @@ def make() -> MakeResult:
 @pytest.fixture(scope="session")
 def plausible_run() -> list[Result]:
     return list(plausible_results())
+
+
+@pytest.fixture(scope="session")
+def plausible_board(plausible_run: list[Result]) -> Leaderboard:
+    return Leaderboard.from_results(plausible_run)
+
+
+@pytest.fixture(scope="session")
+def plausible_report(plausible_run: list[Result], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The files of a report, by name; made once, because drawing takes seconds."""
+    directory = tmp_path_factory.mktemp("report")
+    (directory / "images").mkdir()
+    for shade, arm in enumerate(("none", "mine-ema", "nwj", "js")):
+        for seed in range(5):
+            (directory / f"images/{arm}-{seed}.png").write_bytes(tiny_png(40 * shade + seed))
+    return write_report(plausible_run, directory, "A plausible run")
 
 
 def plausible_results(seeds: int = 3) -> Iterator[Result]:

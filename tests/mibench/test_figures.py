@@ -1,0 +1,115 @@
+"""Figures: what they compute before they draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mibench import scoring
+from mibench.leaderboard import Leaderboard
+from mibench.panels import spearman
+from mibench.report import families, figures
+from mibench.report.figures import share_within
+from mibench.report.style import HUES, Palette, shorten, slug
+from mibench.result import Status
+
+
+def test_the_area_under_the_curve_is_the_score() -> None:
+    rng = np.random.default_rng(0)
+    errors = np.concatenate([rng.lognormal(-2, 2, 200) * rng.choice([-1, 1], 200), [np.inf] * 7, [0.0]])
+    weights = rng.dirichlet(np.ones(len(errors)))
+    tolerances = np.logspace(np.log10(scoring.FLOOR), np.log10(scoring.CEILING), 200_001)
+    curve = share_within(errors, weights, tolerances)
+    area = np.trapezoid(curve, np.log(tolerances)) / np.log(scoring.CEILING / scoring.FLOOR)
+    assert area == pytest.approx(scoring.mean(scoring.score(errors), weights), abs=1e-5)
+
+
+def test_a_share_counts_errors_at_the_tolerance() -> None:
+    assert share_within([0.1, -0.2, np.inf], [0.5, 0.25, 0.25], [0.05, 0.1, 0.2, 1e9]).tolist() == [0, 0.5, 0.75, 0.75]
+
+
+def test_the_sections_of_a_page_get_their_figures(plausible_report: dict[str, Any]) -> None:
+    drawn = {name.removeprefix("figures/").removesuffix(".png") for name in plausible_report if "/" in name}
+    main = {"scores", "pareto", "ecdf", "truth", "heatmap", "training", "equitability", "objective"}
+    assert main <= drawn
+    assert {"family-gaussian", "family-staircase", "downstream-gan-25gaussians", "curves-gan-25gaussians"} <= drawn
+
+
+def test_a_family_is_swept_over_what_varies(plausible_run: Any, plausible_board: Leaderboard) -> None:
+    rows = [row for row in plausible_board.tasks if row.family == "gaussian"]
+    params = {r.cell.task: dict(r.task_params) for r in plausible_run}
+    found = {sweep.heading: sweep.values for sweep in families.sweeps(rows, params)}
+    assert found == {"true MI": [0.5, 1.0, 2.0, 4.0], "n": [1000, 10_000], "dim x + dim y": [2, 10, 40]}
+
+
+def test_a_parameter_is_swept_where_all_else_stays(make: Any) -> None:
+    results = []
+    for speed in (0.5, 1.0, 2.0):
+        for base in ("a", "b"):
+            params = {"speed": speed, "base": base, "level": 2 * speed}
+            results.append(make(task=f"spiral[{speed},{base}]", task_params=params))
+            results.append(
+                make(task=f"tail[{speed},{base}]", task_params={"dof": speed, "base": base}, task_name="tail")
+            )
+    results.append(make(task="spiral[7]", task_params={"speed": 7.0, "base": "c", "level": 1.0}))
+    results += [make(task=f"noise[{s}]", task_params={"noise": s}, task_name="noise", truth=s) for s in (1.0, 2.0, 3.0)]
+    rows = Leaderboard.from_results(results).tasks
+    params = {r.cell.task: {"": r.task_name, **r.task_params} for r in results}
+    found = {sweep.heading: sweep for sweep in families.sweeps(rows, params)}
+    # speed and level move together, noise moves the truth: only dof varies alone
+    assert set(found) == {"true MI", "n", "dim x + dim y", "dof"}
+    assert found["dof"].values == [0.5, 1.0, 2.0]
+    assert {row.task.partition("[")[0] for row in found["dof"].rows} == {"tail"}
+
+
+def test_many_truths_share_bins_whose_place_is_their_mean() -> None:
+    values = np.random.default_rng(1).uniform(0, 5, 200)
+    places = families.binned(values)
+    assert len(set(places.values())) <= 10
+    for place in set(places.values()):
+        inside = [value for value, at in places.items() if at == place]
+        assert place == pytest.approx(np.mean(inside))
+        assert np.ptp(inside) <= 0.5
+    assert families.binned([0.1, 0.3]) == {0.1: 0.1, 0.3: 0.3}
+
+
+def test_an_estimator_keeps_its_look_when_the_ranking_changes(make: Any) -> None:
+    names = ["b", "a", "c"]
+    boards = [
+        Leaderboard.from_results(
+            [make(name, seed=s, mi=1.0 + error) for name, error in zip(names, errors, strict=True) for s in (0, 1)]
+        )
+        for errors in ((0.0, 0.1, 0.2), (0.2, 0.1, 0.0))
+    ]
+    palettes = [Palette(board, order) for board, order in zip(boards, (names, names[::-1]), strict=True)]
+    assert [palettes[0][n] for n in names] == [palettes[1][n] for n in names]
+    assert len({palettes[0][n].colour for n in names}) == 3
+
+
+def test_looks_differ_until_colours_and_dashes_run_out() -> None:
+    palette = Palette(Leaderboard(), [f"e{i:03d}" for i in range(4 * len(HUES))])
+    looks = {(palette[f"e{i:03d}"].colour, palette[f"e{i:03d}"].dashes) for i in range(4 * len(HUES))}
+    assert len(looks) == 4 * len(HUES)
+
+
+def test_rank_correlation_is_that_of_scipy() -> None:
+    from scipy.stats import spearmanr
+
+    rng = np.random.default_rng(2)
+    a, b = rng.integers(0, 6, 40).astype(float), rng.normal(size=40)
+    assert spearman(a.tolist(), b.tolist()) == pytest.approx(float(spearmanr(a, b).statistic))
+    assert spearman([1.0, 1.0, 2.0], [1.0, 2.0, 3.0]) is None
+
+
+def test_nothing_to_show_gives_no_figures(make: Any) -> None:
+    for results in ([], [make(mi=None)], [make(mi=None, truth=None, status=Status.NOT_INSTALLED)]):
+        drawn = figures.draw(results, Leaderboard.from_results(results))
+        assert {figure.name for figure in drawn} <= {"scores", "ecdf", "heatmap"}
+
+
+def test_names() -> None:
+    assert len(shorten("x" * 50 + "y" * 50)) == 30
+    assert shorten("a" * 30) == "a" * 30
+    assert slug("gan-25gaussians[codes=10]") == "gan-25gaussians-codes-10"

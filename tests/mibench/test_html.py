@@ -1,0 +1,142 @@
+"""The HTML page: it needs nothing but itself, its links lead somewhere, and no name can break out of its cell."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mibench.leaderboard import Leaderboard
+from mibench.report import figures, html
+from mibench.report.style import INK, MUTED
+from mibench.result import Status
+
+from .conftest import tiny_png
+
+_VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Elements with their attributes; checks that tags are closed in the order they were opened."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        assert len(attrs) == len(dict(attrs)), (tag, attrs)
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def text(plausible_report: dict[str, Path]) -> str:
+    return plausible_report["html"].read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(text: str) -> Page:
+    return Page(text)
+
+
+def test_it_needs_nothing_else(page: Page, text: str) -> None:
+    assert not page.all("link")
+    assert not [s for s in page.all("script") if "src" in s]
+    assert all((image["src"] or "").startswith("data:image/png;base64,") for image in page.all("img"))
+    assert all((anchor["href"] or "").startswith("#") for anchor in page.all("a"))
+    assert not re.findall(r"url\((?!#)[^)]*\)|@import", text)
+
+
+def test_links_lead_somewhere_and_ids_are_unique(page: Page, text: str) -> None:
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    used = [str(anchor["href"])[1:] for anchor in page.all("a")]
+    used += re.findall(r'xlink:href="#([^"]+)"', text) + re.findall(r"url\(#([^)]+)\)", text)
+    assert set(used) <= set(ids)
+
+
+def test_every_picture_is_described(page: Page) -> None:
+    assert all(image.get("alt") for image in page.all("img"))
+    assert all(drawing.get("aria-label") for drawing in page.all("svg"))
+
+
+def test_figures_follow_the_theme_of_the_page(text: str) -> None:
+    drawings = "".join(re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL))
+    assert "var(--ink)" in drawings
+    assert INK not in drawings and MUTED not in drawings
+    assert "DejaVu" not in drawings
+
+
+def test_all_estimators_tasks_and_sections_are_there(
+    page: Page, plausible_run: Any, plausible_board: Leaderboard
+) -> None:
+    words = set(page.words)
+    assert {row.estimator for row in plausible_board.ranking} <= words
+    assert {r.cell.task for r in plausible_run if r.truth is not None} <= words
+    ids = {attributes.get("id") for _, attributes in page.elements}
+    sections = {
+        "ranking",
+        "figures",
+        "families",
+        "independence",
+        "unranked",
+        "objective",
+        "equitability",
+        "consistency",
+    }
+    assert sections | {"estimates", "training", "downstream", "failures", "provenance"} <= ids
+
+
+def test_sort_keys_are_numbers(page: Page) -> None:
+    keys = [attributes["data-value"] for tag, attributes in page.elements if "data-value" in attributes]
+    assert len(keys) > 500
+    for key in keys:
+        float(key or "")
+
+
+def test_no_name_breaks_out(make: Any) -> None:
+    evil = "<script>alert(1)</script>"
+    results = [make(evil, f'"><img src=x onerror=y>{t}', seed=s, mi=1.0) for t in range(2) for s in range(2)]
+    results += [make("ksg", seed=9, mi=None, message=f"`{evil}` & </table>")]
+    board = Leaderboard.from_results(results)
+    page = Page(html.render(results, board, evil, drawn=figures.draw(results, board)))
+    assert len(page.all("script")) == 1
+    assert not page.all("img")
+    assert "".join(page.words).count(evil) >= 2
+
+
+def test_an_arm_shows_the_last_picture_of_each_kind_from_its_first_seed(tmp_path: Path, make: Any) -> None:
+    told = {"group": "g", "family": "downstream", "truth": None, "status": Status.OK, "metrics": {"m": 1.0}}
+    names = {"samples_000500": "a", "samples_010000": "b", "samples_002000": "c", "plane": "d", "absent": "e"}
+    results = []
+    for seed, first in ((3, 0), (1, 100)):
+        images = {name: f"{file}-{seed}.png" for name, file in names.items()}
+        for shade, file in enumerate(images.values()):
+            if not file.startswith("e"):
+                (tmp_path / file).write_bytes(tiny_png(first + shade))
+        results.append(make("arm", "g", 0, seed, None, arm="arm", images=images, **told))
+    board = Leaderboard.from_results(results)
+    pictures = html._pictures(results, board, "g", [tmp_path])
+    assert [(p.name, p.seed, p.path.name) for p in pictures] == [("plane", 1, "d-1.png"), ("samples", 1, "b-1.png")]
+    assert len(Page(html.render(results, board, "T", sources=[tmp_path])).all("img")) == 2

@@ -1,0 +1,139 @@
+"""The report as files: what is written, that it is whole, and that nothing in it can break it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mibench.errors import UsageError
+from mibench.leaderboard import Leaderboard
+from mibench.report import write_report
+from mibench.result import Result, Status
+
+Files = dict[str, Path]
+
+
+def test_everything_is_written(plausible_report: Files) -> None:
+    assert {"markdown", "csv", "tasks", "json", "html"} <= plausible_report.keys()
+    figures = [name for name in plausible_report if name.startswith("figures/")]
+    assert len(figures) >= 12
+    for path in plausible_report.values():
+        assert path.stat().st_size > 0
+    for name in figures:
+        assert plausible_report[name].read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_csv_holds_the_scores_to_the_last_bit(plausible_report: Files, plausible_board: Leaderboard) -> None:
+    with plausible_report["csv"].open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["estimator"] for row in rows] == [row.estimator for row in plausible_board.ranking]
+    for written, row in zip(rows, plausible_board.ranking, strict=True):
+        assert float(written["score"]) == row.score
+        assert sum(int(v) for k, v in written.items() if k.startswith("status_")) == row.cells
+
+
+def test_json_is_strict_and_explains_its_columns(plausible_report: Files) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    content = json.loads(plausible_report["json"].read_text(encoding="utf-8"), parse_constant=refuse)
+    for table, columns in content["columns"].items():
+        for row in content[table]:
+            assert row.keys() == columns.keys(), table
+        assert all(told["meaning"] for told in columns.values())
+
+
+def test_markdown_shows_the_figures_that_exist(plausible_report: Files) -> None:
+    path = plausible_report["markdown"]
+    shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", path.read_text(encoding="utf-8"))
+    assert len(shown) == len(set(shown)) == sum(name.startswith("figures/") for name in plausible_report)
+    for relative in shown:
+        assert (path.parent / relative).is_file()
+
+
+def test_bits_are_for_people_and_nats_for_machines(tmp_path: Path, make: Any) -> None:
+    results = [make("ksg", f"t{t}", seed=s, mi=0.5, truth=1.0) for t in range(2) for s in range(2)]
+    nats, bits = (write_report(results, tmp_path / unit, "T", unit) for unit in ("nats", "bits"))
+    assert nats["csv"].read_text() == bits["csv"].read_text()
+    assert nats["json"].read_text() == bits["json"].read_text()
+    assert "−0.500" in nats["markdown"].read_text(encoding="utf-8")
+    assert f"−{0.5 / math.log(2):.3f}" in bits["markdown"].read_text(encoding="utf-8")
+
+
+def test_the_same_results_give_the_same_page(tmp_path: Path, make: Any) -> None:
+    results = [
+        make(name, f"t{t}", n, s, mi=1.0 + 0.1 * t * s, truth=1.0 + t, family=f"f{t % 2}")
+        for name in ("zero", "ksg", "cca")
+        for t in range(3)
+        for n in (100, 1000)
+        for s in range(2)
+    ]
+    first, second = (write_report(results, tmp_path / name, "T") for name in "ab")
+    for name in ("html", "markdown", "csv", "json"):
+        assert first[name].read_bytes() == second[name].read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    "results",
+    ["nothing", "one", "failures", "not_installed", "independent", "upper bounds", "consistency", "downstream"],
+)
+def test_partial_runs_make_a_report(tmp_path: Path, make: Any, results: str) -> None:
+    files = write_report(_partial(make)[results], tmp_path, results)
+    page = files["html"].read_text(encoding="utf-8")
+    assert f"<h1>{results}</h1>" in page
+    assert "nan" not in re.sub(r"<style>.*?</style>|<script>.*?</script>", "", page, flags=re.DOTALL).split()
+
+
+def _partial(make: Any) -> dict[str, list[Result]]:
+    ratio = {"group": "g", "family": "self-consistency", "truth": None, "status": Status.OK}
+    arm = {"group": "g", "family": "downstream", "truth": None, "arm": "none"}
+    absent = {"status": Status.NOT_INSTALLED, "message": "fetch it with `mibench data get mnist`."}
+    return {
+        "nothing": [],
+        "one": [make()],
+        "failures": [make(seed=s, mi=None, message=f"error {s}") for s in range(3)],
+        "not_installed": [make(mi=None, truth=None, **absent)],
+        "independent": [make(name, seed=s, mi=0.01 * s, truth=0.0) for name in ("a", "b") for s in range(2)],
+        "upper bounds": [make(seed=s, mi=2.0, kind="upper bound") for s in range(2)],
+        "consistency": [make(mi=None, metrics={"score": 0.9, "expected": 1.0}, **ratio)],
+        "downstream": [make(n=0, mi=None, status=Status.NONFINITE, **arm)],
+    }
+
+
+def test_a_directory_that_cannot_be_written(tmp_path: Path, make: Any) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"cannot write the report to .*file"):
+        write_report([make()], tmp_path / "file" / "below", "T")
+
+
+def test_an_unknown_unit(tmp_path: Path, make: Any) -> None:
+    with pytest.raises(UsageError, match=r"unknown unit 'furlongs'; write nats or bits"):
+        write_report([make()], tmp_path, "T", "furlongs")
+    assert not list(tmp_path.iterdir())
+
+
+def test_thousands_of_cells_make_a_page_of_reasonable_size(tmp_path: Path, make: Any) -> None:
+    rng = np.random.default_rng(0)
+    results = [
+        make(
+            f"e{e}",
+            f"t{t}[dim={t % 5 + 1}]",
+            1000,
+            s,
+            mi=float(rng.normal(1, 0.1)),
+            family=f"f{t % 8}",
+            dim_x=t % 5 + 1,
+        )
+        for e in range(12)
+        for t in range(40)
+        for s in range(10)
+    ]
+    files = write_report(results, tmp_path, "T")
+    assert files["html"].stat().st_size < 3e6
