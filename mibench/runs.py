@@ -143,6 +143,11 @@ def legal(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:180]} {digest(text)}"
 
 
+def _path(name: str) -> str:
+    """A metric's name whose slashes stay: dashboards make a section of what stands before them."""
+    return "/".join(legal(part) for part in name.split("/"))
+
+
 def _run(results: Sequence[Result], directory: Path | None) -> Run:
     """The run of one estimator on one task at one n."""
     first = results[0]
@@ -236,7 +241,7 @@ def _mean_curve(results: Sequence[Result]) -> Iterator[Point]:
             if name != "step":
                 steps = result.curve.get("step", range(len(series)))
                 for step, value in zip(steps, series, strict=False):
-                    for key, number, at in _point(f"curve/{legal(name)}", value, int(step)):
+                    for key, number, at in _point(f"curve/{_path(name)}", value, int(step)):
                         points[key, at].append(number)
     for (key, at), values in points.items():
         yield key, statistics.fmean(values), at
@@ -248,7 +253,7 @@ def _training(result: Result) -> Iterator[Point]:
         yield name, value, 0
     for name, series in result.curve.items():
         for step, value in series:
-            yield from _point(f"curve/{legal(name)}", value, int(step))
+            yield from _point(f"curve/{_path(name)}", value, int(step))
 
 
 def _point(name: str, value: Any, step: int = 0) -> list[Point]:

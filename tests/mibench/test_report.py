@@ -119,6 +119,7 @@ def test_an_unknown_unit(tmp_path: Path, make: Any) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_thousands_of_cells_make_a_page_of_reasonable_size(tmp_path: Path, make: Any) -> None:
     rng = np.random.default_rng(0)
     results = [
