@@ -79,6 +79,8 @@ class LogGamma(Task):
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
         """x - exp(x + y) - log(theta) + (theta + 1) log(1 + exp(y)), summed over the pairs, in nats, shape (n,)."""
-        terms = x - np.exp(x + y) - math.log(self.theta) + (self.theta + 1) * np.logaddexp(0, y)
+        with np.errstate(over="ignore"):  # to -inf, for x and y that hardly occur together
+            excess = x - np.exp(x + y)
+        terms = excess - math.log(self.theta) + (self.theta + 1) * np.logaddexp(0, y)
         total: Array = terms.sum(axis=1)
         return total

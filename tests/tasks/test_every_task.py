@@ -1,0 +1,125 @@
+"""What holds for every registered task with a known truth, whatever its family."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from pathlib import Path
+
+import mibench.tasks
+import numpy as np
+import pytest
+
+from mibench.errors import NotInstalled, UsageError
+from mibench.registry import tasks
+from mibench.task import ConsistencyTask, DownstreamTask, Task
+
+CONTINUOUS = {
+    "additive",
+    "beyond_normal",
+    "circle",
+    "concatenate",
+    "gaussian",
+    "highdim",
+    "independent",
+    "loggamma",
+    "maps",
+    "mixtures",
+    "staircase",
+    "student",
+    "transforms",
+}
+
+
+def built_in(name: str) -> bool:
+    return Path(tasks.source(name).rpartition(":")[0]).is_relative_to(Path(mibench.tasks.__path__[0]))
+
+
+def module(name: str) -> str:
+    return Path(tasks.source(name).rpartition(":")[0]).stem
+
+
+NAMES = [name for name in tasks.names() if built_in(name)]
+MINE = [name for name in NAMES if module(name) in CONTINUOUS]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_cost_no_sampling_and_round_trip(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a name, a list or an info drew samples")
+
+    monkeypatch.setattr(np.random, "default_rng", refuse)
+    task = tasks.create(name)
+    assert task.label == name
+    assert task.family
+    plain = type(task)(**task.params)  # without the alias it is written as it is made
+    assert tasks.create(plain.label) == task
+    assert pickle.loads(pickle.dumps(task)) == task
+    if isinstance(task, Task):
+        assert task.dim_x >= 0  # 0 where a missing file decides
+        assert task.dim_y >= 0
+        assert task.construction
+        assert task.has_density in (True, False)
+
+
+@pytest.mark.parametrize("name", MINE)
+def test_continuous_task(name: str) -> None:
+    task = tasks.create(name)
+    assert isinstance(task, Task)
+    x, y = task.sample(4000, seed=7)
+    again_x, again_y = tasks.create(name).sample(4000, seed=7)
+    other_x, _ = task.sample(4000, seed=8)
+    assert x.shape == (4000, task.dim_x)
+    assert y.shape == (4000, task.dim_y)
+    assert x.dtype == y.dtype == np.float64
+    np.testing.assert_array_equal(x, again_x)
+    np.testing.assert_array_equal(y, again_y)
+    assert (x != other_x).any()
+    assert np.isfinite(x).all()
+    assert np.isfinite(y).all()
+    assert task.citation or task.family == "independent"
+    assert not task.discrete
+    assert task.has_density
+    kept_x, kept_y = x.copy(), y.copy()
+    ratio = task.log_density_ratio(x, y)
+    np.testing.assert_array_equal(x, kept_x)
+    np.testing.assert_array_equal(y, kept_y)
+    assert ratio.shape == (4000,)
+    assert np.isfinite(ratio).all()
+    # pointwise: a pair's value does not depend on the pairs beside it
+    np.testing.assert_allclose(task.log_density_ratio(x[5:9], y[5:9]), ratio[5:9], rtol=1e-9, atol=1e-9)
+    assert not np.isnan(task.log_density_ratio(x, y[::-1])).any()
+    with pytest.raises(UsageError, match="n must be at least 1"):
+        task.sample(0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_truth_is_the_mean_of_the_pointwise_information(name: str) -> None:
+    task = tasks.create(name)
+    if isinstance(task, (ConsistencyTask, DownstreamTask)):
+        pytest.skip("has no mutual information of its own")
+    if not task.has_density:
+        pytest.skip("does not know its density")
+    n = min(200_000, 20_000_000 // (task.dim_x + task.dim_y + 1))
+    try:
+        x, y = task.sample(n, seed=2024)
+    except NotInstalled as missing:
+        pytest.skip(str(missing))
+    ratio = task.log_density_ratio(x, y)
+    stderr = ratio.std() / math.sqrt(n)
+    assert abs(ratio.mean() - task.mutual_information) <= 4 * stderr + task.mutual_information_error + 1e-12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in NAMES if module(n) in CONTINUOUS])
+def test_product_of_marginals_has_weight_one(name: str) -> None:
+    """E over independent pairs of exp(pointwise information) is at most 1, and 1 where nothing is hidden in tails."""
+    task = tasks.create(name)
+    assert isinstance(task, Task)
+    x, y = task.sample(200_000, seed=5)
+    weight = np.exp(task.log_density_ratio(x, np.roll(y, 1, axis=0)))
+    stderr = weight.std() / math.sqrt(len(weight))
+    assert weight.mean() - 1 <= 4 * stderr + 1e-9
+    if task.mutual_information < 0.5:
+        assert abs(weight.mean() - 1) <= 4 * stderr + 1e-9

@@ -1,0 +1,177 @@
+"""Gaussian tasks: closed forms against determinants, densities against scipy's, samples against their covariance."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from mibench.tasks.gaussian import Gauss, Gaussian, Multinormal, MultinormalDense, MultinormalSparse
+from mibench.tasks.highdim import HighDimGauss
+from mibench.tasks.staircase import Staircase
+from scipy import stats
+
+from mibench.errors import UsageError
+from mibench.registry import tasks
+
+
+def paired(dim_x: int, dim_y: int, pairs: int, rho: float) -> np.ndarray:
+    cov = np.eye(dim_x + dim_y)
+    for i in range(pairs):
+        cov[i, dim_x + i] = cov[dim_x + i, i] = rho
+    return cov
+
+
+def dense(dim: int, rho: float) -> np.ndarray:
+    return (1 - rho) * np.eye(dim) + rho
+
+
+def rho_of(nats_per_pair: float) -> float:
+    return math.sqrt(1 - math.exp(-2 * nats_per_pair))
+
+
+STRUCTURED = [
+    (Gauss(), paired(1, 1, 1, rho_of(1.0))),
+    (Gauss(mutual_information=3.0, dim=4), paired(4, 4, 4, rho_of(0.75))),
+    (Gauss(rho=-0.9, dim=2), paired(2, 2, 2, -0.9)),
+    (Gauss(rho=0.0), np.eye(2)),
+    (MultinormalSparse(), paired(3, 3, 2, 0.8)),
+    (MultinormalSparse(dim_x=5, dim_y=2, pairs=1, mutual_information=1.5), paired(5, 2, 1, rho_of(1.5))),
+    (MultinormalDense(dim_x=3, dim_y=4), dense(7, 0.5)),
+    (MultinormalDense(dim_x=1, dim_y=6, rho=0.9), dense(7, 0.9)),
+    (MultinormalDense(dim_x=2, dim_y=2, rho=0.0), np.eye(4)),
+    (Staircase(mutual_information=10.0), paired(20, 20, 20, rho_of(0.5))),
+    (HighDimGauss(mutual_information=4.0, dim=9, pairs=2), paired(9, 9, 2, rho_of(2.0))),
+]
+BY_LABEL = pytest.mark.parametrize(("task", "cov"), STRUCTURED, ids=[t.label for t, _ in STRUCTURED])
+
+
+def determinants(cov: np.ndarray, dim_x: int) -> float:
+    x, y, xy = (np.linalg.slogdet(c)[1] for c in (cov[:dim_x, :dim_x], cov[dim_x:, dim_x:], cov))
+    return float(0.5 * (x + y - xy))
+
+
+@BY_LABEL
+def test_information_is_that_of_the_determinants(task: Gaussian, cov: np.ndarray) -> None:
+    assert task.mutual_information == pytest.approx(determinants(cov, task.dim_x), rel=1e-10, abs=1e-12)
+
+
+@BY_LABEL
+def test_log_density_ratio_is_that_of_the_densities(task: Gaussian, cov: np.ndarray) -> None:
+    x, y = np.random.default_rng(0).standard_normal((2, 50, 30))
+    x, y, k = x[:, : task.dim_x], y[:, : task.dim_y], task.dim_x
+    expected = (
+        stats.multivariate_normal(cov=cov).logpdf(np.hstack([x, y]))
+        - stats.multivariate_normal(cov=cov[:k, :k]).logpdf(x)
+        - stats.multivariate_normal(cov=cov[k:, k:]).logpdf(y)
+    )
+    np.testing.assert_allclose(task.log_density_ratio(x, y), expected, rtol=1e-7, atol=1e-9)
+
+
+@BY_LABEL
+def test_samples_have_the_covariance(task: Gaussian, cov: np.ndarray) -> None:
+    n = 20_000
+    z = np.hstack(task.sample(n, seed=3))
+    second, fourth = z.T @ z / n, (z**2).T @ z**2 / n
+    errors = (second - cov) / np.sqrt((fourth - second**2) / n)
+    assert np.abs(errors).max() < 5  # of up to 820 entries
+    assert np.abs(z.mean(axis=0)).max() < 5 / math.sqrt(n)
+
+
+def test_any_covariance() -> None:
+    factor = np.random.default_rng(1).standard_normal((5, 5))
+    cov = factor @ factor.T + 0.1 * np.eye(5)
+    task = Multinormal(cov, dim_x=2)
+    assert (task.dim_x, task.dim_y) == (2, 3)
+    assert task.mutual_information == pytest.approx(determinants(cov, 2), rel=1e-12)
+    x, y = task.sample(20_000, seed=1)
+    np.testing.assert_allclose(np.cov(np.hstack([x, y]).T), cov, atol=0.3)
+    ratio = task.log_density_ratio(x, y)
+    assert abs(ratio.mean() - task.mutual_information) < 4 * ratio.std() / math.sqrt(len(x))
+    expected = (
+        stats.multivariate_normal(cov=cov).logpdf(np.hstack([x, y]))
+        - stats.multivariate_normal(cov=cov[:2, :2]).logpdf(x)
+        - stats.multivariate_normal(cov=cov[2:, 2:]).logpdf(y)
+    )
+    np.testing.assert_allclose(ratio, expected, rtol=1e-9, atol=1e-9)
+    assert tasks.create(task.label) == task
+
+
+def test_determinants_may_overflow() -> None:
+    cov = 1e6 * paired(120, 120, 1, 0.8)
+    assert Multinormal(cov, dim_x=120).mutual_information == pytest.approx(-0.5 * math.log(0.36), rel=1e-9)
+
+
+@pytest.mark.parametrize("dim", [2, 3, 5, 25])
+def test_two_pairs_carry_the_published_information(dim: int) -> None:
+    task = MultinormalSparse(dim_x=dim, dim_y=dim)
+    assert task.mutual_information == pytest.approx(-math.log(0.36), rel=1e-14)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5, 50])
+def test_equal_correlation_has_the_published_formula(dim: int) -> None:
+    task = MultinormalDense(dim_x=dim, dim_y=dim)
+    assert task.mutual_information == pytest.approx(0.5 * math.log((1 + dim) ** 2 / (1 + 2 * dim)), rel=1e-13)
+
+
+@pytest.mark.parametrize("nats", [0.0, 0.01, 1.0, 5.0, 12.0])
+def test_information_as_the_parameter(nats: float) -> None:
+    for task in (
+        Gauss(mutual_information=nats, dim=3),
+        MultinormalSparse(mutual_information=nats, pairs=3),
+        MultinormalDense(dim_x=3, dim_y=2, mutual_information=nats),
+        MultinormalDense(dim_x=1, dim_y=1, mutual_information=nats),
+    ):
+        assert task.mutual_information == pytest.approx(nats, rel=1e-5, abs=1e-14)
+
+
+def test_correlation_and_information_decide_each_other() -> None:
+    by_rho, by_information = Gauss(rho=0.6, dim=3), Gauss(mutual_information=-1.5 * math.log(0.64), dim=3)
+    x, y = by_rho.sample(100)
+    np.testing.assert_allclose(by_information.sample(100)[1], y)
+    np.testing.assert_allclose(by_information.log_density_ratio(x, y), by_rho.log_density_ratio(x, y))
+
+
+def test_nearly_deterministic_pairs_keep_their_noise() -> None:
+    task = Gauss(mutual_information=20.0)
+    x, y = task.sample(50_000, seed=1)
+    noise = (y - x)[:, 0] * math.exp(20.0)  # y = rho x + exp(-20) noise with rho = 1 but for 1e-18
+    assert abs(noise.std() - 1) < 0.02
+    ratio = task.log_density_ratio(x, y)
+    assert abs(ratio.mean() - 20) < 4 * ratio.std() / math.sqrt(len(x))
+
+
+@pytest.mark.parametrize(
+    ("selector", "constraint"),
+    [
+        ("gauss[dim=0]", "dim must be a whole number of at least 1"),
+        ("gauss[rho=1]", "rho must be greater than -1 and less than 1"),
+        ("gauss[rho=nan]", "rho must be greater than -1"),
+        ("gauss[rho=0.5,mutual_information=1]", "not both"),
+        ("gauss[mutual_information=-1]", "finite and not negative"),
+        ("gauss[mutual_information=inf]", "finite and not negative"),
+        ("gauss[mutual_information=26]", "at most 25 nats"),
+        ("multinormal-sparse[pairs=4]", "pairs must be from 1 to 3"),
+        ("multinormal-sparse[pairs=0]", "pairs must be from 1 to 3"),
+        ("multinormal-dense[rho=-0.1]", "rho must be from 0 to less than 1"),
+        ("multinormal-dense[rho=0.5,mutual_information=1]", "not both"),
+        ("multinormal[covariance=((1 2) (2 1))]", "positive definite"),
+        ("multinormal[covariance=((1 1) (1 1))]", "positive definite"),
+        ("multinormal[covariance=((1 .2) (.3 1))]", "symmetric"),
+        ("multinormal[covariance=((1 .2) (.2))]", "rows of numbers of equal length"),
+        ("multinormal[covariance=((1 .2 .1) (.2 1 0))]", "square"),
+        ("multinormal[covariance=((1 nan) (nan 1))]", "finite"),
+        ("multinormal[dim_x=2]", "leaves none"),
+        ("highdim-gauss[pairs=33]", "pairs must be from 1 to dim=32"),
+        ("staircase[mutual_information=-2]", "not negative"),
+    ],
+)
+def test_parameters_are_refused_with_their_constraint(selector: str, constraint: str) -> None:
+    with pytest.raises(UsageError, match=constraint):
+        tasks.create(selector)
+
+
+def test_wrong_types_are_refused_in_python_too() -> None:
+    for wrong in ({"dim": "three"}, {"dim": 2.0}, {"dim": True}, {"rho": "much"}, {"mutual_information": "all"}):
+        with pytest.raises(UsageError, match="must be"):
+            Gauss(**wrong)
