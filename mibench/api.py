@@ -75,7 +75,7 @@ def _run(grid: grids.Grid, out: Path, workers: int | None, observers: Sequence[O
             observers=observers,
             done=len(jobs) - len(todo),
         )
-        return Results(selection(store.results(), grids.points(jobs)), out)
+        return Results(selection(store.results(), jobs), out)
 
 
 def estimate(

@@ -299,12 +299,23 @@ def ls(
         write_gallery(tasks.select(pattern), html)
         typer.echo(f"wrote {html}", err=True)
         return
-    listing = {What.ESTIMATORS: cards.list_estimators, What.TASKS: cards.list_tasks, What.GRIDS: cards.list_grids}[what]
-    rows = listing(pattern)
+    rows = _rows(what, pattern)
     if as_json:
         _print_json([row.to_json() for row in rows])
     else:
         cards.show_list(rows, _stdout())
+
+
+def _rows(what: What, pattern: str) -> Sequence[Any]:
+    from .report import cards
+
+    match what:
+        case What.ESTIMATORS:
+            return cards.list_estimators(pattern)
+        case What.TASKS:
+            return cards.list_tasks(pattern)
+        case What.GRIDS:
+            return cards.list_grids(pattern)
 
 
 @app.command(epilog=_examples("mibench info ksg", "mibench info 'gauss[dim=5]' --plot gauss.png", "mibench info quick"))
@@ -320,7 +331,7 @@ def info(
 
     if plot is not None:
         from .registry import tasks
-        from .report.gallery import task_figure
+        from .report.pictures import task_figure
 
         _write(plot, task_figure(tasks.create(name)))
         typer.echo(f"wrote {plot}", err=True)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -259,8 +259,3 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     if not seeds:
         raise UsageError(f"cannot read --seeds '{text}': write a count (5), a range (100-104) or a list (1,7,9).")
     return tuple(dict.fromkeys(seeds))
-
-
-def points(jobs: Sequence[Job]) -> set[tuple[str, int, int]]:
-    """The (task, n, seed) that a grid covers, whoever answers them."""
-    return {(job.cell.task, job.cell.n, job.cell.seed) for job in jobs}

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import time
 from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, Protocol
 
@@ -229,6 +229,19 @@ def _group(result: Result) -> tuple[str, str, int]:
     return result.cell.estimator, result.cell.task, result.cell.n
 
 
-def selection(results: Iterable[Result], points: Container[tuple[str, int, int]]) -> list[Result]:
-    """The results on these (task, n, seed), whoever gave them."""
-    return [r for r in results if (r.cell.task, r.cell.n, r.cell.seed) in points]
+def selection(results: Iterable[Result], jobs: Sequence[Job]) -> list[Result]:
+    """The results that belong in the table of these jobs.
+
+    Their own cells, under the names the jobs use (a task may have several); and what other estimators answered on the
+    same tasks, sample sizes and seeds.
+    """
+    own = {job.cell.id: job.cell for job in jobs}
+    points = {(job.cell.task, job.cell.n, job.cell.seed) for job in jobs}
+    chosen = []
+    for result in results:
+        cell = result.cell
+        if cell.id in own:
+            chosen.append(dataclasses.replace(result, cell=own[cell.id]))
+        elif (cell.task, cell.n, cell.seed) in points:
+            chosen.append(result)
+    return chosen

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .grid import Job, points
+from .grid import Job
 from .panels import grouped
 from .progress import progress
 from .provenance import command
@@ -79,7 +79,7 @@ def execute(
                 observers=observers,
                 done=done,
             )
-        results = Results(selection(store.results(), points(jobs)), directory)
+        results = Results(selection(store.results(), jobs), directory)
         written = results.report(directory, title, unit)
     if tracker is not None:
         _log(tracker, title, results, written, resumed=done > 0)

@@ -79,6 +79,17 @@ def test_a_hang_ends_at_the_time_limit_and_costs_nobody_else(tmp_path):
         assert statuses["correlation", seed][0] is Status.OK
 
 
+def test_a_cell_that_ran_under_another_name_of_its_task_is_shown_under_the_one_asked_for(tmp_path):
+    first = mibench.run("correlation", "gauss[rho=0.75]", n=50, seeds=1, out=tmp_path, workers=1, references=False)
+    again = Watcher()
+    named = ["1v1-normal-0.75"]
+    found = mibench.run("correlation", named, n=50, seeds=1, out=tmp_path, references=False, observers=[again])
+    if first[0].cell.id == found[0].cell.id:  # the two names stand for the same distribution
+        assert again.events[0] == ("started", 0, 1)
+    assert [r.cell.task for r in found] == named
+    assert found[0].mi == first[0].mi
+
+
 def test_results_without_a_folder_stay_in_memory_and_carry_everything():
     def constant(x, y):
         return 0.25
