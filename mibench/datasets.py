@@ -13,6 +13,7 @@ import itertools
 import math
 import os
 import pickle
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -177,9 +178,8 @@ def _folder(name: str, source: Source, directory: Path) -> Path:
             return folder
     begun = next((folder for folder in folders if folder.is_dir()), folders[0])
     missing = [file for file in needed if _find(begun, file) is None]
-    raise NotInstalled(
-        f"{source.title} is not in {begun} ({', '.join(missing)} missing); `mibench data get {name}` fetches it."
-    )
+    which = "" if len(missing) == len(needed) else f" ({', '.join(missing)} missing)"
+    raise NotInstalled(f"{source.title} is not in {begun}{which}; `mibench data get {name}` fetches it.")
 
 
 def _find(folder: Path, file: str) -> Path | None:
@@ -237,16 +237,16 @@ def read_idx(path: Path) -> Bytes:
     if len(content) < 4 or content[:3] != b"\0\0\x08":
         raise DataError(f"{path} is not an idx file of unsigned bytes.")
     axes = content[3]
-    shape = tuple(int(length) for length in np.frombuffer(content[4 : 4 + 4 * axes], ">i4"))
-    expected = 4 + 4 * axes + math.prod(shape)
-    if len(shape) != axes or len(content) != expected:
-        raise DataError(f"{path} is damaged: {len(content)} bytes instead of {expected}; fetch it again.")
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape).copy()
+    head = 4 + 4 * axes
+    shape = struct.unpack(f">{axes}i", content[4:head]) if len(content) >= head else ()
+    if len(content) != head + math.prod(shape) or min(shape, default=0) < 0:
+        raise DataError(f"{path} is damaged: it ends before or after its {axes} axes are full; fetch it again.")
+    return np.frombuffer(content, np.uint8, offset=head).reshape(shape).copy()
 
 
 def write_idx(path: Path, array: Bytes) -> None:
     """The inverse of :func:`read_idx`; gzipped where the name ends in ``.gz``."""
-    head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
+    head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}i", *array.shape)
     content = head + np.ascontiguousarray(array, np.uint8).tobytes()
     _write(path, gzip.compress(content) if path.suffix == ".gz" else content)
 

@@ -1,0 +1,271 @@
+"""Readers of the data sets' own formats, on small files written here byte by byte, and fetching without a network."""
+
+import gzip
+import pickle
+import struct
+import types
+from dataclasses import replace
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import sklearn.datasets
+
+from mibench import datasets
+from mibench.errors import DataError, NotInstalled, UsageError
+
+RNG = np.random.default_rng(0)
+
+
+def idx_bytes(array):
+    """The format as its authors describe it."""
+    return struct.pack(f">BBBB{array.ndim}i", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def python2_batch(pixels, labels):
+    """A batch as pickled by Python 2 with protocol 2: short byte strings, and numpy's functions by their old names."""
+
+    def text(value):
+        return b"U" + bytes([len(value)]) + value
+
+    rows, columns = pixels.shape
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85"
+        + text(b"b")
+        + b"tR(K\x01J"
+        + struct.pack("<i", rows)
+        + b"J"
+        + struct.pack("<i", columns)
+        + b"\x86cnumpy\ndtype\n("
+        + text(b"u1")
+        + b"K\x00K\x01tR(K\x03"
+        + text(b"|")
+        + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T"
+        + struct.pack("<i", pixels.size)
+        + pixels.tobytes()
+        + b"tb"
+    )
+    numbers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
+    return b"\x80\x02}(" + text(b"data") + array + text(b"labels") + numbers + b"u."
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIBENCH_DATA", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def digits_like():
+    """Training images and labels, test images and labels, all of MNIST's shapes but for their number."""
+    return [
+        RNG.integers(0, 256, (30, 28, 28), dtype=np.uint8),
+        RNG.integers(0, 10, 30, dtype=np.uint8),
+        RNG.integers(0, 256, (7, 28, 28), dtype=np.uint8),
+        RNG.integers(0, 10, 7, dtype=np.uint8),
+    ]
+
+
+def write_mnist(folder, arrays, spelling=lambda name: name, packed=False):
+    folder.mkdir(parents=True)
+    for name, array in zip(datasets.IDX, arrays, strict=True):
+        content = idx_bytes(array)
+        path = folder / (spelling(name) + (".gz" if packed else ""))
+        path.write_bytes(gzip.compress(content) if packed else content)
+
+
+def write_cifar(folder, pixels, labels):
+    folder.mkdir(parents=True)
+    for i, name in enumerate((*datasets.TRAIN_BATCHES, datasets.TEST_BATCH)):
+        (folder / name).write_bytes(python2_batch(pixels[4 * i : 4 * i + 4], labels[4 * i : 4 * i + 4]))
+
+
+class TestIdx:
+    @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+    @pytest.mark.parametrize("packed", [False, True])
+    @pytest.mark.parametrize("spelling", [str, lambda name: name.replace("-idx", ".idx")])
+    def test_all_spellings(self, data, digits_like, name, packed, spelling):
+        write_mnist(data / name, digits_like, spelling, packed)
+        images = datasets.load(name)
+        assert np.array_equal(images.train[:, 0], digits_like[0])
+        assert np.array_equal(images.train_labels, digits_like[1])
+        assert np.array_equal(images.test[:, 0], digits_like[2])
+        assert np.array_equal(images.test_labels, digits_like[3])
+        assert (images.channels, images.side, images.levels) == (1, 28, 255)
+        assert images.train.dtype == np.uint8
+        assert images.train_labels.dtype == np.int64
+
+    def test_the_folder_of_other_tools_is_found(self, data, digits_like):
+        write_mnist(data / "FashionMNIST" / "raw", digits_like)
+        assert len(datasets.load("fashion-mnist").train) == 30
+
+    def test_written_files_have_the_format(self, tmp_path, digits_like):
+        for array in digits_like:
+            for name in ("plain", "packed.gz"):
+                datasets.write_idx(tmp_path / name, array)
+                assert np.array_equal(datasets.read_idx(tmp_path / name), array)
+            assert (tmp_path / "plain").read_bytes() == idx_bytes(array)
+        assert {path.name for path in tmp_path.iterdir()} == {"plain", "packed.gz"}
+
+    @pytest.mark.parametrize(
+        ("damage", "message"),
+        [
+            (lambda content: content[:-1], "damaged"),
+            (lambda content: content + b"0", "damaged"),
+            (lambda content: b"\0\0\x0d" + content[3:], "not an idx file"),
+            (lambda content: b"", "not an idx file"),
+            (lambda content: content[:9], "damaged"),
+        ],
+    )
+    def test_damaged_files_are_refused(self, tmp_path, digits_like, damage, message):
+        path = tmp_path / "train-images-idx3-ubyte"
+        path.write_bytes(damage(idx_bytes(digits_like[0])))
+        with pytest.raises(DataError, match=message):
+            datasets.read_idx(path)
+
+    def test_a_truncated_gzip_is_refused(self, tmp_path, digits_like):
+        path = tmp_path / "x.gz"
+        path.write_bytes(gzip.compress(idx_bytes(digits_like[0]))[:-20])
+        with pytest.raises(DataError, match="cannot read"):
+            datasets.read_idx(path)
+        path.write_bytes(idx_bytes(digits_like[0]))
+        with pytest.raises(DataError, match="cannot read"):
+            datasets.read_idx(path)
+
+    def test_images_and_labels_must_fit(self, data, digits_like):
+        digits_like[1] = digits_like[1][:-1]
+        write_mnist(data / "mnist", digits_like)
+        with pytest.raises(DataError, match="labels of shape"):
+            datasets.load("mnist")
+
+
+class TestCifar:
+    def test_batches_of_python_2(self, data):
+        pixels = RNG.integers(0, 256, (24, 3072), dtype=np.uint8)
+        labels = RNG.integers(0, 10, 24)
+        write_cifar(data / "cifar-10-batches-py", pixels, labels)
+        images = datasets.load("cifar10")
+        assert images.train.shape == (20, 3, 32, 32)
+        assert images.test.shape == (4, 3, 32, 32)
+        # red, green, blue, each row after row
+        assert images.train[5, 1, 2, 7] == pixels[5, 1024 + 2 * 32 + 7]
+        assert np.array_equal(images.test.reshape(4, -1), pixels[20:])
+        assert np.array_equal(np.r_[images.train_labels, images.test_labels], labels)
+
+    @pytest.mark.parametrize("protocol", [0, 2])
+    def test_batches_of_python_3(self, tmp_path, protocol):
+        pixels = RNG.integers(0, 256, (4, 3072), dtype=np.uint8)
+        path = tmp_path / "data_batch_1"
+        path.write_bytes(pickle.dumps({b"data": pixels, b"labels": [1, 2, 3, 4]}, protocol=protocol))
+        found, labels = datasets.read_cifar_batch(path)
+        assert np.array_equal(found.reshape(4, -1), pixels)
+        assert labels.tolist() == [1, 2, 3, 4]
+
+    def test_a_forged_batch_runs_nothing(self, tmp_path):
+        class Forged:
+            def __reduce__(self):
+                return (tmp_path.joinpath("ran").mkdir, ())
+
+        for payload in (Forged(), {b"data": np.zeros((1, 3072), np.uint8), b"labels": Forged()}, {b"data": print}):
+            path = tmp_path / "data_batch_1"
+            path.write_bytes(pickle.dumps(payload, protocol=2))
+            with pytest.raises(DataError, match="no place in a batch"):
+                datasets.read_cifar_batch(path)
+        assert not (tmp_path / "ran").exists()
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"hello", pickle.dumps([1, 2]), pickle.dumps({b"data": [1]}), b"\x80\x02}q"]
+    )
+    def test_other_files_are_refused(self, tmp_path, content):
+        path = tmp_path / "data_batch_1"
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="not a batch of CIFAR-10"):
+            datasets.read_cifar_batch(path)
+
+
+class TestMissing:
+    @pytest.mark.parametrize("name", datasets.SOURCES)
+    def test_the_hint(self, data, name):
+        with pytest.raises(NotInstalled) as caught:
+            datasets.load(name)
+        assert str(caught.value).endswith(f"`mibench data get {name}` fetches it.")
+        assert str(data) in str(caught.value)
+
+    def test_what_is_missing_of_a_set_that_was_begun(self, data, digits_like):
+        write_mnist(data / "mnist", digits_like)
+        (data / "mnist" / datasets.IDX[3]).unlink()
+        with pytest.raises(NotInstalled, match=r"\(t10k-labels-idx1-ubyte missing\)"):
+            datasets.load("mnist")
+
+    def test_unknown_names(self):
+        for function in (datasets.load, datasets.get):
+            with pytest.raises(UsageError, match="mnist, fashion-mnist, cifar10"):
+                function("imagenet")
+
+
+class TestGet:
+    @pytest.fixture
+    def served(self, monkeypatch):
+        """openml.org, serving 12 training and 6 test images of any set as it does: floats, and labels as text."""
+        served = {}
+        monkeypatch.setattr(
+            datasets,
+            "SOURCES",
+            {k: replace(source, train=12, test_counts=(2, 2, 2)) for k, source in datasets.SOURCES.items()},
+        )
+
+        def fetch(data_id, as_frame, cache):
+            (source,) = [source for source in datasets.SOURCES.values() if source.openml == data_id]
+            served["data"] = RNG.integers(0, 256, (18, source.channels * source.side**2)).astype(np.float64)
+            served.setdefault(
+                "target", np.array([str(label) for label in [*range(10), 0, 1, 0, 0, 1, 1, 2, 2]], object)
+            )
+            return types.SimpleNamespace(data=served["data"], target=served["target"])
+
+        monkeypatch.setattr(sklearn.datasets, "fetch_openml", fetch)
+        return served
+
+    @pytest.mark.parametrize("name", datasets.SOURCES)
+    def test_what_was_fetched_is_what_is_loaded(self, data, served, name):
+        folder = datasets.get(name)
+        images = datasets.load(name)
+        assert folder.parent == data
+        assert np.array_equal(np.vstack([v.reshape(len(v), -1) for v in (images.train, images.test)]), served["data"])
+        assert [str(label) for label in np.r_[images.train_labels, images.test_labels]] == list(served["target"])
+        assert len(images.train) == 12
+
+    def test_another_directory(self, data, served, tmp_path):
+        assert datasets.get("mnist", tmp_path / "there") == tmp_path / "there" / "mnist"
+        with pytest.raises(NotInstalled):
+            datasets.load("mnist")
+
+    def test_rows_in_another_order_are_refused(self, data, served):
+        served["target"] = np.array(["0"] * 18, object)
+        with pytest.raises(DataError, match="not its training and then its test images"):
+            datasets.get("mnist")
+        assert not (data / "mnist").exists()
+
+    def test_without_a_network(self, data, monkeypatch):
+        def fail(**_):
+            raise URLError("[Errno -3] Temporary failure in name resolution")
+
+        monkeypatch.setattr(sklearn.datasets, "fetch_openml", fail)
+        with pytest.raises(NotInstalled) as caught:
+            datasets.get("cifar10")
+        message = str(caught.value)
+        assert message.startswith("cannot fetch CIFAR-10 from openml.org")
+        assert message.count(". ") == 0
+
+    def test_a_folder_that_cannot_be_written(self, served, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(UsageError, match="cannot write MNIST"):
+            datasets.get("mnist", tmp_path / "file")
+
+
+def test_the_digits_come_with_scikit_learn():
+    images = datasets.load("digits")
+    assert images.train.shape == (1797, 1, 8, 8)
+    assert (images.levels, int(images.train.max()), len(images.test)) == (16, 16, 0)
+    assert np.array_equal(np.bincount(images.train_labels), [178, 182, 177, 183, 181, 182, 181, 179, 174, 180])
+    decoded = images.decode(images.train)
+    assert (decoded.min(), decoded.max(), decoded.dtype) == (-1, 1, np.float32)

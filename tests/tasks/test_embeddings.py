@@ -1,0 +1,148 @@
+"""Embeddings: vectors tell their class, files are read as given, and results follow the files' content."""
+
+import math
+import os
+
+import numpy as np
+import pytest
+from mibench.tasks import embeddings
+from mibench.tasks._numeric import random_isometry
+from mibench.tasks.embeddings import EmbeddingsChannel, EmbeddingsFileChannel
+
+from mibench.errors import DataError, NotInstalled, UsageError
+from mibench.registry import tasks
+from mibench.result import Cell
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """4 classes of 100 made-up vectors, in single precision as models write them, labelled 3, 5, 7 and 9."""
+    monkeypatch.setenv("MIBENCH_DATA", str(tmp_path))
+    labels = np.arange(400) % 4
+    vectors = EmbeddingsChannel(dim=10).embed(labels, np.random.default_rng(0)).astype(np.float32)
+    np.save(tmp_path / "embeddings.npy", vectors)
+    np.save(tmp_path / "labels.npy", 2 * labels + 3)
+    return tmp_path
+
+
+class TestMadeUp:
+    @pytest.mark.parametrize(
+        "task", [EmbeddingsChannel(), EmbeddingsChannel(4, 0.2, 16, 1e-3), EmbeddingsChannel(1, 0.4, 2)]
+    )
+    def test_vectors_tell_their_class(self, task):
+        classes = np.arange(5_000) % 2**task.bits
+        vectors = task.embed(classes, np.random.default_rng(0))
+        assert vectors.shape == (5_000, task.dim)
+        assert np.array_equal(task.classes(vectors), classes)
+        assert not task.discrete
+
+    def test_large_sample_mean_of_the_density_ratio(self):
+        task = EmbeddingsChannel(3, 0.1)
+        ratio = task.log_density_ratio(*task.sample(20_000, 0))
+        assert abs(ratio.mean() - task.mutual_information) < 4 * ratio.std() / math.sqrt(len(ratio))
+        assert task.mutual_information == pytest.approx(3 * (math.log(2) + 0.1 * math.log(0.1) + 0.9 * math.log(0.9)))
+
+    def test_bits_are_flipped_as_often_as_said(self):
+        task = EmbeddingsChannel(2, 0.25)
+        x, y = task.sample(20_000, 0)
+        sent, received = (task.classes(v)[:, None] >> np.arange(2) & 1 for v in (x, y))
+        assert np.abs((sent != received).mean(axis=0) - 0.25).max() < 4 * math.sqrt(0.1875 / 20_000)
+        assert np.abs(sent.mean(axis=0) - 0.5).max() < 4 * 0.5 / math.sqrt(20_000)
+
+    def test_given_the_class_vectors_are_normal_draws_with_that_greatest(self):
+        # against rejection: normal vectors, kept where the first direction is the greatest
+        task, n = EmbeddingsChannel(2, dim=4, separation=1e-9), 40_000
+        vectors = task.embed(np.zeros(n, np.int64), np.random.default_rng(0))
+        normal = np.random.default_rng(1).standard_normal((4 * n, 4))
+        rejected = normal[normal.argmax(axis=1) == 0]
+        unrotated = vectors @ random_isometry(4, 4, 0)
+        tolerance = 4 * 2 / math.sqrt(len(rejected))
+        assert np.abs(unrotated.mean(axis=0) - rejected.mean(axis=0)).max() < tolerance
+        assert np.abs(np.cov(unrotated.T) - np.cov(rejected.T)).max() < tolerance
+
+    def test_nonsense_is_refused(self):
+        for wrong in ({"bits": 0}, {"bits": 7}, {"bits": 3, "dim": 7}, {"separation": 0.0}, {"crossover": 0.7}):
+            with pytest.raises(UsageError):
+                EmbeddingsChannel(**wrong)
+
+
+class TestFiles:
+    def test_vectors_come_from_the_file_and_tell_their_class(self, files):
+        task = EmbeddingsFileChannel(bits=2, crossover=0.0)
+        assert task.dim_x == task.dim_y == 10
+        x, y = task.sample(2_000, 0)
+        stored, labels = np.load(files / "embeddings.npy").astype(float), np.load(files / "labels.npy")
+        known = {row.tobytes(): label for row, label in zip(stored, labels, strict=True)}
+        shown = [[known[row.tobytes()] for row in v] for v in (x, y)]
+        assert shown[0] == shown[1]
+        assert set(shown[0]) == {3, 5, 7, 9}
+        assert task.log_density_ratio(x, y) == pytest.approx(2 * math.log(2))
+        assert task.discrete
+
+    def test_fewer_bits_use_the_first_classes(self, files):
+        task = EmbeddingsFileChannel(bits=1, crossover=0.3)
+        x, y = task.sample(20_000, 0)
+        assert len(np.unique(x, axis=0)) == 200
+        ratio = task.log_density_ratio(x, y)
+        assert abs(ratio.mean() - task.mutual_information) < 4 * ratio.std() / math.sqrt(len(ratio))
+
+    def test_paths_may_be_absolute(self, files, monkeypatch, tmp_path_factory):
+        monkeypatch.setenv("MIBENCH_DATA", str(tmp_path_factory.mktemp("elsewhere")))
+        label = f"embeddings-file-channel[embeddings={files}/embeddings.npy,labels={files}/labels.npy]"
+        task = tasks.create(label)
+        assert task.label == label
+        assert task.sample(5, 0)[0].shape == (5, 10)
+
+    def test_vectors_of_two_classes_are_left_out(self, files):
+        vectors = np.load(files / "embeddings.npy")
+        vectors[0], vectors[1] = 0.0, -0.0  # of classes 3 and 5
+        np.save(files / "embeddings.npy", vectors)
+        x, y = EmbeddingsFileChannel(bits=2).sample(5_000, 0)
+        assert (np.abs(np.vstack([x, y])).max(axis=1) > 0).all()
+
+    def test_other_content_is_another_cell(self, files):
+        class Any:
+            label = "any"
+
+            def identity(self):
+                return {}
+
+        before = Cell.of(Any(), EmbeddingsFileChannel(), 100, 0).id
+        assert Cell.of(Any(), EmbeddingsFileChannel(), 100, 0).id == before
+        vectors = np.load(files / "embeddings.npy")
+        np.save(files / "embeddings.npy", vectors + 1)
+        os.utime(files / "embeddings.npy", ns=(1, 1))
+        assert Cell.of(Any(), EmbeddingsFileChannel(), 100, 0).id != before
+
+    def test_missing_files(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("MIBENCH_DATA", str(tmp_path))
+        task = EmbeddingsFileChannel()
+        assert task.dim_x == 0
+        assert task.mutual_information > 0
+        assert task.identity() == EmbeddingsFileChannel().identity()
+        with pytest.raises(NotInstalled, match=r"numpy\.save"):
+            task.sample(3, 0)
+
+    @pytest.mark.parametrize(
+        ("damage", "error", "message"),
+        [
+            (lambda f: np.save(f / "labels.npy", np.arange(7)), DataError, r"expected \(N, dim\) and \(N,\)"),
+            (lambda f: np.save(f / "embeddings.npy", np.zeros(400)), DataError, r"expected \(N, dim\) and \(N,\)"),
+            (lambda f: np.save(f / "embeddings.npy", np.full((400, 3), np.nan)), DataError, "NaN"),
+            (lambda f: np.save(f / "labels.npy", np.zeros(400)), UsageError, "1 classes; 4 are needed"),
+            (lambda f: np.save(f / "embeddings.npy", np.zeros((400, 3))), DataError, "no vector"),
+            (lambda f: (f / "embeddings.npy").write_text("a,b"), DataError, "cannot read"),
+            (lambda f: np.save(f / "labels.npy", np.array([{}] * 400)), DataError, "cannot read"),
+        ],
+    )
+    def test_files_that_cannot_be_used(self, files, damage, error, message):
+        damage(files)
+        for path in files.iterdir():  # what was read before must not hide it
+            os.utime(path, ns=(2, 2))
+        embeddings._vector_pool.cache_clear()
+        with pytest.raises(error, match=message):
+            EmbeddingsFileChannel(bits=2).sample(3, 0)
+
+    def test_a_foreign_vector_is_refused(self, files):
+        with pytest.raises(DataError, match="cannot have drawn"):
+            EmbeddingsFileChannel().log_density_ratio(np.zeros((1, 10)), np.zeros((1, 10)))
