@@ -190,7 +190,7 @@ class MultinormalDense(Gaussian):
         information = 0.5 * (
             math.log1p((p - 1) * rho) + math.log1p((q - 1) * rho) - math.log1p(-rho) - math.log1p((p + q - 1) * rho)
         )
-        object.__setattr__(self, "mutual_information", information)
+        object.__setattr__(self, "mutual_information", max(0.0, information))
 
     def _correlation(self, information: float) -> float:
         """The positive root of the quadratic equation that the formula for I(X; Y) is in rho."""
@@ -268,7 +268,7 @@ class Multinormal(Gaussian):
     def mutual_information(self) -> float:
         """From the logarithms of the determinants: the determinants themselves overflow in high dimension."""
         x, y, xy = (2 * float(np.log(np.diag(factor)).sum()) for factor in self._blocks)
-        return 0.5 * (x + y - xy)
+        return max(0.0, 0.5 * (x + y - xy))
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Standard normal variables times the Cholesky factor of S."""

@@ -72,6 +72,7 @@ class Independent(Task):
     marginal_y: str = None  # type: ignore[assignment]
 
     family: ClassVar[str] = "independent"
+    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, section 2.6"
     mutual_information: ClassVar[float] = 0.0  # type: ignore[misc]
 
     def __post_init__(self) -> None:
