@@ -14,7 +14,8 @@ from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_sa
 from mibench.registry import estimators
 from mibench.task import Task
 
-from .variational.neural import NWJ, Variational
+from .variational.base import Variational
+from .variational.methods import NWJ
 from .variational.splits import splits
 
 if TYPE_CHECKING:

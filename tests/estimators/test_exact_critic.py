@@ -9,7 +9,7 @@ from typing import Any
 import mibench.estimators.exact_critic as module
 import numpy as np
 import pytest
-from mibench.estimators.exact_critic import ExactCritic, exact_contributions
+from mibench.estimators.exact_critic import ExactCritic, exact_contributions, reported_rows
 from mibench.estimators.variational.bounds import CLUB, FLO, NWJ, TUBA, DonskerVaradhan, InfoNCE, PlugIn
 from mibench.estimators.variational.splits import splits
 
@@ -161,6 +161,28 @@ def test_it_reports_on_the_test_part_of_the_trained_estimator() -> None:
     assert answer.stderr == expected.stderr
     folded = ExactCritic(registry.estimators.create("nwj[folds=4]")).bind(task).estimate(x, y, 5)
     assert folded.diagnostics == {"samples": 400, "parts": 4, "product_per_sample": 99}
+
+
+def test_the_rows_are_those_that_training_leaves_for_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watched while the trained estimator evaluates its critic."""
+    from mibench.estimators.variational import evaluation
+
+    seen, original = [], evaluation.contributions
+
+    def watched(bound: Any, critic: Any, theta: Any, x: Any, y: Any) -> Any:
+        seen.append(x[0].numpy().copy())
+        return original(bound, critic, theta, x, y)
+
+    monkeypatch.setattr(evaluation, "contributions", watched)
+    x, y = gauss(dim=2, mutual_information=1.0).sample(100, seed=5)
+    for folds in (0, 3):
+        seen.clear()
+        trained = registry.estimators.create(f"nwj[folds={folds},standardize=none,max_steps=2,interval=1]")
+        trained.estimate(x, y, 5)
+        rows = reported_rows(trained, 100, 5)
+        assert len(rows) == len(seen) == max(1, folds)
+        for part, used in zip(rows, seen, strict=True):
+            np.testing.assert_allclose(x[part], used, rtol=1e-6)
 
 
 def test_its_standard_error_covers_the_truth() -> None:
