@@ -67,7 +67,7 @@ class Pool:
 def pool(source: str, classes: int) -> Pool:
     """The pool of a data set's first ``classes`` classes, kept in memory once made.
 
-    Pictures that occur under two classes are left out, for they would not tell theirs.
+    Pictures that occur under two of them are left out, for they would not tell theirs.
 
     Raises
     ------
@@ -79,9 +79,10 @@ def pool(source: str, classes: int) -> Pool:
 @functools.lru_cache(maxsize=4)
 def _pool(source: str, classes: int, directory: Path) -> Pool:
     images = datasets.load(source)
-    flat = np.ascontiguousarray(images.train.reshape(len(images.train), -1))
-    kept = unambiguous(flat, images.train_labels) & (images.train_labels < classes)
-    flat, labels = flat[kept], images.train_labels[kept]
+    wanted = images.train_labels < classes
+    flat, labels = images.train[wanted].reshape(int(wanted.sum()), -1), images.train_labels[wanted]
+    kept = unambiguous(flat, labels)
+    flat, labels = flat[kept], labels[kept]
     order = np.argsort(labels, kind="stable")
     start = np.searchsorted(labels[order], np.arange(classes + 1))
     if (np.diff(start) == 0).any():

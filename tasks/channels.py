@@ -79,7 +79,7 @@ class PictureChannel(BitChannel):
     family: ClassVar[str] = "images"
     citation: ClassVar[str] = (
         "Lee & Rhee (2024), A benchmark suite for evaluating neural mutual information estimators on unstructured "
-        "datasets, section 4"
+        "datasets"
     )
     source: ClassVar[str]
 

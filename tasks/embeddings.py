@@ -27,7 +27,7 @@ from .channels import BitChannel
 
 LEE_RHEE = (
     "Lee & Rhee (2024), A benchmark suite for evaluating neural mutual information estimators on unstructured "
-    "datasets, section 4"
+    "datasets"
 )
 MOST_BITS = 6
 

@@ -96,8 +96,7 @@ class Rendered(Task):
 
     family: ClassVar[str] = "images"
     citation: ClassVar[str] = (
-        "Butakov et al. (2024), Information bottleneck analysis of deep neural networks via lossy compression, "
-        "section 5"
+        "Butakov et al. (2024), Information bottleneck analysis of deep neural networks via lossy compression"
     )
     numbers: ClassVar[int]
 
