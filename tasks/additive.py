@@ -78,8 +78,7 @@ class AdditiveUniform(Task):
 @dataclass(frozen=True, eq=False, repr=False)
 class UniformChannel(Task):
     """X ~ U(0, 1), Y = X + noise N(0, 1): I(X; Y) = h(Y) - 1/2 log(2 pi e noise^2), h(Y) by quadrature.
-
-    p(y) = Phi(y / noise) - Phi((y - 1) / noise).
+    Here p(y) = Phi(y / noise) - Phi((y - 1) / noise).
 
     noise : standard deviation of the noise; small noise makes Y a nearly exact copy of X.
     """

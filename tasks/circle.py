@@ -21,7 +21,6 @@ from ._validate import check_dimension, check_information
 @dataclass(frozen=True, eq=False, repr=False)
 class Circle(Task):
     """X = (cos A, sin A), Y = (cos B, sin B), A uniform, B = winding A + von Mises noise of concentration kappa.
-
     I(X; Y) = kappa I_1(kappa) / I_0(kappa) - log I_0(kappa), with the modified Bessel functions, whatever the winding.
 
     mutual_information : in nats; kappa follows from it.

@@ -160,7 +160,6 @@ class MultinormalSparse(PairedGaussian):
 @dataclass(frozen=True, eq=False, repr=False)
 class MultinormalDense(Gaussian):
     """Gaussian with unit variances and correlation rho between any two of the dim_x + dim_y coordinates.
-
     I(X; Y) = 1/2 log[(1 + (dim_x - 1) rho) (1 + (dim_y - 1) rho) / ((1 - rho) (1 + (dim_x + dim_y - 1) rho))].
 
     dim_x, dim_y : dimensions.

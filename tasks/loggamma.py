@@ -22,7 +22,6 @@ from ._validate import check_dimension, check_information
 @dataclass(frozen=True, eq=False, repr=False)
 class LogGamma(Task):
     """X = log G, Y = log E, G ~ Gamma(theta), E | G exponential of rate G, in every pair of coordinates.
-
     I(X; Y) = dim (psi(theta + 1) - log theta).
 
     mutual_information : in nats, greater than 0, spread evenly over the pairs; theta follows from it.

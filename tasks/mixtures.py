@@ -162,7 +162,6 @@ class Waves(GaussianMixture):
 @dataclass(frozen=True, eq=False, repr=False)
 class ConcentricGaussians(Mixture):
     """K uniform on 1 ... count, X ~ N(0, K^2 I) of dimension dim_x, Y ~ N(K, 1e-4): Y tells K, X only by its length.
-
     I(X; Y) = I(|X|; K) = log(count) - E[H(K | |X|)].
 
     dim_x : dimension of X.

@@ -33,7 +33,6 @@ def student_information(dim_x: int, dim_y: int, dof: float) -> float:
 @dataclass(frozen=True, eq=False, repr=False)
 class Student(Task):
     """(X, Y) = Z sqrt(dof / W), Z from a Gaussian base with covariance S, one W ~ chi^2_dof for all coordinates.
-
     I(X; Y) = I_S + h(dim_x) + h(dim_y) - h(dim_x + dim_y), where I_S is the base's information and, with
     a = (dof + k) / 2, h(k) = -log Gamma(a) + log Gamma(dof / 2) + k/2 log(dof pi) + a (psi(a) - psi(dof / 2)).
 
