@@ -184,7 +184,7 @@ def _sd(cells: Sequence[Result]) -> float | None:
     repeated = {point: rs for point, rs in answers.items() if len(rs) > 1}
     if not repeated:
         return None
-    spreads = [float(np.std([r.error for r in rs], ddof=1)) for rs in repeated.values()]
+    spreads = [float(np.std([r.mi for r in rs], ddof=1)) for rs in repeated.values()]  # type: ignore[arg-type]
     return scoring.mean(spreads, scoring.nested_weights(list(repeated)))
 
 

@@ -12,6 +12,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+_LEADING = (
+    "rank",
+    "estimator",
+    "kind",
+    "family",
+    "task",
+    "n",
+    "dim_x",
+    "dim_y",
+    "truth",
+    "mean",
+    "score",
+    "low",
+    "high",
+)
+
 
 def column(meaning: str, unit: str = "") -> Any:
     """A field of a row, documented."""
@@ -237,9 +253,11 @@ def schema(row: type) -> dict[str, dict[str, str]]:
 
 
 def plain(row: Any) -> dict[str, Any]:
-    """A row as JSON-able values; what is infinite or undefined becomes None."""
+    """A row as JSON-able values, what names it first; what is infinite or undefined becomes None."""
     values = dataclasses.asdict(row)
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+    ordered = [*(name for name in _LEADING if name in values), *(name for name in values if name not in _LEADING)]
+    found = {name: values[name] for name in ordered}
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in found.items()}
 
 
 def _fields(row: type) -> dict[str, dataclasses.Field[Any]]:

@@ -16,14 +16,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .plugin import digest
 from .result import Result, Status
 
+if TYPE_CHECKING:
+    from .leaderboard import Leaderboard
+
 FORMAT = 1
 """Raise it when the same results are to be written down in another way: runs of an older format are replaced."""
 
+_MOST_DESCRIBED = 50
 _READABLE = str.maketrans("[=,]()/", " : .  _")
 
 Point: TypeAlias = tuple[str, float, int]
@@ -101,11 +105,16 @@ def summary_run(
         name=title,
         key=digest(["summary", title, sorted(r.cell.id for r in results)]),
         content=_content(results),
-        tags={"role": "summary", "title": title, **_provenance(results)},
-        params={k: str(v) for k, v in (params or {}).items()} | {"cells": str(len(results))},
+        tags={"role": "summary", "title": title, **_provenance(results), **_described(board)},
+        params={
+            **{k: str(v) for k, v in (params or {}).items()},
+            "cells": str(len(results)),
+            **({"best": board.best.estimator, "best score": f"{board.best.score:.3f}"} if board.best else {}),
+        },
         metrics=metrics,
         files=[(path, "figures" if path.suffix == ".png" else "") for path in (files or {}).values()],
         tables=tables,
+        wall_s=sum(r.wall_s for r in results),
     )
 
 
@@ -123,7 +132,7 @@ def saved_views() -> dict[str, str]:
     means = [f"metrics.`mean/{name}`" for name in ("truth", "mi", "abs_error", "cpu_s")]
     arm = ["tags.`group`", "tags.`arm`", "tags.`seed`", "tags.`status`"]
     views = {
-        "leaderboards": view("Leaderboards", "summary", ["attributes.`Duration`", "params.`cells`"]),
+        "leaderboards": view("Leaderboards", "summary", ["params.`best`", "params.`best score`", "params.`cells`"]),
         "estimates": view("Estimates", "estimate", [*means, "tags.`n`", "tags.`status`"]),
         "estimators": view("Estimators compared", "estimate", means, "estimator"),
         "downstream": view("Downstream", "downstream", arm),
@@ -189,6 +198,18 @@ def _run(results: Sequence[Result], directory: Path | None) -> Run:
         files=[((directory or Path()) / file, "images") for r in results for file in r.images.values()],
         wall_s=sum(r.wall_s for r in results),
     )
+
+
+def _described(board: Leaderboard) -> dict[str, str]:
+    """The ranking as the description of a run, in Markdown."""
+    if not board.ranking:
+        return {}
+    lines = ["| # | estimator | score | median error (nats) |", "|---:|---|---:|---:|"]
+    for row in board.ranking[:_MOST_DESCRIBED]:
+        place = "" if row.rank is None else str(row.rank)
+        name = row.estimator.replace("|", "\\|")
+        lines.append(f"| {place} | {name} | {row.score:.3f} | {row.median_error:.3f} |")
+    return {"mlflow.note.content": "\n".join(lines)}
 
 
 def _role(result: Result) -> str:

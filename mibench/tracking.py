@@ -17,6 +17,7 @@ import sqlite3
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ EXPERIMENT = "mibench"
 
 log = logging.getLogger(__name__)
 
-_METRICS_PER_CALL, _PARAMS_PER_CALL = 1000, 100
+_METRICS_PER_CALL, _PARAMS_PER_CALL, _RUNS_PER_CALL = 1000, 100, 1000
 _LONGEST = 5000  # characters of a tag or parameter
 
 _ENVIRONMENT = {
@@ -137,6 +138,7 @@ class _Book:
         self.artifact_root = artifact_root
         self._client: Any = None
         self._experiment_id = ""
+        self._known: dict[str, list[tuple[str, str]]] = defaultdict(list)  # key -> (run id, content; "" if cut short)
 
     def write(self, run: Run) -> bool:
         """Write ``run`` unless it is there already; whether anything was written.
@@ -147,20 +149,21 @@ class _Book:
         """
         with _explained(self.uri):
             client = self._open()
-            known = self._search(f"tags.`mibench.key` = '{run.key}'")
-            if len(known) == 1 and _is_current(known[0], run):
+            known = self._known[run.key]
+            if [content for _, content in known] == [run.content]:
                 return False
-            for old in known:
-                client.delete_run(old.info.run_id)
-            self._create(client, run)
+            for run_id, _ in known:
+                client.delete_run(run_id)
+            known[:] = [(self._create(client, run), run.content)]
             return True
 
     def end_unfinished(self) -> None:
         """Mark the runs that a kill left running, and whose results are not at hand, as killed."""
         with _explained(self.uri):
-            for run in self._search("attributes.status = 'RUNNING'"):
+            client = self._open()
+            for run in _search(client, self._experiment_id, "attributes.status = 'RUNNING'"):
                 if "mibench.key" in run.data.tags:
-                    self._client.set_terminated(run.info.run_id, status="KILLED")
+                    client.set_terminated(run.info.run_id, status="KILLED")
 
     def page(self) -> str:
         """The dashboard's page of this experiment, relative to its server."""
@@ -169,7 +172,7 @@ class _Book:
         view = "viewStateShareKey=estimators&compareRunsMode=CHART&workflowType=machine_learning"
         return f"#/experiments/{self._experiment_id}/runs?{view}"
 
-    def _create(self, client: Any, run: Run) -> None:
+    def _create(self, client: Any, run: Run) -> str:
         from mlflow.entities import Metric, Param
 
         now = int(time.time() * 1000)
@@ -189,24 +192,32 @@ class _Book:
         for name, columns in run.tables.items():
             client.log_table(run_id, dict(columns), f"tables/{name}.json")
         for path, folder in run.files:
-            client.log_artifact(run_id, str(path), folder or None)
+            if path.is_file():  # a picture that was moved away is no reason to lose the run
+                client.log_artifact(run_id, str(path), folder or None)
         client.set_terminated(run_id, status="FAILED" if run.failed else "FINISHED", end_time=now)
-
-    def _search(self, condition: str) -> list[Any]:
-        self._open()
-        return list(self._client.search_runs([self._experiment_id], condition))
+        return str(run_id)
 
     def _open(self) -> Any:
+        """The client; with the first call every run's key is read, which beats one search for each run later."""
         if self._client is None:
             client = _client(self.uri)
             self._experiment_id = _experiment(client, self.experiment, self.artifact_root)
+            for run in _search(client, self._experiment_id):
+                whole = run.info.status != "RUNNING"
+                content = run.data.tags.get("mibench.content", "") if whole else ""
+                self._known[run.data.tags.get("mibench.key", "")].append((run.info.run_id, content))
             self._client = client
         return self._client
 
 
-def _is_current(known: Any, run: Run) -> bool:
-    """Whether an MLflow run is whole and shows what ``run`` does."""
-    return known.info.status != "RUNNING" and known.data.tags.get("mibench.content") == run.content
+def _search(client: Any, experiment_id: str, condition: str = "") -> list[Any]:
+    found: list[Any] = []
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], condition, max_results=_RUNS_PER_CALL, page_token=token)
+        found += page
+        if not (token := page.token):
+            return found
 
 
 def open_ui(
