@@ -231,9 +231,12 @@ class Multinormal(Gaussian):
     covariance: tuple[tuple[float, ...], ...] = ((1.0, 0.75), (0.75, 1.0))
     dim_x: int = 1
 
-    def __new__(cls, covariance: npt.ArrayLike = ((1.0, 0.75), (0.75, 1.0)), dim_x: int = 1) -> Self:
-        """Arrays are remembered as rows, so that every covariance can be written down."""
-        rows = tuple(map(tuple, covariance.tolist())) if isinstance(covariance, np.ndarray) else covariance
+    def __new__(cls, covariance: Any = ((1.0, 0.75), (0.75, 1.0)), dim_x: int = 1) -> Self:
+        """Whatever holds the numbers, they are remembered as rows of floats, so that they can be written down."""
+        try:
+            rows = tuple(tuple(float(entry) for entry in row) for row in covariance)
+        except (TypeError, ValueError):
+            rows = covariance
         return super().__new__(cls, covariance=rows, dim_x=dim_x)
 
     def __post_init__(self) -> None:

@@ -95,6 +95,7 @@ def test_any_covariance() -> None:
     )
     np.testing.assert_allclose(ratio, expected, rtol=1e-9, atol=1e-9)
     assert tasks.create(task.label) == task
+    assert Multinormal([[2, 1], [1, 2]]) == Multinormal(np.array([[2.0, 1.0], [1.0, 2.0]]))
 
 
 def test_determinants_may_overflow() -> None:
@@ -172,6 +173,8 @@ def test_parameters_are_refused_with_their_constraint(selector: str, constraint:
 
 
 def test_wrong_types_are_refused_in_python_too() -> None:
+    with pytest.raises(UsageError, match="rows of numbers"):
+        Multinormal("diagonal")
     for wrong in ({"dim": "three"}, {"dim": 2.0}, {"dim": True}, {"rho": "much"}, {"mutual_information": "all"}):
         with pytest.raises(UsageError, match="must be"):
             Gauss(**wrong)

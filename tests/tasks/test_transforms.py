@@ -56,6 +56,23 @@ def test_a_transform_can_be_undone_and_keeps_the_pointwise_information(selector:
     assert (x.shape[1], y.shape[1]) == (task.dim_x, task.dim_y)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_any_stack_of_transforms_can_be_undone(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    stackable = ["half-cube", "asinh", "wiggly", "spiral", "cubic", "random-map", "power[alpha=1.5]"]
+    selector = "multinormal-dense[dim_x=3,dim_y=3]"
+    for name in rng.choice(stackable, size=4):
+        selector = f"{name[:-1]},base={selector}]" if name.endswith("]") else f"{name}[base={selector}]"
+    task = tasks.create(selector)
+    assert isinstance(task, Transform)
+    assert tasks.create(task.label) == task
+    inner = task
+    while isinstance(inner, Transform):
+        inner = inner.base
+    expected = inner.log_density_ratio(*inner.sample(1000, seed=seed))
+    np.testing.assert_allclose(task.log_density_ratio(*task.sample(1000, seed=seed)), expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["normal-cdf", "half-cube", "asinh", "power", "wiggly", "bimodal"])
 def test_coordinatewise_transforms_increase(name: str) -> None:
     task = tasks.create(name)
