@@ -103,12 +103,12 @@ def _views(x: Array, y: Array) -> list[tuple[str, str, Array, Array]]:
 
 
 def _limits(values: Array) -> tuple[float, float]:
-    """Room for the central 98 % of the values and, where the tails are short, for all of them."""
-    low, middle_low, middle_high, high = np.quantile(values, [0.0, 0.01, 0.99, 1.0])
-    span = float(middle_high - middle_low) or 1.0
-    low, high = max(low, middle_low - span), min(high, middle_high + span)
-    margin = 0.06 * float(high - low or 1.0)
-    return float(low - margin), float(high + margin)
+    """Room for all values, but for those further than 4 interquartile ranges from the middle half."""
+    least, lower, upper, most = (float(q) for q in np.quantile(values, [0.0, 0.25, 0.75, 1.0]))
+    reach = 4.0 * (upper - lower)
+    low, high = (max(least, lower - reach), min(most, upper + reach)) if reach > 0 else (least, most)
+    margin = 0.06 * (high - low or 1.0)
+    return low - margin, high + margin
 
 
 def _colours(x: Array) -> npt.NDArray[np.float64]:
