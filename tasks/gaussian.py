@@ -308,8 +308,12 @@ def check_covariance(name: str, matrix: npt.NDArray[Any]) -> None:
             f"{name}: covariance must be symmetric, but entry ({i}, {j}) is {matrix[i, j]:g} and "
             f"entry ({j}, {i}) is {matrix[j, i]:g}."
         )
-    eigenvalues = np.linalg.eigvalsh(matrix)
-    if eigenvalues[0] <= len(matrix) * np.finfo(float).eps * abs(eigenvalues[-1]):
+    variances = np.diag(matrix)
+    if variances.min() <= 0:
+        raise UsageError(f"{name}: covariance must be positive definite, but a variance is {variances.min():.3g}.")
+    deviations = np.sqrt(variances)  # scaled first, so that the coordinates' units do not matter
+    least = np.linalg.eigvalsh(matrix / np.outer(deviations, deviations))[0]
+    if least <= len(matrix) * np.finfo(float).eps:
         raise UsageError(
-            f"{name}: covariance must be positive definite, but its least eigenvalue is {eigenvalues[0]:.3g}."
+            f"{name}: covariance must be positive definite, but the least eigenvalue of its correlations is {least:.3g}."
         )

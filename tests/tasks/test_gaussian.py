@@ -103,6 +103,13 @@ def test_determinants_may_overflow() -> None:
     assert Multinormal(cov, dim_x=120).mutual_information == pytest.approx(-0.5 * math.log(0.36), rel=1e-9)
 
 
+def test_units_do_not_matter() -> None:
+    scale = np.diag([1e-8, 1.0, 1e9])
+    cov = np.array([[1.0, 0.5, 0.2], [0.5, 1.0, -0.3], [0.2, -0.3, 1.0]])
+    plain, scaled = Multinormal(cov), Multinormal(scale @ cov @ scale)
+    assert scaled.mutual_information == pytest.approx(plain.mutual_information, rel=1e-12)
+
+
 @pytest.mark.parametrize("dim", [2, 3, 5, 25])
 def test_two_pairs_carry_the_published_information(dim: int) -> None:
     task = MultinormalSparse(dim_x=dim, dim_y=dim)
@@ -158,6 +165,7 @@ def test_nearly_deterministic_pairs_keep_their_noise() -> None:
         ("multinormal-dense[rho=0.5,mutual_information=1]", "not both"),
         ("multinormal[covariance=((1 2) (2 1))]", "positive definite"),
         ("multinormal[covariance=((1 1) (1 1))]", "positive definite"),
+        ("multinormal[covariance=((0 0) (0 1))]", "positive definite, but a variance is 0"),
         ("multinormal[covariance=((1 .2) (.3 1))]", "symmetric"),
         ("multinormal[covariance=((1 .2) (.2))]", "rows of numbers of equal length"),
         ("multinormal[covariance=((1 .2 .1) (.2 1 0))]", "square"),
