@@ -21,8 +21,9 @@ from mibench.estimator import Array
 from mibench.registry import tasks
 from mibench.task import Task
 
-from ._finite import binary_entropy
+from ._finite import binary_entropy, check_probability
 from ._pictures import Pool, pixels_of, pool, read, shown
+from ._validate import check_dimension
 
 
 class BitChannel(Task):
@@ -43,12 +44,10 @@ class BitChannel(Task):
         ------
         UsageError : one is out of range.
         """
-        if not 1 <= self.bits <= most_bits:
+        check_dimension(self, "bits", "tiles")
+        if self.bits > most_bits:
             raise UsageError(f"{self.registered_name}: bits={self.bits}; a class carries 1 to {most_bits} bits here.")
-        if not 0.0 <= self.crossover <= 0.5:
-            raise UsageError(f"{self.registered_name}: crossover={self.crossover}; it is a probability from 0 to 0.5.")
-        if self.tiles < 1:
-            raise UsageError(f"{self.registered_name}: tiles={self.tiles}; at least 1 is shown.")
+        check_probability(self, "crossover", most=0.5)
 
     @property
     def mutual_information(self) -> float:

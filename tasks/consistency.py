@@ -134,7 +134,8 @@ class RowsMonotone(ImageRows):
 
     source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
     grain : independent continuous changes of less than half a grey level in X and in Y; the information stays.
-    rows : eighths of the picture that Y shows, increasing; an independent picture comes before them.
+    rows : eighths of the picture that Y shows, increasing; an independent picture comes before them. The first eighth
+        of MNIST's digits is always black.
     """
 
     rows: tuple[int, ...] = (2, 3, 4, 6, 8)

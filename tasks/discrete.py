@@ -16,11 +16,10 @@ from scipy.special import gammaln, ndtr, xlogy
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
-from mibench.plugin import Plugin
 from mibench.registry import tasks
 from mibench.task import Task
 
-from ._finite import binary_entropy, log, xlogx
+from ._finite import binary_entropy, check_probability, log, xlogx
 from ._validate import check_dimension, check_interval
 
 GAO = "Gao, Kannan, Oh & Viswanath (2017), Estimating mutual information for discrete-continuous mixtures"
@@ -37,15 +36,6 @@ class Mixed(Task):
     def discrete(self) -> bool:
         """Always."""
         return True
-
-
-def check_probability(task: Plugin, name: str, below: float = 1.0) -> None:
-    """Refuse a probability outside [0, below)."""
-    value = getattr(task, name)
-    if not 0.0 <= value < below:
-        raise UsageError(
-            f"{task.registered_name}: {name}={value!r}; {name} must be at least 0 and less than {below:g}."
-        )
 
 
 def column(values: npt.ArrayLike) -> Array:
@@ -95,7 +85,7 @@ class SymmetricChannel(Mixed):
 
     def __post_init__(self) -> None:
         check_dimension(self, "letters", at_least=2)
-        check_probability(self, "crossover")
+        check_probability(self, "crossover", reached=False)
 
     @property
     def mutual_information(self) -> float:
@@ -129,7 +119,7 @@ class ErasureChannel(Mixed):
 
     def __post_init__(self) -> None:
         check_dimension(self, "letters", at_least=2)
-        check_probability(self, "erasure")
+        check_probability(self, "erasure", reached=False)
 
     @property
     def mutual_information(self) -> float:
@@ -160,7 +150,7 @@ class ZeroInflatedPoisson(Mixed):
     citation: ClassVar[str] = f"{GAO}, section 5, experiment IV (its value for inflation > 0 is corrected here)"
 
     def __post_init__(self) -> None:
-        check_probability(self, "inflation")
+        check_probability(self, "inflation", reached=False)
 
     @property
     def mutual_information(self) -> float:
@@ -219,10 +209,7 @@ class AtomsAndGauss(Mixed):
     def __post_init__(self) -> None:
         check_interval(self, "rho", -1, 1)
         check_interval(self, "atoms", 0, 1)
-        if not 0.0 <= self.agreement <= 1.0:
-            raise UsageError(
-                f"{self.registered_name}: agreement={self.agreement!r}; agreement must be a probability from 0 to 1."
-            )
+        check_probability(self, "agreement")
 
     @property
     def mutual_information(self) -> float:
@@ -266,7 +253,8 @@ class RoundedGauss(Mixed):
         check_interval(self, "rho", -1, 1)
         if 1.0 - self.rho**2 < 1e-4:
             raise UsageError(f"{self.registered_name}: rho={self.rho!r}; rho^2 must be at most 0.9999.")
-        if not 0.01 <= self.step < math.inf:
+        check_interval(self, "step", 0, math.inf)
+        if self.step < 0.01:
             raise UsageError(f"{self.registered_name}: step={self.step!r}; step must be 0.01 or more.")
 
     @property

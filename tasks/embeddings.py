@@ -26,8 +26,7 @@ from ._validate import check_dimension, check_interval
 from .channels import BitChannel
 
 LEE_RHEE = (
-    "Lee & Rhee (2024), A benchmark suite for evaluating neural mutual information estimators on unstructured "
-    "datasets"
+    "Lee & Rhee (2024), A benchmark suite for evaluating neural mutual information estimators on unstructured datasets"
 )
 MOST_BITS = 6
 

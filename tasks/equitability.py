@@ -20,7 +20,7 @@ from mibench.registry import tasks
 from mibench.task import Task
 
 from ._noisy import Curve, information, noisy
-from ._validate import check_choice, check_dimension
+from ._validate import check_choice, check_dimension, check_interval
 
 LEAST_NOISE = 1e-3
 """The least noise, relative to the spread of f, for which the quadrature is kept within seconds."""
@@ -113,7 +113,8 @@ class Equitability(NoisyFunction):
     def __post_init__(self) -> None:
         check_choice(self, "function", MINE_CURVES)
         check_dimension(self, "dim")
-        if not LEAST_NOISE <= self.noise < math.inf:
+        check_interval(self, "noise", 0, math.inf)
+        if self.noise < LEAST_NOISE:
             raise UsageError(f"{self.registered_name}: noise={self.noise!r}; noise must be {LEAST_NOISE} or more.")
 
     @property
@@ -215,10 +216,10 @@ class Reshef(NoisyFunction):
     def __post_init__(self) -> None:
         check_choice(self, "function", RESHEF_CURVES)
         check_dimension(self, "dim")
-        # with noise 1e-3 of the standard deviation of f
+        check_interval(self, "r2", 0, 1)
         most = 1.0 / (1.0 + LEAST_NOISE**2)
-        if not 0.0 < self.r2 <= most:
-            raise UsageError(f"{self.registered_name}: r2={self.r2!r}; r2 must be between 0 and {most:.7g}.")
+        if self.r2 > most:
+            raise UsageError(f"{self.registered_name}: r2={self.r2!r}; r2 must be at most {most:.7g}.")
 
     @property
     def curve(self) -> Curve:

@@ -199,7 +199,18 @@ def test_names_round_trip(label):
     assert tasks.create(label).label == label
 
 
-@pytest.mark.parametrize("wrong", [{"bits": 0}, {"bits": 4}, {"crossover": -0.1}, {"crossover": 0.6}, {"tiles": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"bits": 0},
+        {"bits": 4},
+        {"bits": 1.5},
+        {"crossover": "x"},
+        {"crossover": -0.1},
+        {"crossover": 0.6},
+        {"tiles": 0},
+    ],
+)
 def test_nonsense_is_refused(wrong):
     with pytest.raises(UsageError):
         DigitsChannel(**wrong)

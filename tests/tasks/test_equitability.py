@@ -224,6 +224,9 @@ class TestSamplesAndNames:
         "wrong",
         [
             lambda: Equitability(noise=0),
+            lambda: Equitability(noise=1e-4),
+            lambda: Equitability(dim=1.5),
+            lambda: Reshef(r2="high"),
             lambda: Equitability(noise=math.nan),
             lambda: Equitability(dim=0),
             lambda: Equitability("tan"),
