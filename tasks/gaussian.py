@@ -315,5 +315,5 @@ def check_covariance(name: str, matrix: npt.NDArray[Any]) -> None:
     least = np.linalg.eigvalsh(matrix / np.outer(deviations, deviations))[0]
     if least <= len(matrix) * np.finfo(float).eps:
         raise UsageError(
-            f"{name}: covariance must be positive definite, but the least eigenvalue of its correlations is {least:.3g}."
+            f"{name}: covariance must be positive definite, but its correlations have the eigenvalue {least:.3g}."
         )
