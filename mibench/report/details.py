@@ -14,7 +14,7 @@ from mibench.panels import FUNCTION, grouped
 from mibench.result import Result, Status
 from mibench.rows import Objective
 
-from .style import INK, MUTED, Drawn, Palette, finish, shared_legend, shorten, small_multiples
+from .style import INK, MUTED, Drawn, Palette, finish, shared_legend, shorten, slug, small_multiples
 from .values import Unit
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ _LEAST_ERROR = 1e-3
 def draw(cells: Sequence[Result], board: Leaderboard, palette: Palette, unit: Unit) -> Iterator[Drawn | None]:
     """Each of them, or None where the data does not have enough."""
     yield training(cells, palette, unit)
-    yield equitability(cells, board, palette, unit)
+    alike = (r for r in cells if r.family == "equitability" and FUNCTION in r.task_params)
+    for task, own in sorted(grouped(alike, lambda r: r.task_name).items()):
+        yield equitability(task, own, board, palette, unit)
     yield objective(board.objective, palette, unit)
 
 
@@ -97,14 +99,21 @@ def _robust_limits(ax: Axes, level: float) -> tuple[float, float]:
     return float(low - margin), float(high + margin)
 
 
-def equitability(cells: Sequence[Result], board: Leaderboard, palette: Palette, unit: Unit) -> Drawn | None:
-    """Range over functions of the estimates and of the truths against the noise, one panel per estimator."""
-    own = [r for r in cells if r.family == "equitability" and FUNCTION in r.task_params and not r.reads_task]
-    noise = _noise(own)
-    here = {r.cell.estimator for r in own} - {"zero"}
+def equitability(task: str, cells: Sequence[Result], board: Leaderboard, palette: Palette, unit: Unit) -> Drawn | None:
+    """Range over functions of the estimates and of the truths against the noise, one panel per estimator.
+
+    ``cells`` are those of one equitability task. Where sample sizes or other parameters differ, the setting with the
+    most cells is shown.
+    """
+    noise = _noise(cells)
+    if noise is None:
+        return None
+    settings = grouped(cells, lambda r: (r.cell.n, _rest(r, noise)))
+    (n, _), own = max(settings.items(), key=lambda item: (len(item[1]), item[0]))
+    here = {r.cell.estimator for r in own if not r.reads_task} - {"zero"}
     ranked = [row.estimator for row in board.ranking if row.estimator in here]
     names = [*ranked, *sorted(here - set(ranked))][:_MOST_PANELS]
-    if noise is None or not names:
+    if not names:
         return None
     figure, axes = small_multiples(len(names), 5, (2.15, 1.95), sharex=True, sharey=True)
     for ax, name in zip(axes, names, strict=True):
@@ -120,16 +129,15 @@ def equitability(cells: Sequence[Result], board: Leaderboard, palette: Palette, 
     figure.supxlabel(noise.replace("_", " "), fontsize=9, color=INK)
     figure.supylabel(f"mutual information ({unit.name})", fontsize=9, color=INK)
     caption = (
-        "Grey: the range of the true mutual information over the functions at equal noise. Coloured: the range of the "
+        f"n = {n:,}. Grey: the range of the true mutual information over the functions. Coloured: the range of the "
         "mean estimates. An accurate estimator covers the grey band; equal information at equal noise is not the truth."
     )
-    return finish(
-        figure, "equitability", "Equitability", caption, f"Ranges over functions for {', '.join(names)}", "equitability"
-    )
+    alt = f"Ranges over functions of {task} for {', '.join(names)}"
+    return finish(figure, f"equitability-{slug(task)}", f"Equitability: {task}", caption, alt, "equitability")
 
 
 def _noise(cells: Sequence[Result]) -> str | None:
-    """The numeric parameter that varies most, or None."""
+    """The numeric parameter that varies most, or None where none does."""
     values: dict[str, set[float]] = defaultdict(set)
     for r in cells:
         for key, value in r.task_params.items():
@@ -137,6 +145,10 @@ def _noise(cells: Sequence[Result]) -> str | None:
                 values[key].add(float(value))
     most = max(values, key=lambda key: (len(values[key]), key), default=None)
     return most if most is not None and len(values[most]) > 1 else None
+
+
+def _rest(result: Result, noise: str) -> str:
+    return repr(sorted((k, repr(v)) for k, v in result.task_params.items() if k not in (FUNCTION, noise)))
 
 
 def _ranges(cells: Sequence[Result], unit: Unit) -> tuple[tuple[float, float], tuple[float, float]]:

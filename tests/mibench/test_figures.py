@@ -32,7 +32,7 @@ def test_a_share_counts_errors_at_the_tolerance() -> None:
 
 def test_the_sections_of_a_page_get_their_figures(plausible_report: dict[str, Any]) -> None:
     drawn = {name.removeprefix("figures/").removesuffix(".png") for name in plausible_report if "/" in name}
-    main = {"scores", "pareto", "ecdf", "truth", "heatmap", "training", "equitability", "objective"}
+    main = {"scores", "pareto", "ecdf", "truth", "heatmap", "training", "equitability-mine-grid", "objective"}
     assert main <= drawn
     assert {"family-gaussian", "family-staircase", "downstream-gan-25gaussians", "curves-gan-25gaussians"} <= drawn
 
@@ -62,6 +62,20 @@ def test_a_parameter_is_swept_where_all_else_stays(make: Any) -> None:
     assert set(found) == {"true MI", "n", "dim x + dim y", "dof"}
     assert found["dof"].values == [0.5, 1.0, 2.0]
     assert {row.task.partition("[")[0] for row in found["dof"].rows} == {"tail"}
+
+
+def test_each_equitability_task_has_its_own_noise(make: Any) -> None:
+    told = {"family": "equitability", "reference": False}
+    results = [
+        make("ksg", f"{task}[{f},{x}]", seed=s, mi=1.0, task_params={"function": f, noise: x}, task_name=task, **told)
+        for task, noise in (("equal-noise", "sigma"), ("equal-r2", "r2"))
+        for f in ("line", "sine")
+        for x in (0.1, 0.5)
+        for s in range(2)
+    ]
+    drawn = {figure.name: figure for figure in figures.draw(results, Leaderboard.from_results(results))}
+    assert "sigma" in drawn["equitability-equal-noise"].svg
+    assert "r2" in drawn["equitability-equal-r2"].svg
 
 
 def test_many_truths_share_bins_whose_place_is_their_mean() -> None:
