@@ -28,7 +28,7 @@ PLAIN = "plain"
 PERFECT = "perfect-sampler"
 """The variant that trains nothing and scores real samples: the floor of every metric."""
 
-CLIPPINGS = {"adaptive": "", "none": "unclipped", "placebo": "placebo"}
+CLIPPINGS = {"adaptive": "", "unclipped": "unclipped", "placebo": "placebo"}
 """How the gradient of the information joins the model's, and what that is called in the name of an arm."""
 
 

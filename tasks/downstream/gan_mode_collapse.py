@@ -45,7 +45,7 @@ class GanTask(RegularizedTask):
     generator_steps : steps of the generator (and critic) per step of the discriminator.
     generated : samples on which the final metrics are computed.
     beta : weight of the information.
-    clipping : ``adaptive`` (Eq. 21), ``none``, or ``placebo`` (a critic of shuffled pairs, same gradient norm).
+    clipping : ``adaptive`` (Eq. 21), ``unclipped``, or ``placebo`` (a critic of shuffled pairs, same gradient norm).
     variant : ``plain``, or ``perfect-sampler``: real samples in place of a GAN, which gives the floor of every metric.
     """
 

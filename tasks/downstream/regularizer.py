@@ -117,8 +117,8 @@ def strangers(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 class InformationGradient:
     """The gradient of beta I that joins a model's own gradient, under one of three rules.
 
-    ``adaptive`` is Eq. 21; ``none`` adds the gradient as it is; ``placebo`` adds, with the norm Eq. 21 would give, the
-    gradient from a second critic that is trained on shuffled pairs: an extra gradient that carries no information.
+    ``adaptive`` is Eq. 21; ``unclipped`` adds the gradient as it is; ``placebo`` adds, with the norm Eq. 21 would give,
+    the gradient from a second critic that is trained on shuffled pairs: an extra gradient that carries no information.
     """
 
     def __init__(

@@ -40,7 +40,7 @@ def test_collapsed_sampler():
 
 def test_shifted_sampler_has_balance_but_no_quality():
     plane = data.grid25()
-    counts = plane.count(plane.sample(5_000, np.random.default_rng(3)) + [0.5, 0.0])
+    counts = plane.count(plane.sample(5_000, np.random.default_rng(3)) + np.array([0.5, 0.0]))
     assert (counts.captured, counts.high_quality) == (0, 0.0)
     assert counts.kl_to_uniform < 0.01
 

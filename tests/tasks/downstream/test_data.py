@@ -1,0 +1,247 @@
+"""Loaders on tiny files in the real formats, and one short training of each full-size task on them."""
+
+import math
+import time
+
+import numpy as np
+import pytest
+import torch
+from mibench.tasks.downstream import _bigan, _gan, data, figures, labelers, metrics, nets
+from PIL import Image
+
+from mibench import datasets
+from mibench.errors import NotInstalled
+from mibench.registry import estimators, tasks
+
+
+@pytest.fixture
+def mnist(tmp_path, monkeypatch):
+    """Sixty upscaled digits for training and forty for tests, in idx files."""
+    monkeypatch.setenv("MIBENCH_DATA", str(tmp_path))
+    digits = data.digits(60, 0)
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    parts = {"train": (digits.train, digits.train_labels), "t10k": (digits.test[:40], digits.test_labels[:40])}
+    for name, (pixels, labels) in parts.items():
+        large = np.zeros((len(pixels), 28, 28), np.uint8)
+        large[:, 2:26, 2:26] = (pixels[:, 0] * np.uint8(15)).repeat(3, axis=1).repeat(3, axis=2)
+        datasets.write_idx(folder / f"{name}-images-idx3-ubyte.gz", large)
+        datasets.write_idx(folder / f"{name}-labels-idx1-ubyte", labels.astype(np.uint8))
+    return tmp_path
+
+
+@pytest.fixture
+def celeba(tmp_path, monkeypatch):
+    """Twelve portraits of 178 x 218 with flat colours, and the two lists in their published format."""
+    monkeypatch.setenv("MIBENCH_DATA", str(tmp_path))
+    data.celeba.cache_clear()
+    folder = tmp_path / "celeba"
+    (folder / "img_align_celeba").mkdir(parents=True)
+    names = [f"{i:06d}.jpg" for i in range(1, 13)]
+    for i, name in enumerate(names):
+        pixels = np.zeros((218, 178, 3), np.uint8)
+        pixels[55:163, 35:143] = (20 * i, 100, 200)  # the centre square of 108 pixels
+        Image.fromarray(pixels).save(folder / "img_align_celeba" / name, quality=95)
+    titles = " ".join(f"Attribute_{k}" for k in range(40))
+    rows = [f"{name} " + " ".join(" 1" if (i + k) % 2 else "-1" for k in range(40)) for i, name in enumerate(names)]
+    (folder / "list_attr_celeba.txt").write_text("\n".join([str(len(names)), titles, *rows]) + "\n")
+    parts = [0] * 8 + [1] * 1 + [2] * 3
+    text = "".join(f"{name} {part}\n" for name, part in zip(names, parts, strict=True))
+    (folder / "list_eval_partition.txt").write_text(text)
+    yield folder
+    data.celeba.cache_clear()
+
+
+def test_celeba_is_cropped_resized_and_labelled(celeba):
+    images = data.celeba()
+    assert (images.train.shape, images.test.shape) == ((8, 3, 64, 64), (3, 3, 64, 64))
+    assert images.train_labels.shape == (8, 40)
+    np.testing.assert_array_equal(images.train_labels, (np.arange(8)[:, None] + np.arange(40)) % 2)
+    # the square is all there is in the crop, and the image set aside for validation is left out
+    for i, pixels in ((3, images.train[3]), (9, images.test[0])):
+        np.testing.assert_allclose(pixels.reshape(3, -1).mean(axis=1), [20 * i, 100, 200], atol=4)
+        assert pixels[:, 8:-8, 8:-8].std(axis=(1, 2)).max() < 3  # JPEG blurs the edge
+
+
+def test_celeba_without_some_of_its_images(celeba):
+    (celeba / "img_align_celeba" / "000002.jpg").unlink()
+    with pytest.raises(NotInstalled, match=r"1 of the images .*000002\.jpg"):
+        data.celeba()
+
+
+def test_celeba_without_its_lists(celeba):
+    (celeba / "list_eval_partition.txt").unlink()
+    with pytest.raises(NotInstalled, match=r"list_eval_partition\.txt missing"):
+        data.celeba()
+
+
+def test_mnist_from_its_files(mnist):
+    images = data.mnist()
+    assert (images.train.shape, images.test.shape) == ((60, 1, 28, 28), (40, 1, 28, 28))
+    decoded = images.decode(torch.as_tensor(images.train))
+    assert decoded.dtype == torch.float32
+    assert (float(decoded.min()), float(decoded.max())) == (-1.0, pytest.approx(15 * 16 / 255 * 2 - 1, abs=1e-6))
+
+
+@pytest.mark.parametrize("estimator", ["mine-ema", "none"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        "gan-stacked-mnist[steps=2,batch=8,width=4,stacks=50,generated=100,generator_steps=1]",
+        "bigan-mnist[steps=2,batch=8,width=4,hidden=(16),latent=4,noise=4]",
+        "ib-mnist[steps=2,batch=8,hidden=(16),latent=4,critic_hidden=(16)]",
+    ],
+)
+def test_full_size_trainings_on_tiny_mnist(task, estimator, mnist, monkeypatch):
+    short_trainings(monkeypatch)
+    outcome = tasks.create(task).train(estimators.create(estimator), [0])[0]
+    assert outcome.metrics
+    assert all(math.isfinite(value) for value in outcome.metrics.values())
+
+
+def test_full_size_training_on_tiny_celeba(celeba, monkeypatch):
+    short_trainings(monkeypatch)
+    task = tasks.create("bigan-celeba[steps=2,batch=4,width=4,hidden=(16),latent=4,noise=4]")
+    outcome = task.train(estimators.create("mine-ema"), [0])[0]
+    assert set(outcome.metrics) == {metric.name for metric in task.metrics}
+    assert all(math.isfinite(value) for value in outcome.metrics.values())
+
+
+def short_trainings(monkeypatch):
+    """Scores on a few samples."""
+    monkeypatch.setattr(metrics, "ENERGY_ROWS", 50)
+    monkeypatch.setattr(_gan, "SCORED", 50)
+    monkeypatch.setattr(_gan, "HELD_OUT", 20)
+    monkeypatch.setattr(_bigan, "JUDGED", 40)
+
+
+# Digits, stacks, planes ----------------------------------------------------------------------------------------------
+
+
+def test_digits_are_split_by_seed():
+    first, again, other = data.digits(500, 1), data.digits(500, 1), data.digits(500, 2)
+    assert (len(first.train), len(first.test), first.levels) == (500, 1_297, 16)
+    np.testing.assert_array_equal(first.train, again.train)
+    assert (first.train != other.train).any()
+    every = np.concatenate([first.train, first.test]).reshape(1_797, -1)
+    whole = datasets.load("digits").train.reshape(1_797, -1)
+    assert sorted(map(bytes, every)) == sorted(map(bytes, whole))
+
+
+def test_stacks_hold_single_images():
+    images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 2, 2), np.uint8)
+    stacks = data.stack(images, 3, 400, np.random.default_rng(0))
+    assert stacks.shape == (400, 3, 2, 2)
+    assert (stacks == stacks[:, :, :1, :1]).all()
+    assert len(np.unique(data.modes_of(stacks[:, :, 0, 0].astype(int)))) > 100  # of 125
+
+
+@pytest.mark.parametrize("plane", [data.grid25(), data.ring(), data.spiral()], ids=["grid", "ring", "spiral"])
+def test_planes_sample_their_noise_and_use_every_mode(plane):
+    points = plane.sample(20_000, np.random.default_rng(0))
+    counts = plane.count(points)
+    assert counts.captured == plane.modes
+    expected = len(points) / plane.modes
+    assert np.abs(counts.nearest - expected).max() < 5 * np.sqrt(expected)
+
+
+def test_spiral_is_uniform_along_its_arc():
+    """Radius grows as the square root of the arc, so the outer turn holds three quarters of the points."""
+    radius = np.linalg.norm(data.spiral().sample(20_000, np.random.default_rng(0)), axis=1)
+    assert np.mean(radius > 2.0) == pytest.approx(0.74, abs=0.02)
+
+
+# Labelling -----------------------------------------------------------------------------------------------------------
+
+
+def test_digit_labeler_is_good_enough_to_judge_by():
+    images = data.digits(1_297, 0)
+    labels = labelers.digit_labeler(images)(images.decode(images.test))
+    assert metrics.agreement(labels, images.test_labels) > 97.0
+
+
+def test_image_labeler_learns_and_is_the_same_each_time(mnist):
+    images = data.mnist()
+    torch.manual_seed(0)
+    first = labelers.image_labeler(images, epochs=15, batch=10)
+    torch.manual_seed(1)
+    again = labelers.image_labeler(images, epochs=15, batch=10)
+    labels = first(images.decode(images.train))
+    np.testing.assert_array_equal(labels, again(images.decode(images.train)))
+    assert metrics.agreement(labels, images.train_labels) > 90.0
+
+
+def test_image_labeler_of_attributes(celeba):
+    images = data.celeba()
+    labels = labelers.image_labeler(images, epochs=2, batch=4)(images.decode(images.test))
+    assert labels.shape == (3, 40)
+    assert set(np.unique(labels)) <= {0, 1}
+
+
+# Networks and pictures -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("channels", "side"), [(3, 28), (1, 28), (3, 64), (1, 16)])
+def test_convolutional_nets_fit_together(channels, side):
+    z = torch.randn(4, 6)
+    images = nets.dcgan_generator(6, channels, side, width=4)(z)
+    assert images.shape == (4, channels, side, side)
+    assert float(images.detach().abs().max()) <= 1.0
+    features, size = nets.dcgan_features(channels, side, width=4)
+    assert features(images).shape == (4, size)
+    assert nets.ConditionedConv(channels, side, 6, width=4)(images, z).shape == (4, 1)
+
+
+def test_conditioned_critic_hears_the_code_in_every_block():
+    torch.manual_seed(0)
+    critic = nets.ConditionedConv(1, 28, 5, width=4)
+    images, code = torch.randn(3, 1, 28, 28), torch.randn(3, 5)
+    whole = critic(images, code)
+    for linear in critic.maps:
+        weight = linear.weight.detach().clone()
+        linear.weight.data.zero_()
+        assert not torch.equal(critic(images, code), whole)
+        linear.weight.data.copy_(weight)
+
+
+def test_noise_and_dropout_come_from_their_own_streams_and_stop_for_tests():
+    x = torch.ones(1_000, 4)
+    stream = torch.Generator().manual_seed(0)
+    for layer in (nets.Noise(0.5, stream), nets.Dropout(0.25, stream)):
+        state = torch.get_rng_state()
+        out = layer(x)
+        assert torch.equal(torch.get_rng_state(), state)
+        assert float(out.mean()) == pytest.approx(1.0, abs=0.05)
+        assert not torch.equal(out, x)
+        assert torch.equal(layer.eval()(x), x)
+
+
+def test_tiles_put_every_image_in_its_place():
+    import io
+
+    images = np.linspace(0, 1, 6)[:, None, None, None] * np.ones((1, 1, 2, 2))
+    picture = np.asarray(Image.open(io.BytesIO(figures.tiles(images, columns=3, scale=1))))
+    assert picture.shape == (7, 10)
+    shown = [picture[3 * (i // 3) + 1, 3 * (i % 3) + 1] for i in range(6)]
+    np.testing.assert_array_equal(shown, np.round(np.linspace(0, 255, 6)))
+
+
+def test_pictures_open():
+    import io
+
+    for made in (
+        figures.points(np.zeros((5, 2)), data.ring().centres),
+        figures.tiles(np.zeros((3, 2, 4, 4))),
+        figures.information_plane({"estimate": [(0.0, 0.0), (1.0, 2.0)]}, "t", "x", "y"),
+    ):
+        assert Image.open(io.BytesIO(made)).size[0] > 10
+
+
+def test_missing_data_are_noticed_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIBENCH_DATA", str(tmp_path))
+    data.celeba.cache_clear()
+    start = time.process_time()
+    for name in ("gan-stacked-mnist", "bigan-mnist", "bigan-celeba", "ib-mnist"):
+        with pytest.raises(NotInstalled, match=str(tmp_path)):
+            tasks.create(name).train(estimators.create("none"), [0])
+    assert time.process_time() - start < 5
