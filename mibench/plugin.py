@@ -45,8 +45,9 @@ class Plugin(ABC):
         except TypeError as error:
             raise UsageError(f"{cls.registered_name or cls.__name__}: {error}") from None
         bound.apply_defaults()
+        params = {k: _as_declared(v, constructor(cls).parameters[k].annotation) for k, v in bound.arguments.items()}
         # object.__setattr__, because plug-ins may be frozen dataclasses
-        object.__setattr__(self, "params", MappingProxyType(dict(bound.arguments)))
+        object.__setattr__(self, "params", MappingProxyType(params))
         object.__setattr__(self, "_alias", "")
         return self
 
@@ -105,6 +106,12 @@ def _rebuild(cls: type[Any], params: dict[str, Any], alias: str) -> Any:
     self = cls(**params)
     object.__setattr__(self, "_alias", alias)
     return self
+
+
+def _as_declared(value: Any, annotation: Any) -> Any:
+    """An integer where a float is declared is the float it stands for, so that 2 and 2.0 are one value."""
+    words = str(annotation)
+    return float(value) if type(value) is int and "float" in words and "int" not in words else value
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -1,0 +1,140 @@
+"""What the commands share: the application, common options, consoles, and where things lie."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+RESULTS = Path("results")
+"""Where runs go without --out, each in a folder named after its grid; they share one MLflow store."""
+
+app = typer.Typer(
+    name="mibench",
+    help="Which mutual-information estimator can you trust, on data like yours, at what cost?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: mibench run quick        then: mibench ui",
+)
+
+
+class Unit(StrEnum):
+    """The unit people read; files are always in nats."""
+
+    NATS = "nats"
+    BITS = "bits"
+
+
+Include = Annotated[
+    list[Path] | None, typer.Option("--include", help="A Python file with estimators or tasks of your own; repeatable.")
+]
+MlflowUri = Annotated[
+    str | None,
+    typer.Option("--mlflow", envvar="MLFLOW_TRACKING_URI", help="MLflow tracking URI instead of the embedded store."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def examples(*lines: str) -> str:
+    """Examples for the end of a help text; typer would join plain lines into one paragraph."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def include_files(paths: Sequence[Path] | None) -> None:
+    """Import the user's own plug-ins."""
+    if paths:
+        from ..registry import include
+
+        for path in paths:
+            include(path)
+
+
+def default_uri(directory: Path) -> str:
+    """The embedded MLflow store in a folder."""
+    from ..tracking import default_uri as uri_of
+
+    return uri_of(directory)
+
+
+def mlflow_uri(directory: Path, fresh: bool = False) -> str:
+    """The embedded store of a folder of results: its own, or the one its parent keeps for all its folders.
+
+    fresh : the folder was not named by the user, so its runs go to the shared store.
+    """
+    shared = fresh or (directory.parent / "mlflow.db").is_file()
+    own = (directory / "mlflow.db").is_file()
+    return default_uri(directory.parent if shared and not own else directory)
+
+
+def artifact_root(uri: str) -> Path | None:
+    """Where the files of an embedded store go; a server decides on its own."""
+    return Path(uri.removeprefix("sqlite:///")).parent / "mlflow-artifacts" if uri.startswith("sqlite:///") else None
+
+
+def report_files(directory: Path) -> dict[str, Path]:
+    """The files of the report that a run or ``mibench report`` left in a folder."""
+    found = [*directory.glob("leaderboard.*"), *directory.glob("tasks.csv"), *directory.glob("figures/*.png")]
+    return {str(path.relative_to(directory)): path for path in sorted(found)}
+
+
+def closing_lines(console: Console, directory: Path, written: dict[str, Path], uri: str | None) -> None:
+    """Say where everything is."""
+    from ..store import FILE
+
+    lines = [f"Results   {directory / FILE}", f"Report    {written['html']}  ({written['markdown'].name}, .csv, .json)"]
+    lines.append(f"Figures   {directory / 'figures'}")
+    if uri is not None:
+        lines.append(f"Dashboard {_ui_command(directory, uri)}")
+    console.print("\n" + "\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _ui_command(directory: Path, uri: str) -> str:
+    if uri == default_uri(RESULTS):
+        return "mibench ui"
+    return f"mibench ui {directory}" if uri == default_uri(directory) else f"mibench ui --mlflow {uri}"
+
+
+def title(directory: Path) -> str:
+    """The heading of a report."""
+    return f"mibench: {directory.resolve().name}"
+
+
+def stdout() -> Console:
+    """For results: as wide as the terminal, 120 columns elsewhere."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
+
+
+def stderr() -> Console:
+    """For progress and remarks."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def print_json(value: Any) -> None:
+    """For machines."""
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def write(path: Path, content: bytes) -> None:
+    """A file the user asked for."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"cannot write '{path}': {error.strerror or error}.") from None
