@@ -60,6 +60,14 @@ class TestMadeUp:
         assert np.abs(unrotated.mean(axis=0) - rejected.mean(axis=0)).max() < tolerance
         assert np.abs(np.cov(unrotated.T) - np.cov(rejected.T)).max() < tolerance
 
+    def test_the_class_stands_out_by_the_separation_and_the_rest_fades(self):
+        task = EmbeddingsChannel(2, dim=20, separation=5.0)
+        values = task.embed(np.arange(8_000) % 4, np.random.default_rng(0)) @ random_isometry(20, 20, 0)
+        first, second = -np.sort(-values[:, :4], axis=1)[:, :2].T
+        assert (first - second).min() >= 5.0
+        assert (first - second).min() < 5.01
+        assert values[:, 4:].std(axis=0) == pytest.approx(1 / np.arange(1, 17), rel=4 / math.sqrt(2 * 8_000))
+
     def test_nonsense_is_refused(self):
         for wrong in ({"bits": 0}, {"bits": 7}, {"bits": 3, "dim": 7}, {"separation": 0.0}, {"crossover": 0.7}):
             with pytest.raises(UsageError):

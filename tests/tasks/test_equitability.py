@@ -123,6 +123,38 @@ class TestTruth:
         assert 0 < information(RESHEF_CURVES["line"], sigma)[0] - limit < 2 * sigma
 
 
+PUBLISHED = {
+    "line-periodic-low": ".2*sin(12*x-6) + 1.1*(x-1) + 1",
+    "line-periodic-medium": ".15*sin(11*pi*x) + x + .05",
+    "line-periodic-high": ".1*sin(48*x) + 2*x - .5",
+    "line-periodic-strong": ".2*sin(48*x) + 2*x - .5",
+    "cosine-non-fourier": ".4*cos(7*pi*x) + .5",
+    "cosine-high": ".4*cos(14*pi*x) + .5",
+    "cubic": "10*(x-.6)**3 + 2*x**2 + 1.5 - 3*x",
+    "exponential-2": "2**x - 1",
+    "exponential-8": "8**(x-.3) - 1",
+    "line": "x",
+    "parabola": "4*(x-.5)**2 + .1",
+    "sine-non-fourier": ".4*sin(9*pi*x) + .5",
+    "sine-low": ".4*sin(8*pi*x) + .5",
+    "sine-high": ".4*sin(16*pi*x) + .5",
+    "sigmoid": ".05 if x < .491 else .95 if x > .509 else 50*(x-.5) + .5",
+    "cosine-varying": ".4*cos(5*pi*x*(1+x)) + .5",
+    "sine-varying": ".4*sin(6*pi*x*(1+x)) + .5",
+    "l-shape": "x/99 if x <= .99 else 99*x - 98",
+    "spike": "18*x if x <= .0528 else -18*x + 1.9 if x <= .1 else -x/9 + 1/9",
+    "lopsided-l": "190*x if x <= .0051 else -198*x + 1.99 if x <= .01 else -x/99 + 1/99",
+}
+
+
+@pytest.mark.parametrize("name", RESHEF_CURVES)
+def test_functions_are_those_that_were_published(name):
+    x = np.r_[np.random.default_rng(0).random(100), np.linspace(0, 0.12, 50), np.linspace(0.48, 0.52, 20), 0.999]
+    names = {"sin": math.sin, "cos": math.cos, "pi": math.pi}
+    expected = [eval(PUBLISHED[name], names, {"x": value}) for value in x]
+    assert RESHEF_CURVES[name].function(x) == pytest.approx(np.array(expected), abs=1e-12)
+
+
 class TestNoiseFromR2:
     def test_variances_in_closed_form(self):
         known = {"line": 1 / 12, "parabola": 16 / 180, "sine-low": 0.08, "sine-high": 0.08, "cosine-high": 0.08}
