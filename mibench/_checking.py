@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -46,11 +47,15 @@ def same_bits(a: Array, b: Array) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
 
 
-def stir_global_randomness(seed: int) -> None:
-    """Put the process-wide generators into another state: no answer may depend on them."""
+_stirs = itertools.count(1)
+
+
+def stir_global_randomness() -> None:
+    """Put the process-wide generators into a state they have not been in: no answer may depend on them."""
     import random
     import sys
 
+    seed = next(_stirs)
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
     if "torch" in sys.modules:
