@@ -1,5 +1,5 @@
 """Variational estimators: critics, bounds, and the one trainer that fits a whole stack of critics at once."""
 
-from . import neural
+from . import methods
 
-__all__ = ["neural"]
+__all__ = ["methods"]

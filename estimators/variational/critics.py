@@ -1,8 +1,4 @@
-"""Critics f(x, y), many at once: each is an architecture, its parameters are rows of one matrix.
-
-A stack of S critics of one architecture is a tensor ``theta`` (S, P): a row holds all the parameters of one critic. All
-functions here take the stack's parameters as a dict of views into that matrix and work on all critics together, by
-batched matrix products. What a row answers does not depend on which other rows there are.
+"""Critics f(x, y), many at once: a stack of S critics is a matrix ``theta`` (S, P), see ``networks.py``.
 
 A critic is evaluated in two steps, because many pairs share an x or a y: ``embed`` does all that concerns x or y alone,
 ``pairs`` and ``table`` combine the two embeddings. Bounds are in ``bounds.py``, optimisation in ``trainer.py``.
@@ -13,100 +9,45 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-Parameters = dict[str, Tensor]
+from mibench.errors import Unsupported
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu,
-    "elu": F.elu,
-    "gelu": F.gelu,
-    "silu": F.silu,
-    "tanh": torch.tanh,
-}
+from .networks import (
+    SMALLEST_IMAGE,
+    SQRT2,
+    Convolutional,
+    Network,
+    ParameterMatrix,
+    Parameters,
+    Perceptron,
+    image_side,
+    linear,
+)
 
-
-class ParameterMatrix:
-    """The layout of one row of ``theta``: names, shapes and how each parameter starts, as mean + scale * normal."""
-
-    def __init__(self) -> None:
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self._mean: list[npt.NDArray[np.float32]] = []
-        self._scale: list[npt.NDArray[np.float32]] = []
-
-    def add(self, name: str, shape: tuple[int, ...], scale: npt.ArrayLike, mean: float = 0.0) -> None:
-        """Append a parameter; ``scale`` broadcasts to its shape."""
-        self.shapes[name] = shape
-        self._mean.append(np.full(math.prod(shape), mean, np.float32))
-        self._scale.append(np.broadcast_to(np.asarray(scale, np.float32), shape).ravel())
-
-    def initial(self, rngs: Sequence[np.random.Generator]) -> Tensor:
-        """Fresh parameters (S, P), each row from its own generator."""
-        mean, scale = np.concatenate(self._mean), np.concatenate(self._scale)
-        rows = [mean + scale * rng.standard_normal(len(mean), np.float32) for rng in rngs]
-        return torch.from_numpy(np.stack(rows))
-
-    def unpack(self, theta: Tensor) -> Parameters:
-        """Views of ``theta`` (S, P), each of shape (S, *shape of the parameter)."""
-        parts = torch.split(theta, [math.prod(shape) for shape in self.shapes.values()], dim=1)
-        named = zip(self.shapes.items(), parts, strict=True)
-        return {name: part.unflatten(1, shape) for (name, shape), part in named}
-
-
-class Perceptron:
-    """A multilayer perceptron with parameters in ``layout`` under the prefix ``name``: the whole stack in one call.
-
-    sizes : inputs, hidden layers, outputs. Hidden weights start with the variance of He et al. (2015).
-    last : what the output weights start with beyond 1/sqrt(fan-in), by column; at 0 the network starts at ``mean``.
-    active : the input has to go through the activation first.
-    """
-
-    def __init__(
-        self,
-        layout: ParameterMatrix,
-        name: str,
-        sizes: Sequence[int],
-        activation: str,
-        last: npt.ArrayLike = 0.0,
-        mean: float = 0.0,
-        active: bool = False,
-    ) -> None:
-        self.activation, self.active = ACTIVATIONS[activation], active
-        self.layers = [f"{name}.{i}" for i in range(len(sizes) - 1)]
-        for layer, fan_in, fan_out in zip(self.layers, sizes[:-1], sizes[1:], strict=True):
-            output = layer == self.layers[-1]
-            gain = np.asarray(last) if output else math.sqrt(2)
-            layout.add(f"{layer}.weight", (fan_in, fan_out), gain / math.sqrt(fan_in))
-            layout.add(f"{layer}.bias", (1, fan_out), 0.0 if output else 0.5, mean if output else 0.0)
-
-    def __call__(self, p: Parameters, values: Tensor) -> Tensor:
-        """Outputs (S, ..., last size) for inputs (S, ..., first size)."""
-        h = values.flatten(1, -2)
-        for i, layer in enumerate(self.layers):
-            if i or self.active:
-                h = self.activation(h)
-            h = torch.baddbmm(p[f"{layer}.bias"], h, p[f"{layer}.weight"])
-        return h.unflatten(1, values.shape[1:-1])
+Function = Callable[[Parameters, Tensor, Tensor], Tensor]
 
 
 class Critic(ABC):
-    """An architecture whose parameters are declared in ``layout``.
+    """An architecture whose parameters are declared in ``layout``, under names that begin with ``name``.
 
     Embeddings have the shape (S, n, width); they may be given more dimensions between the first and the last before
     they are paired.
+
+    second : the second function that some bounds learn, on pairs x (S, n, dim_x), y (S, n, dim_y); None where none is.
     """
 
     layout: ParameterMatrix
+    second: Function | None = None
 
     @property
     @abstractmethod
     def width(self) -> int:
-        """How many numbers are held per pair while ``table`` works: chunks are sized by it."""
+        """How many numbers are held per pair while :meth:`table` works: chunks are sized by it."""
 
     @abstractmethod
     def embed(self, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,9 +61,9 @@ class Critic(ABC):
     def table(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
         """All pairs of u (S, ..., m, width) and v (S, ..., c, width): entry (..., i, j) is f(x_j, y_i)."""
 
-    def second(self, p: Parameters, x: Tensor, y: Tensor) -> Tensor | None:
-        """The second function that some bounds learn, on the pairs (x_i, y_i), shape (S, n); None where none is."""
-        return None
+    def __call__(self, p: Parameters, x: Tensor, y: Tensor) -> Tensor:
+        """f(x_i, y_i), shape (S, n)."""
+        return self.pairs(p, *self.embed(p, x, y))
 
 
 class Joint(Critic):
@@ -132,15 +73,21 @@ class Joint(Critic):
     """
 
     def __init__(
-        self, layout: ParameterMatrix, dims: tuple[int, int], hidden: Sequence[int], activation: str, mean: float
+        self,
+        layout: ParameterMatrix,
+        name: str,
+        dims: tuple[int, int],
+        hidden: Sequence[int],
+        activation: str,
+        mean: float = 0.0,
     ) -> None:
-        self.layout = layout
-        scale = math.sqrt(2 / sum(dims))
-        self.layout.add("x.weight", (dims[0], hidden[0]), scale)
-        self.layout.add("y.weight", (dims[1], hidden[0]), scale)
-        self.layout.add("y.bias", (1, hidden[0]), 0.5)
-        self.rest = Perceptron(layout, "joint", [*hidden, 1], activation, mean=mean, active=True)
-        self._width = max(hidden)
+        self.layout, self._width = layout, max(hidden)
+        self._names = f"{name}.x.weight", f"{name}.y.weight", f"{name}.y.bias"
+        scale = SQRT2 / math.sqrt(sum(dims))
+        layout.add(self._names[0], (dims[0], hidden[0]), scale)
+        layout.add(self._names[1], (dims[1], hidden[0]), scale)
+        layout.add(self._names[2], (1, hidden[0]), 0.5)
+        self._rest = Perceptron(layout, f"{name}.joint", 1, hidden, activation, mean=mean, active=True)
 
     @property
     def width(self) -> int:
@@ -149,51 +96,25 @@ class Joint(Critic):
 
     def embed(self, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """The two summands of the first layer."""
-        return torch.bmm(x, p["x.weight"]), torch.baddbmm(p["y.bias"], y, p["y.weight"])
+        of_x, of_y, bias = (p[name] for name in self._names)
+        return linear(x, of_x, torch.zeros_like(bias)), linear(y, of_y, bias)
 
     def pairs(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
         """The other layers on the sums."""
-        return self.rest(p, u + v).squeeze(-1)
+        return self._rest(p, u + v).squeeze(-1)
 
     def table(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
         """The other layers on all sums."""
         return self.pairs(p, u.unsqueeze(-3), v.unsqueeze(-2))
 
 
-class Separable(Critic):
-    """g(x) . h(y) + a(x) + b(y) with perceptrons g, a and h, b: all pairs are one matrix product.
-
-    Any square-integrable function is a sum of such products. The log ratio of jointly Gaussian variables, and of every
-    injective transform of them, is one of few terms.
-    """
-
-    def __init__(
-        self,
-        layout: ParameterMatrix,
-        dims: tuple[int, int],
-        hidden: Sequence[int],
-        embedding: int,
-        activation: str,
-        mean: float,
-    ) -> None:
-        self.layout = layout
-        # g and both marginal terms start at 0, so the critic does, but h does not: else no gradient would reach g
-        start = np.r_[np.ones(embedding), 0.0]
-        self.g = Perceptron(layout, "x", [dims[0], *hidden, embedding + 1], activation)
-        self.h = Perceptron(layout, "y", [dims[1], *hidden, embedding + 1], activation, last=start)
-        self.mean = mean
-        layout.add("constant", (1, 1), 0.0, mean)
+class _Products(Critic):
+    """Critics that are scalar products of embeddings: all pairs are one matrix product."""
 
     @property
     def width(self) -> int:
         """One: a table is all there is to hold."""
         return 1
-
-    def embed(self, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """[g, a, 1] and [h, 1, b], whose scalar product is the critic."""
-        g, h = self.g(p, x), self.h(p, y)
-        one = torch.ones_like(g[..., :1])
-        return torch.cat([g, one], -1), torch.cat([h[..., :-1], one, h[..., -1:] + p["constant"]], -1)
 
     def pairs(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
         """Scalar products."""
@@ -202,3 +123,118 @@ class Separable(Critic):
     def table(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
         """All scalar products."""
         return v @ u.mT
+
+
+class Separable(_Products):
+    """g(x) . h(y) + a(x) + b(y) with one encoder for g and a, one for h and b.
+
+    Every square-integrable function is a sum of such products. The log ratio of jointly Gaussian variables, and of
+    whatever injective transforms of X and of Y, is one of few terms.
+    """
+
+    def __init__(
+        self,
+        layout: ParameterMatrix,
+        name: str,
+        encoders: tuple[Callable[..., Network], Callable[..., Network]],
+        embedding: int,
+        mean: float = 0.0,
+    ) -> None:
+        self.layout, self._constant = layout, f"{name}.constant"
+        # g and both marginal terms start at 0, so the critic does; h does not, else no gradient would reach g
+        self._g = encoders[0](layout, f"{name}.x", embedding + 1)
+        self._h = encoders[1](layout, f"{name}.y", embedding + 1, last=np.r_[np.ones(embedding), 0.0])
+        layout.add(self._constant, (1, 1), 0.0, mean)
+
+    def embed(self, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """[g, a, 1] and [h, 1, b], whose scalar product is the critic."""
+        g, h = self._g(p, x), self._h(p, y)
+        one = torch.ones_like(g[..., :1])
+        return torch.cat([g, one], -1), torch.cat([h[..., :-1], one, h[..., -1:] + p[self._constant]], -1)
+
+
+class Bilinear(_Products):
+    """x' W y + a' x + b' y + c."""
+
+    def __init__(self, layout: ParameterMatrix, name: str, dims: tuple[int, int], mean: float = 0.0) -> None:
+        self.layout, self._names = layout, (f"{name}.matrix", f"{name}.constant")
+        layout.add(self._names[0], (dims[0] + 1, dims[1] + 1), 0.0)
+        layout.add(self._names[1], (1, 1), 0.0, mean)
+
+    def embed(self, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """[[x, 1] W, 1] and [y, 1, c]."""
+        matrix, constant = (p[name] for name in self._names)
+        one = torch.ones_like(x[..., :1])
+        left = torch.bmm(torch.cat([x, one], -1), matrix)
+        return torch.cat([left, one], -1), torch.cat([y, one, one * constant], -1)
+
+
+class GaussianConditional(_Products):
+    """log q(y | x), q normal with independent coordinates whose means and variances are an encoder's outputs.
+
+    The exponent is linear in (y^2, y, 1), so this is a scalar product as well. It starts at N(0, I) for every x.
+    """
+
+    def __init__(self, layout: ParameterMatrix, name: str, encoder: Callable[..., Network], dim_y: int) -> None:
+        self.layout = layout
+        self._parameters = encoder(layout, f"{name}.x", 2 * dim_y)
+
+    def embed(self, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The coefficients of y^2, y and 1, and these."""
+        mean, log_variance = self._parameters(p, x).chunk(2, -1)
+        precision = torch.exp(-log_variance)
+        rest = -0.5 * (mean.square() * precision + log_variance + math.log(2 * math.pi)).sum(-1, keepdim=True)
+        return (
+            torch.cat([-0.5 * precision, mean * precision, rest], -1),
+            torch.cat([y.square(), y, torch.ones_like(rest)], -1),
+        )
+
+
+def build(
+    kind: str,
+    dims: tuple[int, int],
+    hidden: Sequence[int],
+    embedding: int,
+    activation: str,
+    mean: float = 0.0,
+    second: str = "",
+) -> Critic:
+    """The critic that the hyperparameters describe, with the second function that a bound asks for.
+
+    kind : "separable", "joint", "bilinear", "conv" (separable with convolutional encoders) or "gaussian" (a conditional
+        density).
+    mean : the constant at which the critic starts.
+    second : "pair" for a second critic of the same architecture, "y" for a perceptron of y, "" for none.
+
+    Raises
+    ------
+    Unsupported : "conv" where neither variable is a square image.
+    """
+    layout = ParameterMatrix()
+
+    def encoder(dim: int) -> Callable[..., Network]:
+        if kind == "conv" and image_side(dim):
+            return partial(Convolutional, side=image_side(dim), widths=hidden, activation=activation)
+        return partial(Perceptron, widths=(dim, *hidden), activation=activation)
+
+    def critic(name: str, mean: float) -> Critic:
+        if kind == "joint":
+            return Joint(layout, name, dims, hidden, activation, mean)
+        if kind == "bilinear":
+            return Bilinear(layout, name, dims, mean)
+        if kind == "gaussian":
+            return GaussianConditional(layout, name, encoder(dims[0]), dims[1])
+        return Separable(layout, name, (encoder(dims[0]), encoder(dims[1])), embedding, mean)
+
+    if kind == "conv" and not any(map(image_side, dims)):
+        raise Unsupported(
+            f"critic 'conv' needs square images of at least {SMALLEST_IMAGE} x {SMALLEST_IMAGE} pixels, one row each; "
+            f"x has {dims[0]} columns and y has {dims[1]}."
+        )
+    answer = critic("critic", mean)
+    if second == "pair":
+        answer.second = critic("second", 0.0)
+    elif second == "y":
+        baseline = encoder(dims[1])(layout, "baseline", 1)
+        answer.second = lambda p, x, y: baseline(p, y).squeeze(-1)
+    return answer

@@ -13,11 +13,13 @@ from torch import Tensor
 
 from mibench.bound import Bound
 
-from .critics import Critic, Parameters
+from .critics import Critic
+from .networks import Parameters
 
 Negatives = int | Literal["all"]
 
 CHUNK = 2**18  # numbers held at a time while all pairs are evaluated: about the size of a second-level cache
+BLOCK, SHIFTS = 256, 16
 
 
 def scores(critic: Critic, p: Parameters, x: Tensor, y: Tensor, negatives: Negatives) -> tuple[Tensor, Tensor]:
@@ -53,8 +55,20 @@ def split_table(table: Tensor) -> tuple[Tensor, Tensor]:
 
 def with_second(critic: Critic, p: Parameters, x: Tensor, y: Tensor, joint: Tensor) -> Tensor:
     """``joint`` and the second function side by side, where there is one."""
-    second = critic.second(p, x, y)
-    return joint if second is None else torch.stack([joint, second], -1)
+    return joint if critic.second is None else torch.stack([joint, critic.second(p, x, y)], -1)
+
+
+def sampled_scores(critic: Critic, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """As :func:`scores` on a held-out sample with part of its pairs: enough to choose by, at the cost of a few batches.
+
+    All pairs within blocks of BLOCK rows where they are cheap, else SHIFTS cyclic shifts.
+    """
+    u, v = critic.embed(p, x, y)
+    size = min(BLOCK, x.shape[1]) if critic.width == 1 else x.shape[1]
+    used = x.shape[1] // size * size
+    u, v = (t[:, :used].unflatten(1, (-1, size)) for t in (u, v))
+    joint, product = embedded_scores(critic, p, u, v, "all" if critic.width == 1 else SHIFTS)
+    return with_second(critic, p, x[:, :used], y[:, :used], joint.flatten(1, 2)), product.flatten(1, 2)
 
 
 def contributions(bound: Bound, critic: Critic, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ class Split:
 def splits(n: int, fractions: Sequence[float], folds: int, rng: np.random.Generator) -> list[Split]:
     """Random splits of n rows: one by the fractions (train, validation, test), or one for each of ``folds`` test parts.
 
+    At a validation fraction of 0 the test part validates as well, and the parts are not disjoint.
     Folds differ by at most one row; the other rows are divided in the proportion of the first two fractions, so that
     all training parts are of one size and all validation parts are.
 
@@ -38,12 +39,12 @@ def splits(n: int, fractions: Sequence[float], folds: int, rng: np.random.Genera
     parts = np.array_split(order, folds) if folds else [order[: round(n * fractions[2] / sum(fractions))]]
     learning = n - max(len(part) for part in parts)
     validating = round(learning * fractions[1] / (fractions[0] + fractions[1]))
-    if min(validating, learning - validating, *map(len, parts)) < 4:
+    if min(validating or learning, learning - validating, *map(len, parts)) < 4:
         raise Unsupported(f"{n} samples are too few to train, select and test a critic on separate parts of them.")
     answer = []
     for part in parts:
         rest = order[~np.isin(order, part)][:learning] if folds else order[len(part) :]
-        answer.append(Split(rest[validating:], rest[:validating], part))
+        answer.append(Split(rest[validating:], rest[:validating] if fractions[1] else part, part))
     return answer
 
 

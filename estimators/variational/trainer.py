@@ -18,38 +18,48 @@ from torch import Tensor
 from mibench.bound import Bound
 
 from .critics import Critic
-from .evaluation import Negatives, embedded_scores, scores, with_second
+from .evaluation import Negatives, sampled_scores, scores
 
-# batches are drawn for about this many steps at once
-BULK = 64
+VECTOR = 32
+SHORTEST = 200  # steps that even the smallest sample gets
+BULK = 64  # batches are drawn for about this many steps at once
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How to optimise: AdamW under one cycle of the learning rate, and when to stop.
+    """How to optimise, and when to stop: AdamW with the rate ``learning_rate`` at its peak.
 
-    learning_rate : the peak of the cycle.
-    warmup : the share of ``max_steps`` in which the rate rises, linearly; then it falls as half a cosine.
+    schedule : "one-cycle", the rate rises linearly for the share ``warmup`` of the steps, then falls as half a cosine;
+        or "constant".
     weight_decay : decoupled (Loshchilov & Hutter 2019).
-    clip : greatest norm of a critic's gradient.
-    batch : pairs per step, at most the training sample.
+    clip : greatest norm of a critic's gradient; 0 for none.
+    batch : pairs per step, at most a quarter of the training sample.
     negatives : product pairs per joint pair, as cyclic shifts of the batch, or "all" other pairs of the batch.
-    interval : steps between validations.
+    max_steps, max_epochs : the length of the cycle, whichever is less.
+    interval : steps between validations, at most five epochs.
     patience : validations without improvement before a critic stops.
-    averaging : decay per step of the moving average of the parameters that is validated and kept; 0 for none.
     """
 
-    learning_rate: float = 5e-3
-    warmup: float = 0.2
-    weight_decay: float = 1e-2
-    clip: float = 1.0
-    batch: int = 256
-    negatives: Negatives = "all"
-    max_steps: int = 1000
-    interval: int = 50
-    patience: int = 8
-    averaging: float = 0.0
-    constant: bool = False
+    learning_rate: float
+    schedule: str
+    warmup: float
+    weight_decay: float
+    clip: float
+    batch: int
+    negatives: Negatives
+    max_steps: int
+    max_epochs: int
+    interval: int
+    patience: int
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate at one of ``steps`` steps, counted from 1."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        rising = self.warmup * steps
+        if step < rising:
+            return self.learning_rate * step / rising
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising + 1)))
 
 
 @dataclass(frozen=True)
@@ -79,8 +89,8 @@ class AdamW:
         """One step of size ``rate``, in place."""
         self.step += 1
         b1, b2 = self.betas
-        norm = gradient.norm(dim=1, keepdim=True)
-        gradient *= clip / norm.clamp(min=clip)
+        if clip:
+            gradient *= clip / gradient.norm(dim=1, keepdim=True).clamp(min=clip)
         self.mean.lerp_(gradient, 1 - b1)
         self.square.mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
         scale = (self.square / (1 - b2**self.step)).sqrt_().add_(1e-8)
@@ -105,17 +115,26 @@ def fit(
     """
     stack = _Stack(critic, bound, schedule, train, validation, rngs)
     stack.validate(0)
-    for step in range(1, schedule.max_steps + 1):
+    for step in range(1, stack.total + 1):
         stack.advance(step)
-        if step % schedule.interval == 0 or step == schedule.max_steps:
+        if step % stack.interval == 0 or step == stack.total:
             stack.validate(step)
-            if not stack.alive.numel():
-                break
+        if not len(stack.alive):
+            break
     return Fit(stack.best, stack.curves, stack.steps, stack.diverged)
 
 
+def batch_size(wanted: int, n: int) -> int:
+    """Pairs per step: ``wanted``, at most a quarter of the training sample, and a multiple of 32 if n allows it.
+
+    torch computes what is left over beyond whole vectors of numbers by other instructions than the rest. With whole
+    vectors for every critic, its last bit does not depend on where in the stack it stands.
+    """
+    return min(n, max(1, min(wanted, n // 4) // VECTOR) * VECTOR)
+
+
 class _Stack:
-    """The state of training. Tensors with the suffix _live have one row per critic that has not stopped."""
+    """The state of training. Most tensors have one row per critic that has not stopped; ``alive`` numbers these."""
 
     def __init__(
         self,
@@ -127,43 +146,32 @@ class _Stack:
         rngs: Sequence[np.random.Generator],
     ) -> None:
         self.critic, self.bound, self.schedule, self.rngs = critic, bound, schedule, rngs
-        self.x, self.y = train
-        self.x_val, self.y_val = validation
-        self.batch = min(schedule.batch, self.x.shape[1])
-        self.per_epoch = self.x.shape[1] // self.batch
+        (self.x, self.y), (self.x_val, self.y_val) = train, validation
+        models, n, _ = self.x.shape
+        self.batch = batch_size(schedule.batch, n)
+        self.per_epoch = n // self.batch
+        self.bulk = max(1, BULK // self.per_epoch)
+        self.total = min(schedule.max_steps, max(SHORTEST, schedule.max_epochs * self.per_epoch))
+        self.interval = min(schedule.interval, 5 * self.per_epoch)
+
         device = self.x.device
-
         self.theta = critic.layout.initial(rngs).to(device)
-        self.average = self.theta.clone()
-        self.optimiser = AdamW(self.theta)
         self.leaves = self._leaves()
+        self.optimiser = AdamW(self.theta)
         self.state: Tensor | None = None
-
-        models = len(rngs)
         self.alive = torch.arange(models, device=device)
+        self.waited = torch.zeros(models, dtype=torch.long, device=device)
+
+        # what is kept of every critic, stopped or not
         self.best = self.theta.clone()
         self.best_score = torch.full((models,), -torch.inf, device=device)
-        self.waited = torch.zeros(models, dtype=torch.long, device=device)
-        self.curves: list[dict[str, list[float]]] = [{"step": [], "train": [], "validation": []} for _ in range(models)]
+        self.curves: list[dict[str, list[float]]] = [{"step": [], "train": [], "validation": []} for _ in rngs]
         self.steps = [0] * models
         self.diverged = [False] * models
-        self.x_bulk, self.y_bulk = self.x, self.y
-        self.bulk = max(1, BULK // self.per_epoch)  # epochs drawn at once
-        self.train_value: Tensor | None = None
 
     def _leaves(self) -> dict[str, Tensor]:
         """The parameters as views that gradients are taken for; they follow the updates of ``theta``."""
-        return {n: v.detach().requires_grad_() for n, v in self.critic.layout.unpack(self.theta).items()}
-
-    def rate(self, step: int) -> float:
-        """The learning rate at a step."""
-        s = self.schedule
-        if s.constant:
-            return s.learning_rate
-        rising = s.warmup * s.max_steps
-        if step <= rising:
-            return s.learning_rate * step / rising
-        return s.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (s.max_steps - rising + 1)))
+        return {name: view.detach().requires_grad_() for name, view in self.critic.layout.unpack(self.theta).items()}
 
     def advance(self, step: int) -> None:
         """One optimiser step for every live critic."""
@@ -171,66 +179,54 @@ class _Stack:
         if i == 0:
             self._shuffle()
         here = slice(i * self.batch, (i + 1) * self.batch)
-        joint, product = scores(
-            self.critic, self.leaves, self.x_bulk[:, here], self.y_bulk[:, here], self.schedule.negatives
-        )
+        x, y = self.x_bulk[:, here], self.y_bulk[:, here]
+        joint, product = scores(self.critic, self.leaves, x, y, self.schedule.negatives)
         loss, self.state = self.bound.loss(joint, product, self.state)
         gradients = torch.autograd.grad(loss.sum(), list(self.leaves.values()))
+        gradient = torch.cat([g.flatten(1) for g in gradients], 1)
         with torch.no_grad():
-            gradient = torch.cat([g.flatten(1) for g in gradients], 1)
-            self.optimiser.update(self.theta, gradient, self.rate(step), self.schedule.weight_decay, self.schedule.clip)
-            if self.schedule.averaging:
-                # a plain mean at first, so that the start is forgotten
-                self.average.lerp_(self.theta, 1 - min(self.schedule.averaging, step / (step + 10)))
+            rate = self.schedule.rate(step, self.total)
+            self.optimiser.update(self.theta, gradient, rate, self.schedule.weight_decay, self.schedule.clip)
         self.last = joint.detach(), product.detach()
 
     def _shuffle(self) -> None:
         """Draw the batches of the next ``bulk`` epochs: every epoch a permutation, its incomplete batch dropped."""
         n, used = self.x.shape[1], self.per_epoch * self.batch
         epochs = np.broadcast_to(np.arange(n), (self.bulk, n))
-        order = np.stack([self.rngs[int(s)].permuted(epochs, axis=1)[:, :used].ravel() for s in self.alive])
+        order = np.stack([self.rngs[s].permuted(epochs, axis=1)[:, :used].ravel() for s in self.alive.tolist()])
         rows = torch.arange(len(order), device=self.x.device)[:, None]
         index = torch.from_numpy(order).to(self.x.device)
         self.x_bulk, self.y_bulk = self.x[rows, index], self.y[rows, index]
 
     def validate(self, step: int) -> None:
         """Score every live critic on its validation sample, keep what is better, and let go of those that stop."""
-        theta = self.average if self.schedule.averaging else self.theta
         with torch.no_grad():
-            p = self.critic.layout.unpack(theta)
-            u, v = self.critic.embed(p, self.x_val, self.y_val)
-            size = min(256, u.shape[1])
-            blocks = u.shape[1] // size
-            u, v = (t[:, : blocks * size].unflatten(1, (blocks, size)) for t in (u, v))
-            joint, product = embedded_scores(self.critic, p, u, v, 16 if self.critic.width > 1 else "all")
-            joint = joint.flatten(1, 2)
-            product = product.flatten(1, 2)
-            joint = with_second(self.critic, p, self.x_val[:, : blocks * size], self.y_val[:, : blocks * size], joint)
+            p = self.critic.layout.unpack(self.theta)
+            joint, product = sampled_scores(self.critic, p, self.x_val, self.y_val)
             value = self.bound.value(joint, product)
+            # the loss, not the value: what is reported may be no bound, and its maximum then the worst choice
             score = -self.bound.loss(joint, product)[0]
-            finite = theta.isfinite().all(1)
             train = self.bound.value(*self.last) if step else torch.full_like(value, torch.nan)
-        score = torch.where(score.isnan(), -torch.inf, score)
-        better = score > self.best_score[self.alive]
+            finite = self.theta.isfinite().all(1)
+        better = score > self.best_score[self.alive]  # never where the score is NaN
         improved = self.alive[better]
-        self.best[improved] = theta[better]
+        self.best[improved] = self.theta[better]
         self.best_score[improved] = score[better]
         self.waited[self.alive] += 1
         self.waited[improved] = 0
-        for s, t, val, ok in zip(self.alive.tolist(), train.tolist(), value.tolist(), finite.tolist(), strict=True):
-            self.steps[s] = step
-            self.diverged[s] = not ok
-            for name, number in (("step", step), ("train", t), ("validation", val)):
+        for s, *values, ok in zip(*(t.tolist() for t in (self.alive, train, value, finite)), strict=True):
+            self.steps[s], self.diverged[s] = step, not ok
+            for name, number in zip(("step", "train", "validation"), (step, *values), strict=True):
                 self.curves[s][name].append(number)
         going = finite & (self.waited[self.alive] < self.schedule.patience)
         if not going.all():
             self._keep(torch.nonzero(going).flatten())
 
     def _keep(self, rows: Tensor) -> None:
-        self.alive = self.alive[rows]
-        self.theta, self.average = self.theta[rows], self.average[rows]
-        self.optimiser.keep(rows)
+        """Let all critics but these leave the stack."""
+        self.alive, self.theta = self.alive[rows], self.theta[rows]
         self.leaves = self._leaves()
+        self.optimiser.keep(rows)
         self.state = None if self.state is None else self.state[rows]
-        self.x, self.y, self.x_val, self.y_val = (t[rows] for t in (self.x, self.y, self.x_val, self.y_val))
-        self.x_bulk, self.y_bulk = self.x_bulk[rows], self.y_bulk[rows]
+        for name in ("x", "y", "x_val", "y_val", "x_bulk", "y_bulk"):
+            setattr(self, name, getattr(self, name)[rows])

@@ -1,0 +1,349 @@
+"""The variational estimators by name: each is a bound with what can be chosen about it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from mibench.errors import UsageError
+from mibench.estimator import Kind
+from mibench.registry import estimators
+
+from .base import ConditionalDensity, FreeCritic
+
+if TYPE_CHECKING:
+    from mibench.bound import Bound
+
+BELGHAZI = "Belghazi et al. (2018), MINE: Mutual information neural estimation"
+POOLE = "Poole et al. (2019), On variational bounds of mutual information"
+
+
+@estimators.register("mine-biased")
+@dataclass(frozen=True, eq=False, repr=False)
+class MINEBiased(FreeCritic):
+    """MINE with the plain gradient of the Donsker-Varadhan bound on a batch, which the batch's logarithm biases."""
+
+    citation: ClassVar[str] = f"Donsker & Varadhan (1983); {BELGHAZI}, section 3.1"
+
+    def bound(self) -> Bound:
+        """Donsker-Varadhan."""
+        from .bounds import DonskerVaradhan
+
+        return DonskerVaradhan()
+
+
+@estimators.register("dv")
+def donsker_varadhan() -> MINEBiased:
+    """The same as ``mine-biased``, which takes the hyperparameters."""
+    return MINEBiased()
+
+
+@estimators.register("mine-ema")
+@dataclass(frozen=True, eq=False, repr=False)
+class MINE(FreeCritic):
+    """MINE with the moving average that corrects the gradient's bias.
+
+    rate : weight of the newest batch in the average.
+    """
+
+    rate: float = 0.01
+
+    citation: ClassVar[str] = f"{BELGHAZI}, section 3.2"
+
+    def bound(self) -> Bound:
+        """Donsker-Varadhan with the corrected gradient."""
+        from .bounds import MovingAverageDV
+
+        return MovingAverageDV(self.rate)
+
+
+@estimators.register("remine")
+@dataclass(frozen=True, eq=False, repr=False)
+class ReMINE(FreeCritic):
+    """MINE with a penalty on the squared log-partition, which keeps the critic from drifting.
+
+    penalty : its weight.
+    """
+
+    penalty: float = 0.1
+
+    citation: ClassVar[str] = "Choi & Lee (2020), Regularized mutual information neural estimation, eq. 11"
+
+    def bound(self) -> Bound:
+        """Donsker-Varadhan with the penalty in its loss."""
+        from .bounds import ReMINE
+
+        return ReMINE(self.penalty)
+
+
+@estimators.register("nwj")
+@dataclass(frozen=True, eq=False, repr=False)
+class NWJ(FreeCritic):
+    """E_p f - E_q e^(f - 1), also known as MINE-f: unbiased on batches, of high variance where I is large."""
+
+    offset: ClassVar[float] = 1.0
+    citation: ClassVar[str] = (
+        "Nguyen, Wainwright & Jordan (2010), Estimating divergence functionals and the likelihood ratio by convex risk "
+        f"minimization; {BELGHAZI} (there MINE-f)"
+    )
+
+    def bound(self) -> Bound:
+        """Nguyen-Wainwright-Jordan."""
+        from .bounds import NWJ
+
+        return NWJ()
+
+
+@estimators.register("mine-f")
+def mine_f() -> NWJ:
+    """The same as ``nwj``, which takes the hyperparameters."""
+    return NWJ()
+
+
+@estimators.register("tuba")
+@dataclass(frozen=True, eq=False, repr=False)
+class TUBA(FreeCritic):
+    """Nguyen-Wainwright-Jordan with a learned baseline a(y) in place of the constant."""
+
+    citation: ClassVar[str] = f"{POOLE}, section 2.2"
+
+    def bound(self) -> Bound:
+        """TUBA."""
+        from .bounds import TUBA
+
+        return TUBA()
+
+
+@estimators.register("ialpha")
+@dataclass(frozen=True, eq=False, repr=False)
+class IAlpha(FreeCritic):
+    """Between InfoNCE (alpha = 1) and TUBA (alpha = 0).
+
+    alpha : weight of the mean over the sample in the baseline.
+    """
+
+    alpha: float = 0.01
+
+    citation: ClassVar[str] = f"{POOLE}, section 2.3"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.alpha <= 1:
+            raise UsageError(f"{self.registered_name}: alpha = {self.alpha} is not usable; use a number in [0, 1].")
+
+    def bound(self) -> Bound:
+        """I_alpha."""
+        from .bounds import IAlpha
+
+        return IAlpha(self.alpha)
+
+
+@estimators.register("infonce")
+@dataclass(frozen=True, eq=False, repr=False)
+class InfoNCE(FreeCritic):
+    """The log-probability of picking the true partner, above chance; never above log K, K being the test part.
+
+    ``diagnostics`` name K, and say ``saturated`` where the estimate comes within 1 nat of log K.
+    """
+
+    citation: ClassVar[str] = (
+        f"van den Oord, Li & Vinyals (2018), Representation learning with contrastive predictive coding; {POOLE}"
+    )
+
+    def bound(self) -> Bound:
+        """InfoNCE."""
+        from .bounds import InfoNCE
+
+        return InfoNCE()
+
+    def remarks(self, mi: float, test: int) -> dict[str, Any]:
+        """K, and whether log K is near."""
+        return {"K": test, **({"saturated": True} if mi > math.log(test) - 1 else {})}
+
+
+@estimators.register("js")
+@dataclass(frozen=True, eq=False, repr=False)
+class JensenShannon(FreeCritic):
+    """Trained to tell joint from product; the value is the Nguyen-Wainwright-Jordan bound at that optimum."""
+
+    citation: ClassVar[str] = (
+        f"Hjelm et al. (2019), Learning deep representations by mutual information estimation; {POOLE}"
+    )
+
+    def bound(self) -> Bound:
+        """Jensen-Shannon."""
+        from .bounds import JensenShannon
+
+        return JensenShannon()
+
+
+@estimators.register("demi")
+@dataclass(frozen=True, eq=False, repr=False)
+class DEMI(FreeCritic):
+    """Trained to tell joint from product; the value is the mean log odds on the joint. Not a bound."""
+
+    kind: ClassVar[Kind] = Kind.ESTIMATE
+    citation: ClassVar[str] = "Liao et al. (2020), DEMI: Discriminative estimator of mutual information"
+
+    def bound(self) -> Bound:
+        """The plug-in value."""
+        from .bounds import PlugIn
+
+        return PlugIn()
+
+
+@estimators.register("smile")
+@dataclass(frozen=True, eq=False, repr=False)
+class SMILE(FreeCritic):
+    """Trained to tell joint from product; Donsker-Varadhan with density ratios clipped in the partition. Not a bound.
+
+    tau : ratios in the partition are clipped to [e^-tau, e^tau].
+    """
+
+    tau: float = 5.0
+
+    kind: ClassVar[Kind] = Kind.ESTIMATE
+    citation: ClassVar[str] = (
+        "Song & Ermon (2020), Understanding the limitations of variational mutual information estimators, eq. 17"
+    )
+
+    def bound(self) -> Bound:
+        """SMILE."""
+        from .bounds import SMILE
+
+        return SMILE(self.tau)
+
+
+@estimators.register("flo")
+@dataclass(frozen=True, eq=False, repr=False)
+class FLO(FreeCritic):
+    """InfoNCE whose logarithm is a second learned function u(x, y), so that no batch size caps it."""
+
+    citation: ClassVar[str] = (
+        "Guo et al. (2022), Tight mutual information estimation with contrastive Fenchel-Legendre optimization"
+    )
+
+    def bound(self) -> Bound:
+        """Fenchel-Legendre optimisation."""
+        from .bounds import FLO
+
+        return FLO()
+
+
+@estimators.register("f-dime")
+@dataclass(frozen=True, eq=False, repr=False)
+class FDime(FreeCritic):
+    """Trained on an f-divergence; the value is the mean log ratio on the joint. Not a bound.
+
+    divergence : "kl", "hellinger" or "gan".
+    """
+
+    divergence: Literal["kl", "hellinger", "gan"] = "gan"
+
+    kind: ClassVar[Kind] = Kind.ESTIMATE
+    citation: ClassVar[str] = (
+        "Letizia, Novello & Tonello (2024), Mutual information estimation via f-divergence and data derangements"
+    )
+
+    def bound(self) -> Bound:
+        """f-DIME."""
+        from .bounds import FDime
+
+        return FDime(self.divergence)
+
+
+@estimators.register("infonce-anchor")
+@dataclass(frozen=True, eq=False, repr=False)
+class InfoNCEAnchor(FreeCritic):
+    """InfoNCE trained with a further class "none of them", so that its critic is the log ratio itself. Not a bound.
+
+    anchor : the weight of that class relative to each of the others.
+    """
+
+    anchor: float = 1.0
+
+    kind: ClassVar[Kind] = Kind.ESTIMATE
+    citation: ClassVar[str] = (
+        "Ryu et al. (2025), Contrastive predictive coding done right for mutual information estimation"
+    )
+
+    def bound(self) -> Bound:
+        """InfoNCE with an anchor."""
+        from .bounds import InfoNCEAnchor
+
+        return InfoNCEAnchor(self.anchor)
+
+
+@estimators.register("ba")
+@dataclass(frozen=True, eq=False, repr=False)
+class BA(ConditionalDensity):
+    """The expected log q(y | x) over its mixture on the sample, which is the entropy term."""
+
+    citation: ClassVar[str] = (
+        "Barber & Agakov (2003), The IM algorithm: a variational approach to information maximization"
+    )
+
+    def bound(self) -> Bound:
+        """Barber-Agakov."""
+        from .bounds import BA
+
+        return BA()
+
+
+@estimators.register("l1out")
+@dataclass(frozen=True, eq=False, repr=False)
+class L1Out(ConditionalDensity):
+    """The expected log q(y | x) over the mixture of the other samples: an upper bound where q is exact."""
+
+    kind: ClassVar[Kind] = Kind.UPPER_BOUND
+    citation: ClassVar[str] = f"{POOLE}, section 2.2"
+
+    def bound(self) -> Bound:
+        """Leave-one-out."""
+        from .bounds import L1Out
+
+        return L1Out()
+
+
+@estimators.register("club")
+@dataclass(frozen=True, eq=False, repr=False)
+class CLUB(ConditionalDensity):
+    """The expected log q(y | x) on the joint less that on the product: an upper bound where q is exact."""
+
+    kind: ClassVar[Kind] = Kind.UPPER_BOUND
+    citation: ClassVar[str] = "Cheng et al. (2020), CLUB: A contrastive log-ratio upper bound of mutual information"
+
+    def bound(self) -> Bound:
+        """CLUB."""
+        from .bounds import CLUB
+
+        return CLUB()
+
+
+@estimators.register("benchmark-mi")
+def benchmark_mi(estimator: Literal["mine-biased", "mine-ema", "nwj", "infonce"] = "mine-ema") -> FreeCritic:
+    """An estimator with the settings of the package benchmark-mi (Czyż et al. 2023), for like-for-like comparison.
+
+    A joint critic (16, 8), Adam at 0.1, at most 10,000 steps, and the greatest value among the checkpoints on the
+    half of the samples that was not trained on, which biases it upwards.
+    """
+    cls = {"mine-biased": MINEBiased, "mine-ema": MINE, "nwj": NWJ, "infonce": InfoNCE}[estimator]
+    return cls(
+        critic="joint",
+        hidden=(16, 8),
+        activation="relu",
+        standardize="standard",
+        negatives=1 if estimator == "mine-ema" else "all",
+        schedule="constant",
+        learning_rate=0.1,
+        weight_decay=0.0,
+        clip=0.0,
+        max_steps=10_000,
+        max_epochs=10_000,
+        interval=250,
+        patience=2,
+        train=0.5,
+        validation=0.0,
+        test=0.5,
+    )
