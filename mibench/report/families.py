@@ -1,5 +1,5 @@
 """The figure of one family of tasks: error against the true mutual information, the sample size, the dimension, and
-against any other parameter that the tasks sweep while their mutual information stays.
+against any other parameter that the tasks sweep while their mutual information nearly stays.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _LEAST_ERROR = 1e-3
 _MOST_PARAMETERS = 2
 _LEAST_VALUES = 3  # of a parameter, for a sweep
+_SAME_TRUTH = 1.0  # nats by which the truth may change along it; beyond, the panel of the true MI says it better
 
 
 @dataclass(frozen=True)
@@ -108,15 +109,19 @@ def _getter(params: Mapping[str, Mapping[str, Any]], name: str) -> Callable[[Tas
 
 
 def _swept(name: str, rows: Sequence[TaskRow], params: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """Tasks that differ from others in this parameter only, their mutual information and dimension being the same."""
+    """Tasks that differ from others in this parameter only, where it does not stand for the mutual information."""
 
     def rest(row: TaskRow) -> str:
         others = {k: v for k, v in params[row.task].items() if k != name}
-        return json.dumps([row.dim_x, row.dim_y, f"{row.truth:.4g}", others], sort_keys=True, default=str)
+        return json.dumps([row.dim_x, row.dim_y, others], sort_keys=True, default=str)
 
     having = {row.task: row for row in rows if _is_number(params.get(row.task, {}).get(name))}
-    alike = grouped(having.values(), rest).values()
-    return {row.task for own in alike if len({params[r.task][name] for r in own}) >= _LEAST_VALUES for row in own}
+    chosen: set[str] = set()
+    for own in grouped(having.values(), rest).values():
+        values, truths = [float(params[row.task][name]) for row in own], [row.truth for row in own]
+        if len(set(values)) >= _LEAST_VALUES and np.ptp(truths) <= _SAME_TRUTH and not np.allclose(values, truths):
+            chosen |= {row.task for row in own}
+    return chosen
 
 
 def _panel(ax: Axes, sweep: Sweep, names: Sequence[str], palette: Palette, unit: Unit) -> None:
@@ -139,6 +144,12 @@ def _panel(ax: Axes, sweep: Sweep, names: Sequence[str], palette: Palette, unit:
         return
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    low, high = ax.get_ylim()
+    if high < 100 * low:  # within two decades, powers of ten alone leave an axis without numbers
+        from matplotlib.ticker import LogLocator, NullFormatter
+
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high > 5 * low else range(1, 10)))
+        ax.yaxis.set_minor_formatter(NullFormatter())
     values = sweep.values
     if values[0] > 0 and values[-1] >= 10 * values[0]:
         ax.set_xscale("log")

@@ -121,6 +121,8 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **o
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
+    # a margin, because the page's font may be wider than the one that the places were computed with
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.05)  # type: ignore[union-attr,call-arg]
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 

@@ -229,7 +229,8 @@ def equitability(board: Leaderboard, unit: Unit) -> Table:
         *(Column(name, rows.meaning(rows.Equitability, "spread")) for name in estimators),
     )
     lines = []
-    for (setting, n), own in grouped(board.equitability, lambda row: (row.setting, row.n)).items():
+    alike = grouped(board.equitability, lambda row: (row.setting, row.n))
+    for (setting, n), own in sorted(alike.items(), key=lambda item: (natural(item[0][0]), item[0][1])):
         of = {row.estimator: row.spread for row in own}
         spreads = [unit.entry(of.get(name)) for name in estimators]
         lines.append((Entry(setting, setting), Entry(f"{n:,}", n), unit.entry(own[0].true_spread), *spreads))

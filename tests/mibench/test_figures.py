@@ -54,11 +54,14 @@ def test_a_parameter_is_swept_where_all_else_stays(make: Any) -> None:
                 make(task=f"tail[{speed},{base}]", task_params={"dof": speed, "base": base}, task_name="tail")
             )
     results.append(make(task="spiral[7]", task_params={"speed": 7.0, "base": "c", "level": 1.0}))
-    results += [make(task=f"noise[{s}]", task_params={"noise": s}, task_name="noise", truth=s) for s in (1.0, 2.0, 3.0)]
+    results += [
+        make(task=f"noise[{s}]", task_params={"noise": s}, task_name="noise", truth=3 - s) for s in (0.1, 1.0, 2.0)
+    ]
+    results += [make(task=f"mi[{s}]", task_params={"mi": s}, task_name="mi", truth=s) for s in (0.1, 0.2, 0.3)]
     rows = Leaderboard.from_results(results).tasks
     params = {r.cell.task: {"": r.task_name, **r.task_params} for r in results}
     found = {sweep.heading: sweep for sweep in families.sweeps(rows, params)}
-    # speed and level move together, noise moves the truth: only dof varies alone
+    # speed and level move together, noise moves the truth, mi is the truth: only dof varies alone
     assert set(found) == {"true MI", "n", "dim x + dim y", "dof"}
     assert found["dof"].values == [0.5, 1.0, 2.0]
     assert {row.task.partition("[")[0] for row in found["dof"].rows} == {"tail"}
