@@ -18,13 +18,15 @@ from mibench.estimator import Array
 from ._compiled import compiled, insert, radii
 
 ROWS = 8  # samples whose distances are computed together, so that a tile is read once for all of them; even
-TILE = 512  # samples per tile: at 25 dimensions a tile stays in the first-level cache as int16, in the second as float64
+TILE = (
+    512  # samples per tile: at 25 dimensions a tile stays in the first-level cache as int16, in the second as float64
+)
 GROUP = 5  # dimensions per pass over a tile; tiles are padded to a multiple with zeros, which change no distance
 BLOCK = 64  # samples that are skipped together when none of them is near
 
 HALF = 16380  # integer coordinates lie in -HALF...HALF: differences fit into 16 bits
 NOBODY = 32767  # a distance that none of them has: the sample itself, and padding
-SLACK = 2  # distances are rounded by at most one step; the second absorbs the arithmetic of thresholds
+SLACK = 2  # two distances, each rounded by at most one step, are in the right order if they differ by more steps
 UNDECIDED = 1000  # with more pairs than this to decide, all distances of a sample are computed in float64 instead
 
 
@@ -209,8 +211,8 @@ def _count_float64(in_x, in_y, k, closed, rectangle):  # type: ignore[no-untyped
     radius_x, radius_y = radii(nearest, extent_x, extent_y, closed, rectangle)
     n_x, n_y, atom = 0, 0, 0
     for start in range(0, len(in_x), TILE):
-        n_x += _within(in_x[start : start + TILE], radius_x)
-        n_y += _within(in_y[start : start + TILE], radius_y)
+        n_x += _float64_within(in_x[start : start + TILE], radius_x)
+        n_y += _float64_within(in_y[start : start + TILE], radius_y)
     if nearest[-1] == 0.0:
         atom = 1
         for j in range(len(in_x)):
@@ -219,8 +221,17 @@ def _count_float64(in_x, in_y, k, closed, rectangle):  # type: ignore[no-untyped
 
 
 @compiled
-def _within(distances, radius):  # type: ignore[no-untyped-def]
+def _float64_within(distances, radius):  # type: ignore[no-untyped-def]
     """How many of TILE distances do not exceed ``radius``."""
+    total = 0
+    for j in range(TILE):
+        total += distances[j] <= radius
+    return total
+
+
+@compiled
+def _int16_within(distances, radius):  # type: ignore[no-untyped-def]
+    """The same in integers no wider than the distances, so that as many are handled at once."""
     total = np.int16(0)
     for j in range(TILE):
         total = np.int16(total + np.int16(distances[j] <= radius))
@@ -235,10 +246,10 @@ def _count_int16(in_x, in_y, rows_x, rows_y, i, minima, step, k, closed, rectang
     extent_x, extent_y = np.empty(k), np.empty(k)
     undecided, atom = 0, 1
     for block in range(len(minima)):
-        if minima[block] > kth + 1 + SLACK:
+        if minima[block] > kth + SLACK:
             continue
         for j in range(block * BLOCK, (block + 1) * BLOCK):
-            if max(in_x[j], in_y[j]) <= kth + 1 + SLACK:
+            if max(in_x[j], in_y[j]) <= kth + SLACK:
                 undecided += 1
                 exact_x, exact_y = _exact(rows_x, i, j), _exact(rows_y, i, j)
                 atom += max(exact_x, exact_y) == 0.0
@@ -274,20 +285,32 @@ def _kth_smallest(in_x, in_y, minima, k):  # type: ignore[no-untyped-def]
 def _count_within(distances, rows, i, radius, step):  # type: ignore[no-untyped-def]
     """How many pairs had to be decided by their float64 distance, and how many samples are within ``radius``."""
     middle = int(radius / step)
-    surely, perhaps = np.int16(middle - 1 - SLACK), np.int16(middle + 1 + SLACK)
+    surely, perhaps = np.int16(middle - SLACK), np.int16(middle + SLACK)
     undecided, total = 0, 0
     for start in range(0, len(distances), TILE):
         tile = distances[start : start + TILE]
-        sure, possible = _within(tile, surely), _within(tile, perhaps)
+        sure, possible = _int16_within(tile, surely), _int16_within(tile, perhaps)
         total += sure
         if possible > sure:
             undecided += possible - sure
             if undecided > UNDECIDED:
                 break
-            for j in range(TILE):
-                if surely < tile[j] <= perhaps:
-                    total += _exact(rows, i, start + j) <= radius
+            for block in range(0, TILE, BLOCK):
+                if _none_between(tile[block : block + BLOCK], surely, perhaps):
+                    continue
+                for j in range(block, block + BLOCK):
+                    if surely < tile[j] <= perhaps:
+                        total += _exact(rows, i, start + j) <= radius
     return undecided, total
+
+
+@compiled
+def _none_between(distances, low, high):  # type: ignore[no-untyped-def]
+    """Whether none of BLOCK distances is in (low, high]."""
+    found = np.int16(0)
+    for j in range(BLOCK):
+        found = np.int16(found | np.int16((distances[j] > low) & (distances[j] <= high)))
+    return found == 0
 
 
 @compiled
