@@ -142,14 +142,15 @@ def _consistent(jobs: Sequence[Job], seconds: float) -> list[Answer]:
 
 def _scored(task: ConsistencyTask, estimates: Sequence[float]) -> Answer:
     diagnostics = {"estimates": [float(mi) for mi in estimates]}
+    expected = {"expected": float(task.expected)}
     if not all(math.isfinite(mi) for mi in estimates):
-        return Answer(
-            Status.NONFINITE, message="an estimate on one of the parts is not finite.", diagnostics=diagnostics
-        )
+        reason = "an estimate on one of the parts is not finite."
+        return Answer(Status.NONFINITE, message=reason, metrics=expected, diagnostics=diagnostics)
     score = float(task.score(estimates))
     if not math.isfinite(score):
-        return Answer(Status.NONFINITE, message="the ratio of the estimates is not finite.", diagnostics=diagnostics)
-    return Answer(metrics={"score": score, "expected": float(task.expected)}, diagnostics=diagnostics)
+        reason = "the ratio of the estimates is not finite."
+        return Answer(Status.NONFINITE, message=reason, metrics=expected, diagnostics=diagnostics)
+    return Answer(metrics={"score": score, **expected}, diagnostics=diagnostics)
 
 
 def _train(jobs: Sequence[Job], clock: _Clock) -> list[Answer]:
