@@ -14,6 +14,7 @@ from typing import Any
 
 from mibench.errors import UsageError
 from mibench.leaderboard import Leaderboard
+from mibench.panels import grouped
 from mibench.result import Result
 from mibench.rows import plain
 
@@ -28,7 +29,8 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
 
     Returns
     -------
-    The files written, by name: markdown, csv, tasks, json, html and one ``figures/...`` per figure.
+    The files written, by name: markdown, csv, tasks, json, html and one ``figures/...`` per figure; what the runs of
+    a downstream task left as pictures is put together on sheets among these.
 
     Raises
     ------
@@ -36,7 +38,8 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
     """
     if unit not in ("nats", "bits"):
         raise UsageError(f"unknown unit '{unit}'; write nats or bits.")
-    from . import figures, html, markdown
+    from . import figures, html, markdown, sheets
+    from .style import slug
 
     board = Leaderboard.from_results(results)
     try:
@@ -48,12 +51,20 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
         files = {name: directory / f"leaderboard.{suffix}" for name, suffix in _FILES.items()}
         files["tasks"] = directory / "tasks.csv"
         captions = [(figure.title, path) for figure, path in zip(drawn, paths, strict=True)]
+        sources = [path for path in (getattr(results, "directory", None), directory) if path is not None]
+        pictures = sheets.find(results, board, sources)
+        for (group, kind), own in grouped(
+            (p for g in pictures.values() for p in g), lambda p: (p.group, p.name)
+        ).items():
+            name = f"figures/pictures-{slug(group)}-{slug(kind)}.png"
+            paths[name] = directory / name
+            paths[name].write_bytes(sheets.sheet(own))
+            captions.append((f"{group}: {kind}", name))
         files["markdown"].write_text(markdown.render(board, title, unit, captions), encoding="utf-8")
         files["json"].write_text(json.dumps({"title": title, **board.to_json()}, indent=1, allow_nan=False) + "\n")
         _write_csv(files["csv"], board.ranking)
         _write_csv(files["tasks"], board.tasks)
-        sources = [path for path in (getattr(results, "directory", None), directory) if path is not None]
-        files["html"].write_text(html.render(results, board, title, unit, drawn, sources), encoding="utf-8")
+        files["html"].write_text(html.render(results, board, title, unit, drawn, pictures), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write the report to '{directory}': {error.strerror or error}.") from error
     return files | paths

@@ -105,8 +105,10 @@ def curves(group: str, runs: Sequence[Result], rows: Sequence[Downstream], palet
             drawn += values
         ax.set_title(name)
         if drawn:
-            low, high = np.quantile(drawn, [0.01, 0.99])  # a diverging run does not flatten the rest
-            margin = 0.08 * (high - low or 1.0)
+            low, high = np.quantile(drawn, [0.04, 0.96])  # a run that diverges does not flatten the rest
+            margin = 0.25 * (high - low or 1.0)
+            low, high = max(low - margin, min(drawn)), min(high + margin, max(drawn))
+            margin = 0.06 * (high - low or 1.0)
             ax.set_ylim(low - margin, high + margin)
     shared_legend(figure, axes)
     figure.supxlabel("step", fontsize=9, color=INK)

@@ -6,10 +6,8 @@ What it looks like is in ``templates``; this module only gathers what goes in.
 from __future__ import annotations
 
 import base64
-import dataclasses
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,26 +16,12 @@ from mibench.panels import grouped
 from mibench.result import Result, Status
 
 from . import tables
+from .sheets import Picture
 from .style import Drawn, slug
-from .values import Unit, natural, seconds
+from .values import Unit, seconds
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-_MOST_PICTURES = 48
-_LARGEST_PICTURE = 2_000_000
-_STEP = re.compile(r"[_-]\d+$")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of a downstream run, inlined."""
-
-    arm: str
-    name: str
-    seed: int
-    path: Path
-    uri: str = ""
 
 
 def render(
@@ -46,9 +30,9 @@ def render(
     title: str,
     unit: str = "nats",
     drawn: Sequence[Drawn] = (),
-    sources: Sequence[Path] = (),
+    pictures: Mapping[str, Sequence[Picture]] | None = None,
 ) -> str:
-    """The page; ``drawn`` are its figures and ``sources`` the directories that hold pictures named by the results."""
+    """The page; ``drawn`` are its figures, ``pictures`` those that the runs of each downstream task left."""
     built = {table.name: table for table in tables.build(board, unit)}
     families = list(dict.fromkeys(row.family for row in board.tasks))
     groups = list(dict.fromkeys(row.group for row in board.downstream))
@@ -65,7 +49,7 @@ def render(
             tables=built,
             estimates={family: tables.tasks(board, family, Unit(unit)) for family in sorted(families)},
             figures=grouped(drawn, lambda figure: figure.section),
-            groups={group: _pictures(results, board, group, sources) for group in groups},
+            groups={group: (pictures or {}).get(group, ()) for group in groups},
         )
     )
     return re.sub(r"\n\s*\n+", "\n", page)
@@ -84,6 +68,7 @@ def environment() -> Environment:
     )
     made.filters["slug"] = slug
     made.filters["marked"] = _marked
+    made.filters["data_uri"] = _data_uri
     return made
 
 
@@ -106,24 +91,6 @@ def _plural(noun: str, count: int) -> str:
     if count == 1 or noun == "failed":
         return noun
     return "families" if noun == "family" else f"{noun}s"
-
-
-def _pictures(results: Sequence[Result], board: Leaderboard, group: str, sources: Sequence[Path]) -> list[Picture]:
-    """The last picture of each kind from each arm's first seed, as far as it can be found; kind by kind.
-
-    A training names its pictures by kind and step, ``samples_002000``; the page shows how it ended.
-    """
-    arms = {row.arm: place for place, row in enumerate(board.downstream) if row.group == group}
-    runs = sorted((r for r in results if r.group == group and r.images), key=lambda r: r.cell.seed)
-    found = []
-    for arm, own in sorted(grouped(runs, lambda r: r.arm).items(), key=lambda item: arms.get(item[0], len(arms))):
-        last = {_STEP.sub("", name): file for name, file in sorted(own[0].images.items(), key=lambda i: natural(i[0]))}
-        for kind, file in last.items():
-            path = next((d / file for d in sources if (d / file).is_file()), None)
-            if path is not None and path.stat().st_size <= _LARGEST_PICTURE:
-                found.append(Picture(arm, kind.replace("_", " "), own[0].cell.seed, path))
-    shown = sorted(found, key=lambda picture: picture.name)[:_MOST_PICTURES]
-    return [dataclasses.replace(picture, uri=_data_uri(picture.path)) for picture in shown]
 
 
 def _data_uri(path: Path) -> str:

@@ -16,6 +16,7 @@ from mibench.result import Status
 from .values import MISSING, Column, Entry, Table, Unit, natural, number, seconds, share
 
 TIED = "≈"
+_LONG = 12  # letters of a control arm's name in a heading
 
 IN_SHORT = (
     "Score, 0 to 1: area under the ECDF of |error| over log-spaced tolerances; 1: every error is below 0.01 nat, each "
@@ -277,8 +278,9 @@ def _downstream(group: str, own: Sequence[rows.Downstream], flags: Sequence[rows
         unit = f" ({cells[0].unit})" if cells[0].unit else ""
         arrow = {"lower": " ↓", "higher": " ↑"}.get(cells[0].better, "")
         columns.append(Column(f"{name.replace('_', ' ')}{unit}{arrow}", cells[0].description))
-        if control is not None:
-            columns.append(Column(f"vs {control}", rows.meaning(rows.Downstream, "difference")))
+        if control is not None and cells[0].better:
+            versus = f"vs {control}" if len(control) <= _LONG else "vs control"
+            columns.append(Column(versus, rows.meaning(rows.Downstream, "difference")))
         if any(row.published for row in cells):
             columns.append(Column("published", rows.meaning(rows.Downstream, "published")))
     columns.append(Column("CPU", rows.meaning(rows.Downstream, "cpu_s")))
@@ -290,7 +292,7 @@ def _downstream(group: str, own: Sequence[rows.Downstream], flags: Sequence[rows
         for name in metrics:
             row = of[name]
             line.append(_mean(row.mean, row.se))
-            if control is not None:
+            if control is not None and row.better:
                 line.append(_difference(row))
             if any(other.published for other in metrics[name]):
                 line.append(Entry(row.published or MISSING))
@@ -298,14 +300,14 @@ def _downstream(group: str, own: Sequence[rows.Downstream], flags: Sequence[rows
     note = "Mean ± standard error over seeds"
     if control is not None:
         note += (
-            "; beside it the paired difference to the control arm with its 95 % t interval over the seeds that both "
-            "have, marked where the interval excludes 0"
+            f"; beside it the paired difference to the control arm, {control}, with its 95 % t interval over the seeds "
+            "that both have, marked where the interval excludes 0"
         )
     floors = {name.replace("_", " "): cells[0].floor for name, cells in metrics.items()}
     perfect = [f"{name} {number(floor)}" for name, floor in floors.items() if floor is not None]
     note += f". A perfect model scores: {', '.join(perfect)}." if perfect else "."
     for flag, arms in grouped(flags, lambda row: row.flag).items():
-        counts = ", ".join(f"{row.arm} in {row.seeds} of {row.runs}" for row in arms)
+        counts = "; ".join(f"{row.arm} in {row.seeds} of {row.runs}" for row in arms)
         note += f" {flag.replace('_', ' ').capitalize()}: {counts}."
     return Table(f"downstream-{group}", group, note, tuple(columns), tuple(lines))
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mibench import scoring
 from mibench.leaderboard import Leaderboard
 from mibench.panels import spearman
 from mibench.report import families, figures
 from mibench.report.figures import share_within
+from mibench.report.sheets import Picture, sheet
 from mibench.report.style import HUES, Palette, shorten, slug
 from mibench.result import Status
+
+from .conftest import tiny_png
 
 
 def test_the_area_under_the_curve_is_the_score() -> None:
@@ -130,3 +136,14 @@ def test_names() -> None:
     assert len(shorten("x" * 50 + "y" * 50)) == 30
     assert shorten("a" * 30) == "a" * 30
     assert slug("gan-25gaussians[codes=10]") == "gan-25gaussians-codes-10"
+
+
+def test_a_sheet_shows_every_picture_once(tmp_path: Path) -> None:
+    shown = []
+    for i, shade in enumerate((10, 90, 170, 220, 60)):
+        path = tmp_path / f"{i}.png"
+        path.write_bytes(tiny_png(shade))
+        shown.append(Picture("g", f"arm {i}", "samples", 0, path))
+    pixels = np.asarray(Image.open(io.BytesIO(sheet(shown))).convert("L"))
+    for shade in (10, 90, 170, 220, 60):
+        assert (pixels == shade).sum() >= 320 * 320

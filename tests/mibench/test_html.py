@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mibench.leaderboard import Leaderboard
-from mibench.report import figures, html
+from mibench.report import figures, html, sheets
 from mibench.report.style import INK, MUTED
 from mibench.result import Status
 
@@ -128,15 +128,26 @@ def test_no_name_breaks_out(make: Any) -> None:
 
 def test_an_arm_shows_the_last_picture_of_each_kind_from_its_first_seed(tmp_path: Path, make: Any) -> None:
     told = {"group": "g", "family": "downstream", "truth": None, "status": Status.OK, "metrics": {"m": 1.0}}
-    names = {"samples_000500": "a", "samples_010000": "b", "samples_002000": "c", "plane": "d", "absent": "e"}
+    names = {
+        "samples_000500": "a",
+        "samples_010000": "b",
+        "samples_002000": "c",
+        "plane": "d",
+        "absent": "e",
+        "cut_short": "f",
+    }
     results = []
     for seed, first in ((3, 0), (1, 100)):
         images = {name: f"{file}-{seed}.png" for name, file in names.items()}
         for shade, file in enumerate(images.values()):
             if not file.startswith("e"):
                 (tmp_path / file).write_bytes(tiny_png(first + shade))
+        (tmp_path / f"f-{seed}.png").write_bytes(tiny_png(0)[:45])
         results.append(make("arm", "g", 0, seed, None, arm="arm", images=images, **told))
     board = Leaderboard.from_results(results)
-    pictures = html._pictures(results, board, "g", [tmp_path])
-    assert [(p.name, p.seed, p.path.name) for p in pictures] == [("plane", 1, "d-1.png"), ("samples", 1, "b-1.png")]
-    assert len(Page(html.render(results, board, "T", sources=[tmp_path])).all("img")) == 2
+    pictures = sheets.find(results, board, [tmp_path])
+    assert [(p.name, p.seed, p.path.name) for p in pictures["g"]] == [
+        ("plane", 1, "d-1.png"),
+        ("samples", 1, "b-1.png"),
+    ]
+    assert len(Page(html.render(results, board, "T", pictures=pictures)).all("img")) == 2
