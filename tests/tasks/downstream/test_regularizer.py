@@ -275,6 +275,7 @@ def pairs():
     return torch.randn(6, 3, generator=stream), torch.randn(6, 2, generator=stream)
 
 
+@torch.no_grad()
 def by_hand(score, x, y):
     """Scores pair by pair: the joint, and in row i every other x with y_i."""
     rows = [[float(score(x[j : j + 1], y[i : i + 1])) for j in range(len(x)) if j != i] for i in range(len(x))]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from mibench.tasks.downstream import _bigan, _bottleneck, _gan, _training, metrics
+from mibench.tasks.downstream import _training
 from mibench.tasks.downstream.regularizer import Regularizer
 
 from mibench.errors import NotInstalled, Unsupported
@@ -14,20 +14,10 @@ from mibench.registry import estimators, tasks
 
 MINE, NONE = estimators.create("mine-ema"), estimators.create("none")
 
-
-@pytest.fixture(autouse=True)
-def _scored_on_little(monkeypatch):
-    """Scores and pictures are most of the cost of a tiny training."""
-    monkeypatch.setattr(metrics, "ENERGY_ROWS", 200)
-    monkeypatch.setattr(_gan, "SCORED", 200)
-    monkeypatch.setattr(_gan, "HELD_OUT", 200)
-    monkeypatch.setattr(_bigan, "JUDGED", 200)
-    for module in (_gan, _bigan, _bottleneck):
-        monkeypatch.setattr(module, "SCORES", 2)
-
+pytestmark = pytest.mark.usefixtures("scored_on_little")
 
 TINY = {
-    "gan-25gaussians": "steps=40,batch=20,generator=(16),discriminator=(16),generated=500",
+    "gan-25gaussians": "steps=20,batch=20,generator=(16),discriminator=(16),generated=500",
     "gan-ring": "steps=10,batch=20,generator=(16),discriminator=(16),generated=500",
     "gan-spiral": "steps=10,batch=20,codes=0,code_dim=2,generator=(16),discriminator=(16),generated=500",
     "gan-stacked-digits": "steps=10,batch=20,generator=(16),discriminator=(16),generated=300,generator_steps=2",

@@ -1,0 +1,92 @@
+"""Write the tables of findings.md anew from a run of the downstream preset: ``python docs/refresh_findings.py RUN...``.
+
+Each table stands between ``<!-- table GROUP: METRIC ... -->`` and ``<!-- end -->``; the text around it is written by
+hand and stays. ``<!-- runs -->`` holds the seeds, versions and hardware.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mibench import load_results
+from mibench.result import Result
+from mibench.rows import Downstream, Flag
+
+PAGE = Path(__file__).parent / "findings.md"
+BLOCK = re.compile(r"<!-- (table|runs)(.*?) -->\n.*?<!-- end -->\n", re.DOTALL)
+
+
+def main(paths: Sequence[str]) -> None:
+    """Read the runs and rewrite the page."""
+    results = load_results(*paths)
+    board = results.leaderboard()
+
+    def block(match: re.Match[str]) -> str:
+        kind, what = match.groups()
+        if kind == "runs":
+            body = runs(results)
+        else:
+            group, _, metrics = what.strip().rpartition(": ")
+            rows = [row for row in board.downstream if row.group == group]
+            body = table(rows, metrics.split(), [flag for flag in board.flags if flag.group == group])
+        return f"<!-- {kind}{what} -->\n{body}<!-- end -->\n"
+
+    PAGE.write_text(BLOCK.sub(block, PAGE.read_text()))
+
+
+def table(rows: Sequence[Downstream], metrics: Sequence[str], flags: Sequence[Flag]) -> str:
+    """One line per arm: mean ± standard error, and below it the paired difference to the control with its interval."""
+    arms = list(dict.fromkeys(row.arm for row in rows))
+    units = {row.metric: f", {row.unit}" if row.unit else "" for row in rows}
+    signs = {"lower": " ↓", "higher": " ↑", "": ""}
+    better = {row.metric: signs[row.better] for row in rows}
+    head = ["arm", "seeds", *(f"{name.replace('_', ' ')}{units[name]}{better[name]}" for name in metrics)]
+    raised = {flag.arm: f"{flag.seeds} of {flag.runs}" for flag in flags}
+    if raised:
+        head.append("fell while the information stayed")
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
+    for arm in arms:
+        own = {row.metric: row for row in rows if row.arm == arm}
+        failed = own[metrics[0]].failed
+        seeds = str(own[metrics[0]].seeds) + (f" ({failed} failed)" if failed else "")
+        line = [arm, seeds, *(cell(own[name]) if name in own else "" for name in metrics)]
+        lines.append(line + ([raised.get(arm, "")] if raised else []))
+    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
+
+
+def cell(row: Downstream) -> str:
+    """Mean ± standard error; difference to the control [interval], bold where the interval excludes zero."""
+    if row.mean is None:
+        return "–"
+    text = number(row.mean) + (f" ± {number(row.se)}" if row.se is not None else "")
+    if row.difference is None or row.low is None or row.high is None:
+        return text
+    difference = f"{row.difference:+.3g} [{row.low:+.3g}, {row.high:+.3g}]"
+    return f"{text}<br>{f'**{difference}**' if row.low > 0 or row.high < 0 else difference}"
+
+
+def number(value: float) -> str:
+    """Three digits, without exponents for anything of everyday size."""
+    return f"{value:.3g}" if abs(value) < 1_000 else f"{value:,.0f}" if abs(value) < 1e6 else f"{value:.1e}"
+
+
+def runs(results: Iterable[Result]) -> str:
+    """Seeds, cost, versions and hardware."""
+    listed = [r for r in results if r.group]
+    seeds = sorted({r.cell.seed for r in listed})
+    facts = listed[-1].provenance
+    versions = ", ".join(f"{name} {v}" for name, v in facts.get("versions", {}).items())
+    machine = facts.get("machine", {})
+    minutes = sum(r.cpu_s for r in listed) / 60
+    return (
+        f"\n{len(listed)} trainings with seeds {seeds[0]} to {seeds[-1]}, {minutes:.0f} minutes of CPU time in all, "
+        f"one thread each, on {machine.get('cores')} cores of {machine.get('cpu')} ({machine.get('memory_gib')} GiB); "
+        f"Python {facts.get('python')}, {versions}.\n\n"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or ["results/downstream"])
