@@ -46,6 +46,7 @@ from .rows import (
     schema,
 )
 
+_ROUNDING = 1e-9  # nats by which an estimate with no spread at all may miss the truth
 FALSE_ALARM = 0.05
 """On independent variables an estimate above this many nats is a false alarm."""
 
@@ -192,7 +193,7 @@ def _coverage(cells: Sequence[Result]) -> float | None:
     stated = [r for r in cells if r.stderr is not None and math.isfinite(r.error)]
     if not stated:
         return None
-    held = [abs(r.error) <= 1.959964 * (r.stderr or 0.0) + r.truth_error for r in stated]
+    held = [abs(r.error) <= 1.959964 * (r.stderr or 0.0) + r.truth_error + _ROUNDING for r in stated]
     return scoring.mean(held, scoring.nested_weights([_point(r) for r in stated]))
 
 
@@ -288,7 +289,7 @@ def _independence(cells: Sequence[Result]) -> Independence:
     weights = scoring.nested_weights([_point(r) for r in answered])
     estimates = np.array([r.mi for r in answered], dtype=float)
     stated = [r for r in answered if r.stderr is not None]
-    beyond = [r.error > 2 * (r.stderr or 0.0) for r in stated]
+    beyond = [r.error > 2 * (r.stderr or 0.0) + _ROUNDING for r in stated]
     return Independence(
         estimator=cells[0].cell.estimator,
         kind=str(cells[0].kind),

@@ -317,3 +317,12 @@ def test_importing_loads_nothing_heavy(module: str) -> None:
     )
     assert not loaded & {"torch", "mlflow", "sklearn", "numba", "matplotlib", "pandas", "jinja2", "scipy.stats"}
     assert module in loaded
+
+
+def test_rounding_is_no_finding(make: MakeResult) -> None:
+    board = Leaderboard.from_results([make(seed=s, mi=1e-16, truth=0.0, stderr=0.0) for s in range(3)])
+    assert board.independence[0].significant == 0.0
+    assert board.ranking[0].coverage == 1.0
+    beyond = Leaderboard.from_results([make(seed=s, mi=1e-3, truth=0.0, stderr=1e-4) for s in range(3)])
+    assert beyond.independence[0].significant == 1.0
+    assert beyond.ranking[0].coverage == 0.0
