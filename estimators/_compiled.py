@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numba import njit
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 # distances are never NaN and the sign of a zero distance does not matter, so maxima and minima can be vectorised;
 # sums keep their order, or the same two samples would be at different distances in different searches
 ORDERED = frozenset({"nnan", "nsz"})
 
 
-def compiled(function: F) -> F:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function`` compiled on first use; the machine code is kept on disk wherever a folder for it can be written."""
     try:
         return njit(function, cache=True, nogil=True, fastmath=set(ORDERED))  # type: ignore[no-any-return]

@@ -33,10 +33,7 @@ def search_sorted(x, y, k, max_norm, closed, rectangle):  # type: ignore[no-unty
             index[:] = n
             left, right, s = own - 1, own + 1, own
             while True:
-                if s == own:
-                    upwards = i
-                else:
-                    upwards = _first_at_least(y, y[i], starts[s], starts[s + 1])
+                upwards = i if s == own else _first_at_least(y, y[i], starts[s], starts[s + 1])
                 for j in range(upwards, starts[s + 1]):
                     in_y = _gap(y[j], y[i], max_norm)
                     if in_y > nearest[-1]:

@@ -1,8 +1,9 @@
 """k-d trees, compiled: neighbour counts in few dimensions, where most pairs of samples need not be looked at.
 
 The joint tree finds the k nearest neighbours; a tree per variable, or its sorted values where it has one dimension,
-counts the samples within the radii. Of two single columns, sorting finds the neighbours as well. Boxes are tight, and all bounds are computed with the operations, in the order, of
-the distances themselves: rounding is monotone, so that a box is never left out by mistake.
+counts the samples within the radii. Of two single columns, sorting finds the neighbours as well. Boxes are tight, and
+all bounds are computed with the operations, in the order, of the distances themselves: rounding is monotone, so that
+a box is never left out by mistake.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class MixedKSG(_NearestNeighbours):
     k: int = 5
 
     citation: ClassVar[str] = (
-        "Gao, Kannan, Oh & Viswanath (2017), Estimating mutual information for discrete-continuous mixtures, algorithm 1"
+        "Gao, Kannan, Oh & Viswanath (2017), Estimating mutual information for discrete-continuous mixtures, alg. 1"
     )
     capabilities: ClassVar = Capabilities(min_n=4, discrete=True, devices=("cpu", "cuda"), memory=0.1)
 
