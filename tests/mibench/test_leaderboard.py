@@ -319,7 +319,7 @@ def test_importing_loads_nothing_heavy(module: str) -> None:
     assert module in loaded
 
 
-def test_rounding_is_no_finding(make: MakeResult) -> None:
+def test_rounding_is_no_finding(make: Make) -> None:
     board = Leaderboard.from_results([make(seed=s, mi=1e-16, truth=0.0, stderr=0.0) for s in range(3)])
     assert board.independence[0].significant == 0.0
     assert board.ranking[0].coverage == 1.0
