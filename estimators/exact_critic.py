@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 DEFAULT = NWJ()
 
-SCORES = 2**20
-"""Scores held at a time, 8 MiB."""
-NUMBERS = 2**22
-"""Numbers of x and y handed to a task's density at a time, 32 MiB."""
+SCORES = 2**19
+"""Scores held at a time, 4 MiB."""
+NUMBERS = 2**20
+"""Numbers of x and y handed to a task's density at a time, 8 MiB; a mixture needs many times that."""
 
 
 @estimators.register("exact-critic")

@@ -200,6 +200,8 @@ def _convert(value: Any, hint: Any, what: str) -> Any:
             return value
         registry: Registry[Any] = estimators if issubclass(plugin, Estimator) else tasks
         return registry.create(value)
+    if value is None and "none" in typing.get_args(hint):
+        return "none"  # a choice of that name, not the absence of one
     if hint is Any:
         return value
     from pydantic import ConfigDict, TypeAdapter, ValidationError

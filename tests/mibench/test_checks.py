@@ -424,6 +424,11 @@ def test_the_label_has_to_be_a_selector_of_the_same_value(misnamed: type[Estimat
     assert failures(misnamed()) >= {"is_its_label"}
 
 
+def test_a_choice_called_none_can_be_written_as_a_selector() -> None:
+    checks.is_its_label(registry.estimators.create("nwj", standardize="none"))
+    assert registry.estimators.create("nwj[standardize=none]").params["standardize"] == "none"
+
+
 # A sound task, and what can be wrong with one ------------------------------------------------------------------------
 
 
