@@ -24,7 +24,7 @@ from .result import Result, Status
 if TYPE_CHECKING:
     from .leaderboard import Leaderboard
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the same results are to be written down in another way: runs of an older format are replaced."""
 
 _MOST_DESCRIBED = 50
@@ -223,12 +223,13 @@ def _is_downstream(result: Result) -> bool:
 
 
 def _over_seeds(results: Sequence[Result]) -> Iterator[Point]:
-    """Every figure with the seed as its step, then its mean over the seeds that have one."""
+    """Every figure with the seed as its step, then its mean over the seeds that have one; of diagnostics the mean."""
     series: dict[str, list[float]] = defaultdict(list)
     for result in results:
         for name, value, seed in _figures(result):
             series[name].append(value)
-            yield name, value, seed
+            if not name.startswith("diagnostics/"):
+                yield name, value, seed
     for name, values in series.items():
         yield f"mean/{name}", statistics.fmean(values), 0
     if len(series["mi"]) > 1:

@@ -31,6 +31,7 @@ EXPERIMENT = "mibench"
 log = logging.getLogger(__name__)
 
 _METRICS_PER_CALL, _PARAMS_PER_CALL, _RUNS_PER_CALL = 1000, 100, 1000
+_REFUSED = frozenset({5060, 5061, 6000, 6566, *range(6665, 6670), 6679, 6697, 10080})  # ports that browsers refuse
 _LONGEST = 5000  # characters of a tag or parameter
 
 _ENVIRONMENT = {
@@ -259,11 +260,15 @@ def open_ui(
     ]
     command += ["--workers", "1", "--uvicorn-opts", "--log-level=warning"]
     sys.stdout.flush()
-    os.execve(sys.executable, command, {**_ENVIRONMENT, "PYTHONWARNINGS": "ignore", **os.environ})
+    # a file of the working directory must not stand in for a module of the same name
+    settings = {**_ENVIRONMENT, "PYTHONWARNINGS": "ignore", "PYTHONSAFEPATH": "1"}
+    os.execve(sys.executable, command, {**settings, **os.environ})
 
 
 def _free_port(host: str, port: int, tries: int = 20) -> int:
     for candidate in range(port, port + tries):
+        if candidate in _REFUSED:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

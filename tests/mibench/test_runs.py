@@ -49,8 +49,8 @@ def test_what_is_infinite_or_undefined_is_left_out(make: Any) -> None:
     assert metrics["mi", 1] == metrics["mean/mi", 0] == 2.0
     assert ("mi", 0) not in metrics and ("mi", 2) not in metrics
     assert [metrics["ok", seed] for seed in range(3)] == [1.0, 1.0, 0.0]
-    assert metrics["diagnostics/few", 0] == 1.0
-    assert not {name for name, _ in metrics} & {"diagnostics/worst", "diagnostics/note", "stderr"}
+    assert metrics["mean/diagnostics/few", 0] == 1.0
+    assert not {name for name, _ in metrics} & {"mean/diagnostics/worst", "mean/diagnostics/note", "stderr"}
     assert {key: v for key, v in metrics.items() if "curve" in key[0]} == {
         ("curve/train", 10): 1.0,
         ("curve/validation", 0): 0.5,
