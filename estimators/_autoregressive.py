@@ -22,7 +22,7 @@ class MixtureDensity(nn.Module):
     """
 
     mask: Tensor
-    floor = -8.0  # least log standard deviation, so that the density of a repeated value stays finite
+    floor = -10.0  # least log standard deviation, so that the density of a repeated value stays finite
 
     def __init__(self, dim: int, context: int, hidden: tuple[int, ...], components: int) -> None:
         super().__init__()

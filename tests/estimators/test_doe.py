@@ -1,0 +1,173 @@
+"""Densities that integrate to one, closed forms for Gaussians, and the difference of entropies on known problems."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from mibench.estimators._autoregressive import MixtureDensity
+from mibench.estimators._training import Schedule, fit, shrunk_moments
+from mibench.estimators.doe import DoE
+from scipy.stats import multivariate_normal
+
+from mibench.errors import UsageError
+from mibench.estimator import Array
+
+
+def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
+    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
+    return x, rho * x + math.sqrt(1 - rho**2) * noise
+
+
+def rho_for(mi: float, dim: int) -> float:
+    return math.sqrt(1 - math.exp(-2 * mi / dim))
+
+
+def randomized(model: MixtureDensity, seed: int = 0) -> MixtureDensity:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.3 * torch.randn(p.shape, generator=generator)
+    return model
+
+
+@pytest.mark.parametrize(("hidden", "components"), [((), 1), ((16,), 3), ((16, 16), 8)])
+def test_the_density_integrates_to_one(hidden: tuple[int, ...], components: int) -> None:
+    model = randomized(MixtureDensity(2, 1, hidden, components))
+    axis = torch.linspace(-14, 14, 561)
+    grid = torch.cartesian_prod(axis, axis)
+    with torch.no_grad():
+        total = model(grid, torch.full((len(grid), 1), 0.7)).double().exp().sum() * float(axis[1] - axis[0]) ** 2
+    assert float(total) == pytest.approx(1, abs=1e-3)
+
+
+def test_each_coordinate_sees_those_before_it_and_the_context_only() -> None:
+    model = randomized(MixtureDensity(3, 2, (32, 32), 4))
+    v, u = torch.randn(1, 3), torch.randn(1, 2)
+
+    def parameters(v: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+        """Network outputs and linear means by coordinate."""
+        seen = torch.cat([v, u], -1)
+        assert model.network is not None
+        linear = (seen @ (model.linear * model.mask).T).reshape(3, -1)
+        return torch.cat([model.network(seen).reshape(3, -1), linear], 1).sum(1)
+
+    by_v, by_u = torch.autograd.functional.jacobian(parameters, (v, u))
+    depends = by_v[:, 0] != 0
+    assert torch.equal(depends, torch.ones(3, 3).tril(-1).bool())
+    assert (by_u != 0).all()
+
+
+def test_the_gaussian_family_is_the_gaussian_conditional_density() -> None:
+    rng = np.random.default_rng(2)
+    samples = rng.standard_normal((200, 5)) @ rng.standard_normal((5, 5)) + rng.standard_normal(5)
+    both = torch.from_numpy(samples).float()
+    u, v = both[:, :2], both[:, 2:]
+    mean, covariance = (moment.numpy() for moment in shrunk_moments(both))
+    joint = multivariate_normal(mean, covariance).logpdf(samples)
+    context = multivariate_normal(mean[:2], covariance[:2, :2]).logpdf(samples[:, :2])
+    for hidden in ((), (8,)):  # the network starts at zero
+        model = MixtureDensity(3, 2, hidden, 1).start_at_gaussian(v, u)
+        assert model(v, u).detach().numpy() == pytest.approx(joint - context, abs=2e-3)
+
+
+def test_the_mixture_starts_close_to_the_gaussian() -> None:
+    v, u = (torch.from_numpy(values).float() for values in correlated(4000, 0.8, 2))
+    gaussian, mixture = (MixtureDensity(2, 2, (), k).start_at_gaussian(v, u)(v, u).mean().detach() for k in (1, 8))
+    assert float(mixture) == pytest.approx(float(gaussian), abs=0.05)
+
+
+def test_trained_linear_regressions_reach_the_closed_form() -> None:
+    x, y = correlated(500, 0.7, 2)
+    u, v = torch.from_numpy(x).float(), torch.from_numpy(y).float()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        marginal, conditional = MixtureDensity(2, 0, (), 1), MixtureDensity(2, 2, (), 1)
+
+    def cross_entropies() -> torch.Tensor:
+        return -torch.stack([marginal(v).mean(), conditional(v, u).mean()])
+
+    schedule = Schedule(steps=600, batch=500, lr=0.05, weight_decay=0.0, patience=100)
+    fit([marginal, conditional], lambda rows: cross_entropies(), cross_entropies, 500, schedule, torch.Generator())
+    entropy_y, entropy_y_given_x = cross_entropies().tolist()
+    s = np.cov(np.hstack([x, y]).T)
+    log_det = [np.linalg.slogdet(part)[1] for part in (s[:2, :2], s[2:, 2:], s)]
+    assert entropy_y - entropy_y_given_x == pytest.approx(0.5 * (log_det[0] + log_det[1] - log_det[2]), abs=2e-3)
+
+
+def test_one_nat_of_gaussians_in_five_dimensions() -> None:
+    estimate = DoE(steps=200).estimate(*correlated(4000, rho_for(1, 5), 5))
+    assert estimate.stderr is not None
+    assert estimate.mi == pytest.approx(1, abs=0.05 + 3 * estimate.stderr)
+    steps, train, validation = (estimate.curve[name] for name in ("step", "train", "validation"))
+    assert len(steps) == len(train) == len(validation) > 0
+    assert estimate.diagnostics["test"] == 800
+
+
+def test_no_ceiling_at_high_information() -> None:
+    estimate = DoE(steps=100).estimate(*correlated(3000, rho_for(8, 10), 10))
+    assert estimate.mi == pytest.approx(8, rel=0.05)
+
+
+def test_independent_samples_give_zero() -> None:
+    assert DoE(steps=150).estimate(*correlated(2000, 0.0, 2)).mi == pytest.approx(0, abs=0.03)
+
+
+def test_dependence_without_correlation_is_found() -> None:
+    rng = np.random.default_rng(5)
+    x, y = correlated(3000, 0.95, 1)
+    estimate = DoE(steps=200).estimate(x, np.where(rng.random((3000, 1)) < 0.5, 1, -1) * y)
+    # half of the samples reflected: by quadrature 0.6225 nats
+    assert estimate.mi == pytest.approx(mixture_information(0.95), abs=0.12)
+
+
+def mixture_information(rho: float) -> float:
+    axis = np.linspace(-6, 6, 2001)
+    x, y = np.meshgrid(axis, axis)
+
+    def density(r: float) -> Array:
+        return np.exp(-(x**2 - 2 * r * x * y + y**2) / (2 * (1 - r**2))) / (2 * np.pi * np.sqrt(1 - r**2))
+
+    p, q = (density(rho) + density(-rho)) / 2, density(0.0)
+    return float((p * np.log(p / q)).sum() * (axis[1] - axis[0]) ** 2)
+
+
+def test_monotone_maps_of_columns_change_nothing() -> None:
+    x, y = correlated(300, 0.8, 2)
+    doe = DoE(steps=20)
+    assert doe.estimate(x, y).mi == doe.estimate(np.exp(x), y**3).mi
+
+
+def test_the_smaller_variable_is_the_target() -> None:
+    x, y = correlated(300, 0.8, 1)
+    embedded = np.hstack([x, x**2, np.sin(x)])  # has no density in three dimensions
+    doe = DoE(steps=100)
+    assert doe.estimate(embedded, y).mi == pytest.approx(0.51, abs=0.25)
+    assert doe.estimate(embedded, y).mi == DoE(steps=100, target="y").estimate(embedded, y).mi
+    assert doe.estimate(y, embedded).mi == DoE(steps=100, target="x").estimate(y, embedded).mi
+
+
+def test_a_hundred_samples_and_reproducibility() -> None:
+    x, y = correlated(100, 0.8, 2)
+    doe, state = DoE(steps=60), torch.get_rng_state()
+    first = doe.estimate(x, y, 1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert math.isfinite(first.mi)
+    assert doe.estimate(x, y, 1).mi == first.mi
+    assert doe.estimate(x, y, 2).mi != first.mi
+
+
+def test_divergence_is_nan() -> None:
+    x, y = correlated(200, 0.8, 2)
+    assert math.isnan(DoE(lr=1e30, steps=60, average=0.0).estimate(x, y).mi)
+
+
+def test_bad_hyperparameters() -> None:
+    with pytest.raises(UsageError, match="components"):
+        DoE(components=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_default_accuracy_on_ten_thousand_samples(seed: int) -> None:
+    assert DoE().estimate(*correlated(10_000, rho_for(1, 5), 5, seed), seed).mi == pytest.approx(1, abs=0.1)

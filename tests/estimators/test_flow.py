@@ -1,0 +1,137 @@
+"""The Gaussian pair of flows is a density with the right Jacobian; what the formula on its latent variables gives."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from mibench.estimators._gaussianizing import GaussianPair, Layers
+from mibench.estimators._training import shrunk_moments
+from mibench.estimators.flow import Flow
+from mibench.estimators.gaussian import gaussian_information
+from scipy.stats import multivariate_normal
+
+from mibench.errors import Unsupported, UsageError
+from mibench.estimator import Array
+
+
+def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
+    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
+    return x, rho * x + math.sqrt(1 - rho**2) * noise
+
+
+def pair(dims: tuple[int, int], layers: Layers, noise: float) -> GaussianPair:
+    """A model with random parameters."""
+    generator = torch.Generator().manual_seed(3)
+    model = GaussianPair(dims, layers, 2, (16,))
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(noise * torch.randn(p.shape, generator=generator))
+    return model
+
+
+@pytest.mark.parametrize("layers", ["affine", "spline"])
+def test_the_density_integrates_to_one(layers: Layers) -> None:
+    model = pair((1, 1), layers, 0.3)
+    axis = torch.linspace(-12, 12, 801)
+    grid = torch.cartesian_prod(axis, axis)
+    with torch.no_grad():
+        total = model(grid[:, :1], grid[:, 1:]).double().exp().sum() * float(axis[1] - axis[0]) ** 2
+    assert float(total) == pytest.approx(1, abs=2e-3)
+
+
+@pytest.mark.parametrize("layers", ["affine", "spline"])
+def test_the_jacobian_is_that_of_the_latent_variables(layers: Layers) -> None:
+    model = pair((2, 3), layers, 0.4)
+    x, y = torch.randn(1, 2), torch.randn(1, 3)
+    a, b = torch.autograd.functional.jacobian(lambda x, y: model.latent(x, y)[:2], (x, y))
+    assert float(a[1].abs().max()) == float(b[0].abs().max()) == 0  # each flow sees its own variable only
+    expected = torch.linalg.slogdet(a[0].reshape(2, 2))[1] + torch.linalg.slogdet(b[1].reshape(3, 3))[1]
+    assert float(model.latent(x, y)[2].detach()) == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_it_begins_as_the_gaussian_of_the_samples() -> None:
+    rng = np.random.default_rng(0)
+    samples = rng.standard_normal((100, 5)) @ rng.standard_normal((5, 5))
+    samples -= samples.mean(0)
+    samples[:, :2] = np.linalg.qr(samples[:, :2])[0] * 10  # x is standard already: its flow is the identity yet
+    both = torch.from_numpy(samples).float()
+    model = GaussianPair((2, 3), "affine", 2, (8,)).start_at_gaussian(both[:, :2], both[:, 2:])
+    mean, covariance = (moment.numpy() for moment in shrunk_moments(both))
+    joint = multivariate_normal(mean, covariance).logpdf(samples)
+    own = multivariate_normal(mean[:2], covariance[:2, :2]).logpdf(samples[:, :2])
+    standard = multivariate_normal(np.zeros(2)).logpdf(samples[:, :2])
+    found = model(both[:, :2], both[:, 2:]).detach().numpy()
+    assert found == pytest.approx(joint - own + standard, abs=2e-3)
+
+
+def test_gaussian_samples_give_their_closed_form() -> None:
+    x, y = correlated(3000, 0.7, 3)
+    estimate = Flow(steps=60).estimate(x, y)
+    assert estimate.stderr is not None
+    assert estimate.mi == pytest.approx(-1.5 * math.log(1 - 0.49), abs=0.03 + 3 * estimate.stderr)
+    assert len(estimate.curve["step"]) == len(estimate.curve["train"]) == len(estimate.curve["validation"]) > 0
+
+
+def test_the_cubic_transform_agrees_with_the_gaussian() -> None:
+    x, y = correlated(2000, 0.8, 2)
+    turned = (y @ np.array([[0.8, -0.6], [0.6, 0.8]])) ** 3
+    plain, cubic = (Flow(steps=100).estimate(x, values).mi for values in (y, turned))
+    assert cubic == pytest.approx(plain, abs=0.06)
+    assert gaussian_information(x, turned).mi < plain - 0.1
+    assert Flow(steps=10).estimate(x, y**3).mi == Flow(steps=10).estimate(x, y).mi  # ranks are the same
+
+
+def test_splines_undo_a_bend_that_is_left_in_the_data() -> None:
+    x, y = correlated(2000, 0.9, 1)
+    bent = np.sinh(1.2 * y) / 3
+    flow = Flow(layers="spline", steps=150, transforms=2, hidden=(16,), standardize="none")
+    truth = -0.5 * math.log(1 - 0.81)
+    before = gaussian_information(x, bent).mi
+    assert before < truth - 0.1
+    assert flow.estimate(x, bent).mi > (before + truth) / 2
+
+
+def test_independent_samples_give_zero() -> None:
+    assert Flow(steps=60).estimate(*correlated(2000, 0.0, 2)).mi == pytest.approx(0, abs=0.02)
+
+
+def test_dependence_without_correlation_is_not_seen() -> None:
+    rng = np.random.default_rng(1)
+    scale = 1 / np.sqrt(rng.chisquare(1, (2000, 1)))
+    x, y = scale * rng.standard_normal((2, 2000, 1))
+    estimate = Flow(steps=60).estimate(x, y)  # 0.22 nats by a common scale; monotone maps of either stay uncorrelated
+    assert estimate.mi == pytest.approx(0, abs=0.03)
+
+
+def test_a_hundred_samples_and_reproducibility() -> None:
+    x, y = correlated(100, 0.8, 2)
+    flow, state = Flow(steps=40), torch.get_rng_state()
+    first = flow.estimate(x, y, 1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert math.isfinite(first.mi)
+    assert flow.estimate(x, y, 1).mi == first.mi
+    assert flow.estimate(x, y, 2).mi != first.mi
+
+
+def test_too_many_dimensions_for_the_held_out_samples() -> None:
+    with pytest.raises(Unsupported, match=r"20 held-out samples .* more than 150 samples"):
+        Flow().estimate(*correlated(100, 0.5, 15))
+
+
+def test_divergence_is_nan() -> None:
+    assert math.isnan(Flow(lr=1e30, steps=60, average=0.0).estimate(*correlated(200, 0.8, 2)).mi)
+
+
+def test_bad_hyperparameters() -> None:
+    with pytest.raises(UsageError, match="layers"):
+        Flow(layers="cubic")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="at least one"):
+        Flow(transforms=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_default_accuracy_on_ten_thousand_samples(seed: int) -> None:
+    x, y = correlated(10_000, math.sqrt(1 - math.exp(-0.4)), 5, seed)
+    assert Flow().estimate(x, y, seed).mi == pytest.approx(1, abs=0.1)

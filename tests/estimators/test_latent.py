@@ -1,0 +1,116 @@
+"""Codes that predict, their alignment, and KSG on held-out codes of data of low intrinsic dimension."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from mibench.estimators._autoencoder import CrossPredictor, aligned
+from mibench.estimators.ksg import KSG
+from mibench.estimators.latent import LatentMI
+
+from mibench.errors import UsageError
+from mibench.estimator import Array
+
+
+def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
+    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
+    return x, rho * x + math.sqrt(1 - rho**2) * noise
+
+
+def test_errors_are_those_of_the_four_predictions() -> None:
+    model = CrossPredictor((3, 20), 8, (16, 8))
+    x, y = torch.randn(50, 3), torch.randn(50, 20)
+    z_x, z_y = model.codes(x, y)
+    assert (z_x.shape, z_y.shape) == ((50, 3), (50, 8))
+    xx, xy, yx, yy = model.decoders  # from, to
+    expected = [[(xx(z_x) - x), (xy(z_x) - y)], [(yx(z_y) - x), (yy(z_y) - y)]]
+    means = [[float(e.square().mean().detach()) for e in row] for row in expected]
+    assert model.errors(x, y).detach().numpy() == pytest.approx(np.array(means), rel=1e-5)
+
+
+def test_alignment_is_an_affine_bijection_onto_scaled_canonical_variables() -> None:
+    rng = np.random.default_rng(0)
+    x, y = correlated(5000, 0.9, 2)
+    fitted = []
+    for values, extra in ((x, 1), (y, 3)):
+        mix = np.linalg.qr(rng.standard_normal((2 + extra,) * 2))[0] * (1 + np.arange(2 + extra))
+        fitted.append(torch.from_numpy(np.hstack([values, rng.standard_normal((5000, extra))]) @ mix))
+    a, b = aligned(fitted, fitted)
+    for before, after in zip(fitted, (a, b), strict=True):
+        design = torch.cat([before, torch.ones(5000, 1, dtype=torch.float64)], 1)
+        fit = torch.linalg.lstsq(design, after).solution
+        assert float((design @ fit - after).abs().max()) < 1e-8
+        assert torch.linalg.matrix_rank(fit[:-1]) == before.shape[1]
+    correlations = np.corrcoef(a.numpy().T, b.numpy().T)[:3, 3:]
+    assert np.diag(correlations)[:2] == pytest.approx([0.9, 0.9], abs=0.02)
+    off = correlations[~np.eye(3, 5, dtype=bool)]
+    assert np.abs(off).max() < 0.01
+    assert a.std(0).numpy() == pytest.approx([0.9, 0.9, 0.1], abs=0.02)
+    assert b.std(0).numpy() == pytest.approx([0.9, 0.9, 0.1, 0.1, 0.1], abs=0.02)
+
+
+def test_alignment_uses_the_fitted_samples_only() -> None:
+    x, y = (torch.from_numpy(values) for values in correlated(500, 0.9, 2))
+    whole = aligned((x, y), (x, y))
+    part = aligned((x, y), (x[:7], y[:7]))
+    assert torch.allclose(whole[0][:7], part[0])
+    assert torch.allclose(whole[1][:7], part[1])
+
+
+def test_data_of_low_intrinsic_dimension_in_a_hundred_dimensions() -> None:
+    rng = np.random.default_rng(1)
+    u, v = correlated(3000, 0.9, 2)
+    truth = -math.log(1 - 0.81)
+    x, y = (
+        np.tanh(values @ rng.standard_normal((2, 100)) / 2) + 0.3 * values @ rng.standard_normal((2, 100))
+        for values in (u, v)
+    )
+    estimate = LatentMI(steps=400).estimate(x, y)
+    assert estimate.mi == pytest.approx(truth, rel=0.15)
+    assert estimate.diagnostics["codes"] == [8, 8]
+    assert estimate.diagnostics["test"] == 1500
+    assert len(estimate.curve["step"]) == len(estimate.curve["train"]) == len(estimate.curve["validation"]) > 0
+
+
+def test_dimensions_without_dependence_are_left_out_of_the_codes() -> None:
+    rng = np.random.default_rng(2)
+    u, v = correlated(4000, 0.9, 1)
+    x, y = (np.hstack([values, rng.standard_normal((4000, 19))]) for values in (u, v))
+    truth = -0.5 * math.log(1 - 0.81)
+    assert KSG().estimate(x, y).mi < 0.5 * truth
+    assert LatentMI(steps=300).estimate(x, y).mi == pytest.approx(truth, rel=0.2)
+
+
+def test_independent_samples_give_zero() -> None:
+    x, y = correlated(2000, 0.0, 3)
+    assert LatentMI(steps=200).estimate(x, y).mi == pytest.approx(0, abs=0.1)
+
+
+def test_codes_are_judged_on_samples_that_took_no_part() -> None:
+    # with few samples in many dimensions training finds dependence where there is none
+    x, y = correlated(200, 0.0, 50)
+    assert abs(LatentMI(steps=200).estimate(x, y).mi) < 0.4
+
+
+def test_a_hundred_samples_and_reproducibility() -> None:
+    x, y = correlated(100, 0.8, 2)
+    latent, state = LatentMI(steps=40), torch.get_rng_state()
+    first = latent.estimate(x, y, 1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert math.isfinite(first.mi)
+    assert latent.estimate(x, y, 1).mi == first.mi
+    assert latent.estimate(x, y, 2).mi != first.mi
+    assert latent.estimate(np.exp(x), y**3, 1).mi == first.mi  # ranks are the same
+    assert math.isfinite(LatentMI(steps=40, align=False).estimate(x, y, 1).mi)
+
+
+def test_divergence_is_nan() -> None:
+    assert math.isnan(LatentMI(lr=1e30, steps=60, average=0.0).estimate(*correlated(200, 0.8, 2)).mi)
+
+
+def test_bad_hyperparameters() -> None:
+    with pytest.raises(UsageError, match="code"):
+        LatentMI(code=0)
+    with pytest.raises(UsageError, match="own"):
+        LatentMI(own=-1.0)

@@ -1,0 +1,214 @@
+"""The integral over noise levels with exact scores gives the exact information; so do the parts of the network."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from mibench.estimators._diffusion import GaussianDenoiser, ScoreNetwork, information, information_rate, levels, noised
+from mibench.estimators._training import shrunk_moments
+from mibench.estimators.minde import MINDE
+from torch import Tensor
+
+from mibench.errors import UsageError
+from mibench.estimator import Array
+
+SPAN = (-7.0, 8.0)
+
+
+def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
+    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
+    return x, rho * x + math.sqrt(1 - rho**2) * noise
+
+
+class GaussianScores:
+    """The scores of z for jointly Gaussian x and y, from the covariance of (z, y) by the textbook formula."""
+
+    def __init__(self, covariance: Array, dim: int) -> None:
+        s = torch.from_numpy(covariance)
+        self.dim, self.own, self.cross, self.other = dim, s[:dim, :dim], s[:dim, dim:], s[dim:, dim:]
+
+    def marginal(self, z: Tensor, log_snr: Tensor) -> Tensor:
+        return self._score(z, log_snr, self.own)
+
+    def conditional(self, z: Tensor, log_snr: Tensor, y: Tensor) -> Tensor:
+        slopes = torch.linalg.solve(self.other, self.cross.T).T
+        mean = torch.sigmoid(log_snr).sqrt() * (y @ slopes.T)
+        return self._score(z - mean, log_snr, self.own - slopes @ self.cross.T)
+
+    def _score(self, z: Tensor, log_snr: Tensor, covariance: Tensor) -> Tensor:
+        snr = torch.sigmoid(log_snr)[..., None]
+        noisy = snr * covariance + (1 - snr) * torch.eye(self.dim)
+        return -torch.linalg.solve(noisy, z[..., None])[..., 0]
+
+
+def gaussian_samples(n: int, dim_x: int, dim_y: int) -> tuple[Tensor, Tensor, Array, float]:
+    rng = np.random.default_rng(4)
+    root = rng.standard_normal((dim_x + dim_y,) * 2)
+    s = root @ root.T / (dim_x + dim_y) + 0.2 * np.eye(dim_x + dim_y)
+    both = torch.from_numpy(rng.multivariate_normal(np.zeros(dim_x + dim_y), s, n))
+    log_det = [np.linalg.slogdet(part)[1] for part in (s[:dim_x, :dim_x], s[dim_x:, dim_x:], s)]
+    return both[:, :dim_x], both[:, dim_x:], s, 0.5 * (log_det[0] + log_det[1] - log_det[2])
+
+
+@pytest.mark.parametrize(("dim_x", "dim_y"), [(1, 1), (3, 2)])
+def test_exact_gaussian_scores_give_the_exact_information(dim_x: int, dim_y: int) -> None:
+    x, y, s, truth = gaussian_samples(4000, dim_x, dim_y)
+    scores = GaussianScores(s, dim_x)
+    drawn = levels(x, (-12.0, 12.0), 20, torch.Generator().manual_seed(0))
+    found = information(scores.conditional, scores.marginal, x, y, (-12.0, 12.0), drawn)
+    stderr = float(found.std()) / math.sqrt(len(found))
+    assert float(found.mean()) == pytest.approx(truth, abs=4 * stderr)
+    assert stderr < 0.03 * truth
+
+
+def test_the_integrand_is_the_derivative_of_the_information_with_the_noisy_variable() -> None:
+    # I(Z; Y) of the noised variable falls from I(X; Y) to 0: the rate at L is its slope there
+    rho, level, step = 0.8, torch.tensor(0.7), 1e-3
+    x, y = (torch.from_numpy(values) for values in correlated(200_000, rho, 1))
+    scores = GaussianScores(np.array([[1, rho], [rho, 1]]), 1)
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
+    rate = information_rate(scores.conditional, scores.marginal, x, y, level.expand(len(x), 1), noise)
+
+    def noisy_information(at: float) -> float:
+        return -0.5 * math.log(1 - rho**2 / (1 + math.exp(-at)))
+
+    slope = (noisy_information(0.7 + step) - noisy_information(0.7 - step)) / (2 * step)
+    assert float(rate.mean()) == pytest.approx(slope, abs=4 * float(rate.std()) / math.sqrt(len(rate)))
+
+
+def test_exact_scores_of_a_mixture_give_its_information() -> None:
+    # y is correlated with x or with -x: both are standard normal and uncorrelated
+    rho, n = 0.9, 20_000
+    rng = np.random.default_rng(1)
+    values = correlated(n, rho, 1)
+    x = torch.from_numpy(values[0])
+    y = torch.from_numpy(np.where(rng.random((n, 1)) < 0.5, 1, -1) * values[1])
+
+    def conditional(z: Tensor, log_snr: Tensor, y: Tensor) -> Tensor:
+        alpha, variance = torch.sigmoid(log_snr).sqrt(), 1 - torch.sigmoid(log_snr) * rho**2
+        mean = alpha * rho * y
+        return (mean * torch.tanh(z * mean / variance) - z) / variance
+
+    drawn = levels(x, SPAN, 10, torch.Generator().manual_seed(0))
+    found = information(conditional, lambda z, log_snr: -z, x, y, SPAN, drawn)
+    axis = np.linspace(-6, 6, 1201)
+    a, b = np.meshgrid(axis, axis)
+    p = sum(np.exp(-(a**2 - 2 * r * a * b + b**2) / (2 * (1 - r**2))) for r in (rho, -rho))
+    p /= 4 * np.pi * math.sqrt(1 - rho**2)
+    q = np.exp(-(a**2 + b**2) / 2) / (2 * np.pi)
+    truth = float((p * np.log(p / q)).sum() * (axis[1] - axis[0]) ** 2)
+    assert float(found.mean()) == pytest.approx(truth, abs=4 * float(found.std()) / math.sqrt(n) + 1e-3)
+
+
+def test_levels_cover_the_span_evenly() -> None:
+    drawn = levels(torch.zeros(100, 2), SPAN, 4, torch.Generator().manual_seed(0))
+    every = torch.cat([level for level, _ in drawn], 1).double()
+    assert (torch.histc(every, 100, *SPAN) == 4).all()
+    apart = every.sort(1).values.diff(dim=1)
+    assert apart.numpy() == pytest.approx(np.full((100, 3), 15 / 4), abs=1e-4)
+
+
+def test_noise_preserves_the_variance() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, noise = torch.randn(2, 100_000, 1, generator=generator)
+    for level in (-5.0, 0.0, 5.0):
+        z = noised(x, noise, torch.full((len(x), 1), level))
+        assert float(z.var()) == pytest.approx(1, abs=0.02)
+        assert float((z * x).mean() / (z * noise).mean()) == pytest.approx(math.exp(level / 2), rel=0.1)
+
+
+def test_the_gaussian_denoiser_is_the_conditional_expectation() -> None:
+    rng = np.random.default_rng(3)
+    both = torch.from_numpy(rng.standard_normal((300, 5)) @ rng.standard_normal((5, 5)) + 1).float()
+    x, y = both[:, :2], both[:, 2:]
+    log_snr = torch.linspace(-4, 4, 300)[:, None]
+    z = noised(x, torch.randn(x.shape, generator=torch.Generator().manual_seed(1)), log_snr)
+    mean, s = (moment.numpy() for moment in shrunk_moments(both))
+    found = GaussianDenoiser(x, y)(z, log_snr, y).numpy()
+    for i in range(0, 300, 37):  # the joint Gaussian of (x, z, y), conditioned by the textbook formula
+        snr = 1 / (1 + math.exp(-float(log_snr[i])))
+        a = np.vstack([math.sqrt(snr) * np.eye(5)[:2], np.eye(5)[2:]])
+        seen = a @ s @ a.T + np.diag([1 - snr] * 2 + [0] * 3)
+        observed = np.concatenate([z[i].numpy(), y[i].numpy()]) - a @ mean
+        assert found[i] == pytest.approx(mean[:2] + (s @ a.T)[:2] @ np.linalg.solve(seen, observed), abs=2e-3)
+
+
+def test_the_untrained_network_has_the_scores_of_gaussians() -> None:
+    values = correlated(3000, 0.8, 2)
+    x, y = (torch.from_numpy(v).float() for v in values)
+    network = ScoreNetwork(x, y, SPAN, 16, 1)
+    drawn = levels(x, SPAN, 10, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found = information(network.conditional, network.marginal, x, y, SPAN, drawn)
+        low, high = network.errors(x, y, *drawn[0]), network.errors(x, y, *drawn[1])
+    assert float(found.mean()) == pytest.approx(-math.log(1 - 0.64), abs=0.05)
+    assert low[0] > low[1]
+    assert high[0] > high[1]
+
+
+def test_the_marginal_score_does_not_see_y() -> None:
+    x, y = (torch.from_numpy(v).float() for v in correlated(50, 0.8, 2))
+    network = ScoreNetwork(x, y, SPAN, 16, 2)
+    with torch.no_grad():
+        for p in network.parameters():
+            p.normal_(generator=torch.Generator().manual_seed(0))
+        log_snr = torch.zeros(50, 1)
+        assert torch.equal(network.noise(x, log_snr, y, False), network.noise(x, log_snr, -3 * y, False))
+        assert not torch.equal(network.conditional(x, log_snr, y), network.conditional(x, log_snr, -3 * y))
+        sigma = torch.sigmoid(-log_snr).sqrt()
+        assert torch.equal(network.marginal(x, log_snr), -network.noise(x, log_snr, y, False) / sigma)
+
+
+def test_gaussian_and_independent_samples() -> None:
+    minde = MINDE(steps=100, width=64)
+    estimate = minde.estimate(*correlated(2000, 0.8, 2))
+    assert estimate.stderr is not None
+    assert estimate.mi == pytest.approx(-math.log(1 - 0.64), abs=0.06 + 3 * estimate.stderr)
+    assert estimate.diagnostics["error_difference"] == pytest.approx(estimate.mi, abs=0.15)
+    assert len(estimate.curve["step"]) == len(estimate.curve["train"]) == len(estimate.curve["validation"]) > 0
+    assert minde.estimate(*correlated(2000, 0.0, 2)).mi == pytest.approx(0, abs=0.03)
+
+
+def test_a_hundred_samples_and_reproducibility() -> None:
+    x, y = correlated(100, 0.8, 2)
+    minde, state = MINDE(steps=40, width=32), torch.get_rng_state()
+    first = minde.estimate(x, y, 1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert math.isfinite(first.mi)
+    assert minde.estimate(x, y, 1).mi == first.mi
+    assert minde.estimate(x, y, 2).mi != first.mi
+    assert minde.estimate(np.exp(x), y**3, 1).mi == first.mi  # ranks are the same
+
+
+def test_the_smaller_variable_is_the_target() -> None:
+    x, y = correlated(200, 0.8, 2)
+    small = MINDE(steps=10, width=16)
+    assert small.estimate(x, y[:, :1]).mi == MINDE(steps=10, width=16, target="y").estimate(x, y[:, :1]).mi
+    assert small.estimate(x[:, :1], y).mi == MINDE(steps=10, width=16, target="x").estimate(x[:, :1], y).mi
+
+
+def test_divergence_is_nan() -> None:
+    assert math.isnan(MINDE(lr=1e30, steps=60, average=0.0, width=16).estimate(*correlated(200, 0.8, 2)).mi)
+
+
+def test_bad_hyperparameters() -> None:
+    with pytest.raises(UsageError, match="span"):
+        MINDE(span=(3.0, -3.0))
+    with pytest.raises(UsageError, match="draws"):
+        MINDE(draws=0)
+
+
+@pytest.mark.slow
+def test_curved_dependence_is_learned() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.uniform(-1, 1, (5000, 1))
+    y = x**2 + 0.1 * rng.standard_normal((5000, 1))  # no correlation
+    log_ratios_mean = MINDE().estimate(x, y).mi
+    # I = h(Y) - h(noise), with h(Y) by quadrature over x
+    grid = np.linspace(-0.6, 1.6, 4401)
+    points = (np.arange(4000) + 0.5) / 4000
+    p = np.exp(-(((grid[:, None] - points**2) / 0.1) ** 2) / 2).mean(1) / (0.1 * math.sqrt(2 * math.pi))
+    entropy = -float((p * np.log(np.maximum(p, 1e-300))).sum() * (grid[1] - grid[0]))
+    truth = entropy - 0.5 * math.log(2 * math.pi * math.e * 0.01)
+    assert log_ratios_mean == pytest.approx(truth, rel=0.1)
