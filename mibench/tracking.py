@@ -19,6 +19,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ EXPERIMENT = "mibench"
 
 log = logging.getLogger(__name__)
 
-_METRICS_PER_CALL, _PARAMS_PER_CALL, _RUNS_PER_CALL = 1000, 100, 1000
+_METRICS_PER_CALL, _PARAMS_PER_CALL, _RUNS_PER_CALL = 900, 100, 1000
 _REFUSED = frozenset({5060, 5061, 6000, 6566, *range(6665, 6670), 6679, 6697, 10080})  # ports that browsers refuse
 _LONGEST = 5000  # characters of a tag or parameter
 
@@ -186,10 +187,9 @@ class _Book:
         ).info.run_id
         metrics = [Metric(key, value, now, step) for key, value, step in run.metrics]
         params = [Param(key, value[:_LONGEST]) for key, value in run.params.items()]
-        for batch in _chunks(params, _PARAMS_PER_CALL):
-            client.log_batch(run_id, params=batch)
-        for batch in _chunks(metrics, _METRICS_PER_CALL):
-            client.log_batch(run_id, metrics=batch)
+        calls = zip_longest(_chunks(metrics, _METRICS_PER_CALL), _chunks(params, _PARAMS_PER_CALL), fillvalue=())
+        for some_metrics, some_params in calls:
+            client.log_batch(run_id, metrics=some_metrics, params=some_params)
         for name, columns in run.tables.items():
             client.log_table(run_id, dict(columns), f"tables/{name}.json")
         for path, folder in run.files:
