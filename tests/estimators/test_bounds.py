@@ -329,6 +329,7 @@ def test_club_at_the_truth_is_the_jeffreys_divergence() -> None:
     assert float(values.mean()) == pytest.approx(jeffreys, abs=4 * float(values.std()) / 20)
 
 
+# CLUB's product varies with x as well as with y, and contributions go by y
 @pytest.mark.parametrize("bound", [b for b in BOUNDS if not isinstance(b, CLUB)], ids=name_of)
 def test_contributions_show_the_sampling_error(bound: Bound) -> None:
     """The spread of contributions within a batch predicts the spread of values over batches (exact critic, 1 nat)."""
