@@ -200,8 +200,8 @@ class FreeCritic(Variational):
     critic : "separable" g(x) . h(y) + a(x) + b(y), "joint" (a perceptron of x and y together), "bilinear" x'Wy with
         linear terms (no hidden layers), "conv" (separable, with convolutions where a variable is a square image).
     embedding : the length of g and h.
-    negatives : product pairs per joint pair of a batch: a number of cyclic shifts, or "all" other pairs; "auto" is all,
-        but 4 for the joint critic, for which every pair costs a pass through the network.
+    negatives : product pairs per joint pair of a batch: a number (at most half the batch), or "all" other pairs; "auto"
+        is half, but 4 for the joint critic, for which every pair costs a pass through the network.
     """
 
     critic: Literal["separable", "joint", "bilinear", "conv"] = "separable"
@@ -234,10 +234,8 @@ class FreeCritic(Variational):
 
     def optimisation(self) -> Schedule:
         """The schedule of the same-named hyperparameters."""
-        from .trainer import Schedule
-
-        shifts: int | Literal["all"] = 4 if self.critic == "joint" else "all"
-        return Schedule(**_optimiser(self), negatives=shifts if self.negatives == "auto" else self.negatives)
+        enough = 4 if self.critic == "joint" else self.batch // 2
+        return _schedule(self, enough if self.negatives == "auto" else self.negatives)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -252,15 +250,15 @@ class ConditionalDensity(Variational):
 
     def optimisation(self) -> Schedule:
         """The schedule of the same-named hyperparameters; likelihood needs no product pairs, so there is one each."""
-        from .trainer import Schedule
-
-        return Schedule(**_optimiser(self), negatives=1)
+        return _schedule(self, 1)
 
 
-def _optimiser(estimator: Variational) -> dict[str, Any]:
+def _schedule(estimator: Variational, negatives: int | Literal["all"]) -> Schedule:
     from .trainer import Schedule
 
-    return {k: getattr(estimator, k) for k in Schedule.__dataclass_fields__ if k != "negatives"}
+    names = set(Schedule.__dataclass_fields__) & set(estimator.params) - {"negatives"}
+    chosen: dict[str, Any] = {name: getattr(estimator, name) for name in names}
+    return Schedule(**chosen, negatives=negatives, by_value=estimator.kind is Kind.LOWER_BOUND)
 
 
 @dataclass(frozen=True)

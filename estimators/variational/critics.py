@@ -157,7 +157,7 @@ class Bilinear(_Products):
     """x' W y + a' x + b' y + c."""
 
     def __init__(self, layout: ParameterMatrix, name: str, dims: tuple[int, int], mean: float = 0.0) -> None:
-        self.layout, self._names = layout, (f"{name}.matrix", f"{name}.constant")
+        self.layout, self._names = layout, (f"{name}.weight", f"{name}.constant")
         layout.add(self._names[0], (dims[0] + 1, dims[1] + 1), 0.0)
         layout.add(self._names[1], (1, 1), 0.0, mean)
 

@@ -1,7 +1,6 @@
 """Scores of joint and product pairs from paired samples: in training batches, and over all pairs of a held-out sample.
 
-The product of the marginals is sampled by pairing the y of a row with the x of other rows, by cyclic shifts: never with
-its own.
+The product of the marginals is sampled by pairing the y of a row with the x of other rows, never with its own.
 """
 
 from __future__ import annotations
@@ -19,28 +18,35 @@ from .networks import Parameters
 Negatives = int | Literal["all"]
 
 CHUNK = 2**18  # numbers held at a time while all pairs are evaluated: about the size of a second-level cache
-BLOCK, SHIFTS = 256, 16
+SAMPLED = 128, 16  # product pairs per joint pair that a validation takes, where pairs are cheap and where they are not
 
 
 def scores(critic: Critic, p: Parameters, x: Tensor, y: Tensor, negatives: Negatives) -> tuple[Tensor, Tensor]:
-    """The critics on the pairs of a batch and on the product: joint (S, B) and product (S, B, K).
+    """The critics on the pairs of a batch, joint (S, B), and on product pairs (S, B, K).
 
-    ``x`` (S, B, dim_x), ``y`` (S, B, dim_y); K is ``negatives``, or B - 1 for "all". Where the bound learns a second
-    function, joint is (S, B, 2).
+    ``x`` (S, B, dim_x), ``y`` (S, B, dim_y); K is B - 1 for "all", else the greatest divisor of B that is at most
+    ``negatives`` and B / 2. The batch then falls into groups of K, and every y meets all x of the next group. Where the
+    bound learns a second function, joint is (S, B, 2).
     """
-    joint, product = embedded_scores(critic, p, *critic.embed(p, x, y), negatives)
+    u, v = critic.embed(p, x, y)
+    size = x.shape[1]
+    if negatives == "all":
+        joint, product = split_table(critic.table(p, u, v))
+    else:
+        k = next(k for k in range(min(negatives, size // 2), 0, -1) if size % k == 0)
+        groups, others = v.unflatten(1, (-1, k)), u.unflatten(1, (-1, k)).roll(-1, 1)
+        joint, product = critic.pairs(p, u, v), critic.table(p, others, groups).flatten(1, 2)
     return with_second(critic, p, x, y, joint), product
 
 
-def embedded_scores(critic: Critic, p: Parameters, u: Tensor, v: Tensor, negatives: Negatives) -> tuple[Tensor, Tensor]:
-    """As :func:`scores` for embeddings (S, ..., B, width), without the second function."""
-    size = u.shape[-2]
-    if negatives == "all" or negatives >= size - 1:
-        return split_table(critic.table(p, u, v))
-    around = torch.cat([u, u[..., :negatives, :]], -2)
-    shifted = torch.stack([around[..., k : k + size, :] for k in range(negatives + 1)], -3)
-    both = critic.pairs(p, shifted, v.unsqueeze(-3)).mT
-    return both[..., 0], both[..., 1:]
+def sampled_scores(critic: Critic, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """As :func:`scores` on a held-out sample: enough pairs to choose by, at the cost of a few batches.
+
+    The last rows are left out where they do not fill a group.
+    """
+    k = min(SAMPLED[critic.width > 1], x.shape[1] // 2)
+    used = x.shape[1] // k * k
+    return scores(critic, p, x[:, :used], y[:, :used], k)
 
 
 def split_table(table: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,19 +62,6 @@ def split_table(table: Tensor) -> tuple[Tensor, Tensor]:
 def with_second(critic: Critic, p: Parameters, x: Tensor, y: Tensor, joint: Tensor) -> Tensor:
     """``joint`` and the second function side by side, where there is one."""
     return joint if critic.second is None else torch.stack([joint, critic.second(p, x, y)], -1)
-
-
-def sampled_scores(critic: Critic, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """As :func:`scores` on a held-out sample with part of its pairs: enough to choose by, at the cost of a few batches.
-
-    All pairs within blocks of BLOCK rows where they are cheap, else SHIFTS cyclic shifts.
-    """
-    u, v = critic.embed(p, x, y)
-    size = min(BLOCK, x.shape[1]) if critic.width == 1 else x.shape[1]
-    used = x.shape[1] // size * size
-    u, v = (t[:, :used].unflatten(1, (-1, size)) for t in (u, v))
-    joint, product = embedded_scores(critic, p, u, v, "all" if critic.width == 1 else SHIFTS)
-    return with_second(critic, p, x[:, :used], y[:, :used], joint.flatten(1, 2)), product.flatten(1, 2)
 
 
 def contributions(bound: Bound, critic: Critic, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -38,12 +38,19 @@ class ParameterMatrix:
         self.shapes: dict[str, tuple[int, ...]] = {}
         self._mean: list[npt.NDArray[np.float32]] = []
         self._scale: list[npt.NDArray[np.float32]] = []
+        self._decays: list[npt.NDArray[np.float32]] = []
 
     def add(self, name: str, shape: tuple[int, ...], scale: npt.ArrayLike, mean: float = 0.0) -> None:
         """Append a parameter; ``scale`` broadcasts to its shape."""
         self.shapes[name] = shape
         self._mean.append(np.full(math.prod(shape), mean, np.float32))
         self._scale.append(np.broadcast_to(np.asarray(scale, np.float32), shape).ravel())
+        self._decays.append(np.full(math.prod(shape), name.endswith("weight"), np.float32))
+
+    @property
+    def decays(self) -> Tensor:
+        """Shape (P,): 1 for weights, 0 for biases and constants, which are free to settle where they have to."""
+        return torch.from_numpy(np.concatenate(self._decays))
 
     def initial(self, rngs: Sequence[np.random.Generator]) -> Tensor:
         """Fresh parameters (S, P), each row from its own generator."""

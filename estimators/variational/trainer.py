@@ -31,13 +31,15 @@ class Schedule:
 
     schedule : "one-cycle", the rate rises linearly for the share ``warmup`` of the steps, then falls as half a cosine;
         or "constant".
-    weight_decay : decoupled (Loshchilov & Hutter 2019).
+    weight_decay : decoupled (Loshchilov & Hutter 2019), for weights only.
     clip : greatest norm of a critic's gradient; 0 for none.
     batch : pairs per step, at most a quarter of the training sample.
-    negatives : product pairs per joint pair, as cyclic shifts of the batch, or "all" other pairs of the batch.
+    negatives : product pairs per joint pair, see :func:`evaluation.scores`, or "all" other pairs of the batch.
     max_steps, max_epochs : the length of the cycle, whichever is less.
     interval : steps between validations, at most five epochs.
     patience : validations without improvement before a critic stops.
+    by_value : choose the checkpoint with the greatest value, not the least loss. Right for lower bounds alone: what is
+        no bound may be greatest where it is worst.
     """
 
     learning_rate: float
@@ -51,6 +53,7 @@ class Schedule:
     max_epochs: int
     interval: int
     patience: int
+    by_value: bool
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate at one of ``steps`` steps, counted from 1."""
@@ -85,7 +88,7 @@ class AdamW:
         self.betas, self.step = betas, 0
         self.mean, self.square = torch.zeros_like(theta), torch.zeros_like(theta)
 
-    def update(self, theta: Tensor, gradient: Tensor, rate: float, decay: float, clip: float) -> None:
+    def update(self, theta: Tensor, gradient: Tensor, rate: float, decay: Tensor, clip: float) -> None:
         """One step of size ``rate``, in place."""
         self.step += 1
         b1, b2 = self.betas
@@ -156,6 +159,7 @@ class _Stack:
 
         device = self.x.device
         self.theta = critic.layout.initial(rngs).to(device)
+        self.decay = critic.layout.decays.to(device) * schedule.weight_decay
         self.leaves = self._leaves()
         self.optimiser = AdamW(self.theta)
         self.state: Tensor | None = None
@@ -186,7 +190,7 @@ class _Stack:
         gradient = torch.cat([g.flatten(1) for g in gradients], 1)
         with torch.no_grad():
             rate = self.schedule.rate(step, self.total)
-            self.optimiser.update(self.theta, gradient, rate, self.schedule.weight_decay, self.schedule.clip)
+            self.optimiser.update(self.theta, gradient, rate, self.decay, self.schedule.clip)
         self.last = joint.detach(), product.detach()
 
     def _shuffle(self) -> None:
@@ -204,8 +208,7 @@ class _Stack:
             p = self.critic.layout.unpack(self.theta)
             joint, product = sampled_scores(self.critic, p, self.x_val, self.y_val)
             value = self.bound.value(joint, product)
-            # the loss, not the value: what is reported may be no bound, and its maximum then the worst choice
-            score = -self.bound.loss(joint, product)[0]
+            score = value if self.schedule.by_value else -self.bound.loss(joint, product)[0]
             train = self.bound.value(*self.last) if step else torch.full_like(value, torch.nan)
             finite = self.theta.isfinite().all(1)
         better = score > self.best_score[self.alive]  # never where the score is NaN
