@@ -11,6 +11,7 @@ import fnmatch
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mibench.errors import MibenchError, NotInstalled, UsageError
@@ -213,6 +214,8 @@ def describe(task: AnyTask) -> TaskRow:
 def card(selector: str) -> Card:
     """All about an estimator or task (with parameters, where given) or a grid.
 
+    Where a task and a grid share a name, the name is the task's and ``NAME.toml`` the grid's.
+
     Raises
     ------
     UsageError : there is nothing of this name; the message offers the nearest ones.
@@ -220,12 +223,17 @@ def card(selector: str) -> Card:
     from mibench.grid import presets
 
     name = parse_selector(selector)[0]
+    found: Card | None = None
     if name in estimators.names():
-        return estimator_card(estimators.create(selector), estimators.factory(name), estimators.source(name))
-    if name in tasks.names():
-        return task_card(tasks.create(selector), tasks.factory(name), tasks.source(name))
-    if selector in presets() or selector.endswith(".toml"):
-        return grid_card(selector)
+        found = estimator_card(estimators.create(selector), estimators.factory(name), estimators.source(name))
+    elif name in tasks.names():
+        found = task_card(tasks.create(selector), tasks.factory(name), tasks.source(name))
+    if found is not None:
+        also = {"see also": f"the grid of this name: mibench info {name}.toml"} if name in presets() else {}
+        return dataclasses.replace(found, facts={**found.facts, **also})
+    if selector.endswith(".toml") or selector in presets():
+        preset = selector.removesuffix(".toml")
+        return grid_card(preset if preset in presets() and not Path(selector).is_file() else selector)
     import difflib
 
     near = difflib.get_close_matches(name, [*estimators.names(), *tasks.names(), *presets()], n=3, cutoff=0.5)

@@ -219,6 +219,14 @@ def test_the_card_of_a_grid(tmp_path: Any) -> None:
     assert "Mine." in printed(card)
 
 
+def test_a_task_and_a_grid_of_the_same_name() -> None:
+    registry.tasks.register("quick")(type("Quick", (Pairs,), {"__doc__": "Another."}))
+    task = cards.card("quick")
+    assert task.what == "task"
+    assert "mibench info quick.toml" in printed(task)
+    assert cards.card("quick.toml").what == "grid"
+
+
 def test_an_unknown_name_gets_the_nearest_ones() -> None:
     with pytest.raises(UsageError, match=r"no estimator, task or grid 'gues'; did you mean 'guess'"):
         cards.card("gues")
