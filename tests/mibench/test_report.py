@@ -69,10 +69,9 @@ def test_bits_are_for_people_and_nats_for_machines(tmp_path: Path, make: Any) ->
 
 def test_the_same_results_give_the_same_page(tmp_path: Path, make: Any) -> None:
     results = [
-        make(name, f"t{t}", n, s, mi=1.0 + 0.1 * t * s, truth=1.0 + t, family=f"f{t % 2}")
+        make(name, f"t{t}", seed=s, mi=1.0 + 0.1 * t * s, truth=1.0 + t, family=f"f{t}")
         for name in ("zero", "ksg", "cca")
-        for t in range(3)
-        for n in (100, 1000)
+        for t in range(2)
         for s in range(2)
     ]
     first, second = (write_report(results, tmp_path / name, "T") for name in "ab")
