@@ -59,7 +59,7 @@ class CLUB(_Conditional):
     """E_p log q(y | x) - E_q log q(y | x) (Cheng et al. 2020): an upper bound at q = p.
 
     There it is the Jeffreys divergence KL(p || q) + KL(q || p) of the joint and the product, never near I where I is
-    large. That all rows share their x makes it vary more than the spread of its contributions says (by a fifth at 1 nat).
+    large. As all rows share their x, it varies more than the spread of its contributions says (by a fifth at 1 nat).
     """
 
     def rows(self, joint: Tensor, product: Tensor) -> Tensor:
