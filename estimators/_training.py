@@ -1,4 +1,4 @@
-"""What the estimators that train networks of their own share: scales, splits, seeds, and one training loop.
+"""What the estimators that train networks of their own share: splits, seeds, and one training loop.
 
 The stacks of critics have their own trainer in ``variational/``. Here a handful of models of any kind are trained side
 by side on one problem: each has its own loss, its own early stopping and its own best checkpoint.
@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,21 +22,9 @@ from mibench import runtime
 from mibench.errors import Unsupported, UsageError
 from mibench.estimator import Array, Estimate, rng_for
 
-from ._samples import standardized
-from .gaussian import normal_scores
+from .variational.splits import Scaling, scaled
 
-Scale: TypeAlias = Literal["ranks", "moments", "none"]
 Rows: TypeAlias = npt.NDArray[np.int64]
-
-
-def scaled(values: Array, scale: Scale) -> Array:
-    """``values`` (n, dim) column by column: as normal scores of their ranks, with mean 0 and variance 1, or as given.
-
-    All three are injective on each column, so that mutual information does not change.
-    """
-    if scale == "ranks":
-        return normal_scores(values)
-    return standardized(values) if scale == "moments" else values
 
 
 class Split(NamedTuple):
@@ -88,9 +76,13 @@ def isolated(seed: int) -> Iterator[torch.Generator]:
             torch.set_num_threads(threads)
 
 
-def tensor(values: Array) -> Tensor:
-    """``values`` in float32 on the device that was chosen for training."""
-    return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float32).to(runtime.device())
+def tensors(values: Array, parts: Split, scaling: Scaling) -> list[Tensor]:
+    """Training, validation and test rows of ``values`` (n, dim), scaled by what the first show.
+
+    In float32, on the device that was chosen for training.
+    """
+    columns = torch.as_tensor(scaled(values, parts.train, scaling), dtype=torch.float32)
+    return [columns[torch.from_numpy(rows)].to(runtime.device()) for rows in parts]
 
 
 def shrunk_moments(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,18 +102,18 @@ def shrunk_moments(values: Tensor) -> tuple[Tensor, Tensor]:
 class Schedule:
     """How long and how fast to train.
 
-    steps : most updates; the rate rises linearly over the first 5 % of them and falls to 0 along a cosine.
+    max_steps : most updates; the rate rises linearly over the first 5 % of them and falls to 0 along a cosine.
     batch : samples per update (all of them where there are fewer).
-    lr, weight_decay : of AdamW.
+    learning_rate, weight_decay : of AdamW.
     clip : greatest norm of a model's gradient.
     evaluations : how often the validation samples are looked at.
     patience : evaluations without a better one after which training stops.
     average : decay of the moving average of the weights that is evaluated and kept; 0 for the weights themselves.
     """
 
-    steps: int
+    max_steps: int
     batch: int = 256
-    lr: float = 2e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     clip: float = 5.0
     evaluations: int = 50
@@ -129,7 +121,7 @@ class Schedule:
     average: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "lr", "clip", "evaluations", "patience"):
+        for name in ("max_steps", "batch", "learning_rate", "clip", "evaluations", "patience"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name} = {getattr(self, name)} does not train anything; use a positive number.")
         if not 0 <= self.average < 1:
@@ -143,8 +135,8 @@ class Schedule:
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, as a fraction of its maximum."""
-        warm = max(1, self.steps // 20)
-        return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        warm = max(1, self.max_steps // 20)
+        return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * step / self.max_steps))
 
 
 @dataclass
@@ -193,18 +185,18 @@ def fit(
     """
     parameters = [list(model.parameters()) for model in models]
     every: list[Tensor] = [p for own in parameters for p in own]
-    optimizer = torch.optim.AdamW(every, lr=schedule.lr, weight_decay=schedule.weight_decay, foreach=True)
+    optimizer = torch.optim.AdamW(every, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, foreach=True)
     averages = [p.detach().clone() for p in every] if schedule.average else every
     history = History(best=[0] * len(models))
     kept = [copy.deepcopy(model.state_dict()) for model in models]
     lowest = [math.inf] * len(models)
     waited = [0] * len(models)
-    interval = max(1, schedule.steps // schedule.evaluations)
+    interval = max(1, schedule.max_steps // schedule.evaluations)
     since: list[Tensor] = []
     batches = _batches(n_train, schedule.batch, generator)
 
-    for step in range(schedule.steps + 1):
-        if step % interval == 0 or step == schedule.steps:
+    for step in range(schedule.max_steps + 1):
+        if step % interval == 0 or step == schedule.max_steps:
             for model in models:
                 model.eval()
             with torch.no_grad(), _holding(every, averages):
@@ -223,12 +215,12 @@ def fit(
                 history.train.append(recent.tolist())
                 history.validation.append(found.tolist())
             since = []
-            if min(waited) >= schedule.patience or step == schedule.steps:
+            if min(waited) >= schedule.patience or step == schedule.max_steps:
                 break
         for model in models:
             model.train()
         for group in optimizer.param_groups:
-            group["lr"] = schedule.lr * schedule.rate(step)
+            group["lr"] = schedule.learning_rate * schedule.rate(step)
         optimizer.zero_grad(set_to_none=True)
         loss = losses(next(batches))
         loss.sum().backward()  # type: ignore[no-untyped-call]

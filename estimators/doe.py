@@ -29,25 +29,27 @@ class DoE(Estimator):
     hidden : layers of the networks; () leaves linear regressions.
     target : the variable whose entropies are taken; ``smaller`` is that of lower dimension (Y where they are equal).
     average : decay of the moving average of the weights, which is what is evaluated and kept.
-    standardize : ``ranks`` turns each column into normal scores, ``moments`` gives it mean 0 and variance 1.
+    max_steps, batch, learning_rate, weight_decay : of AdamW, with a rate that rises briefly and falls as a cosine.
+    patience : validations (of 50) without improvement after which training stops.
+    validation, test : shares of the samples that choose the weights, and that the number is computed on.
+    standardize : how columns are scaled first, by what the training part shows: "rank" (normal scores), "robust"
+        (quartiles, then arcsinh), "standard" (mean and variance), "none".
     """
 
     components: int = 8
     hidden: tuple[int, ...] = (128, 128, 128)
     target: Literal["smaller", "x", "y"] = "smaller"
-    steps: int = 600
+    max_steps: int = 600
     batch: int = 512
-    lr: float = 6e-3
+    learning_rate: float = 6e-3
     weight_decay: float = 0.1
     average: float = 0.98
     patience: int = 15
     validation: float = 0.2
     test: float = 0.2
-    standardize: Literal["ranks", "moments", "none"] = "ranks"
+    standardize: Literal["rank", "robust", "standard", "none"] = "rank"
 
-    citation: ClassVar[str] = (
-        "McAllester & Stratos (2020), Formal limitations on the measurement of mutual information, section 5"
-    )
+    citation: ClassVar[str] = "McAllester & Stratos (2020), Formal limitations on the measurement of mutual information"
     capabilities: ClassVar = Capabilities(min_n=20, devices=("cpu", "cuda"))
 
     def __post_init__(self) -> None:
@@ -64,7 +66,7 @@ class DoE(Estimator):
         import torch
 
         from ._autoregressive import MixtureDensity
-        from ._training import Schedule, fit, isolated, scaled, split, tensor
+        from ._training import Schedule, fit, isolated, split, tensors
 
         schedule = Schedule.of(self)
         parts = split(len(x), seed, self.validation, self.test)
@@ -72,7 +74,7 @@ class DoE(Estimator):
         if self.target == "x" or (self.target == "smaller" and x.shape[1] < y.shape[1]):
             x, y = y, x
         with isolated(seed) as generator:
-            u, v = ([tensor(scaled(values, self.standardize)[rows]) for rows in parts] for values in (x, y))
+            u, v = (tensors(values, parts, self.standardize) for values in (x, y))
             marginal = MixtureDensity(y.shape[1], 0, self.hidden, self.components).to(v[0].device)
             conditional = MixtureDensity(y.shape[1], x.shape[1], self.hidden, self.components).to(v[0].device)
             marginal.start_at_gaussian(v[0])

@@ -32,24 +32,28 @@ class Flow(Estimator):
     layers : of the flows; affine layers are quicker, splines also bend each coordinate.
     transforms, hidden : autoregressive layers of each flow, and the networks within them.
     average : decay of the moving average of the weights, which is what is evaluated and kept.
-    standardize : ``ranks`` turns each column into normal scores, ``moments`` gives it mean 0 and variance 1.
+    max_steps, batch, learning_rate, weight_decay : of AdamW, with a rate that rises briefly and falls as a cosine.
+    patience : validations (of 50) without improvement after which training stops.
+    validation, test : shares of the samples that choose the weights, and that the number is computed on.
+    standardize : how columns are scaled first, by what the training part shows: "rank" (normal scores), "robust"
+        (quartiles, then arcsinh), "standard" (mean and variance), "none".
     """
 
     layers: Literal["affine", "spline"] = "affine"
     transforms: int = 4
     hidden: tuple[int, ...] = (128, 128)
-    steps: int = 600
+    max_steps: int = 600
     batch: int = 384
-    lr: float = 5e-3
+    learning_rate: float = 5e-3
     weight_decay: float = 0.1
     average: float = 0.98
     patience: int = 15
     validation: float = 0.2
     test: float = 0.2
-    standardize: Literal["ranks", "moments", "none"] = "ranks"
+    standardize: Literal["rank", "robust", "standard", "none"] = "rank"
 
     citation: ClassVar[str] = (
-        "Butakov et al. (2024), Mutual information estimation via normalizing flows, section 4; "
+        "Butakov et al. (2024), Mutual information estimation via normalizing flows; "
         "flows: Papamakarios et al. (2017) and Durkan et al. (2019), by zuko"
     )
     capabilities: ClassVar = Capabilities(min_n=20, devices=("cpu", "cuda"))
@@ -77,7 +81,7 @@ class Flow(Estimator):
         import torch
 
         from ._gaussianizing import GaussianPair
-        from ._training import Schedule, fit, isolated, scaled, split, tensor
+        from ._training import Schedule, fit, isolated, split, tensors
         from .gaussian import gaussian_information
 
         schedule = Schedule.of(self)
@@ -89,7 +93,7 @@ class Flow(Estimator):
                 f"dimensions; give more than {round(sum(dims) / self.test)} samples or raise test = {self.test}."
             )
         with isolated(seed) as generator:
-            u, v = ([tensor(scaled(values, self.standardize)[rows]) for rows in parts] for values in (x, y))
+            u, v = (tensors(values, parts, self.standardize) for values in (x, y))
             model = GaussianPair(dims, self.layers, self.transforms, self.hidden).to(u[0].device)
             model.start_at_gaussian(u[0], v[0])
 

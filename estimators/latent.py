@@ -33,7 +33,11 @@ class LatentMI(Estimator):
     align : turn the codes to their canonical variables, each scaled by its correlation on the training samples, so
         that directions without dependence do not crowd the neighbourhoods (a linear, injective map).
     k : neighbours of KSG.
-    standardize : ``ranks`` turns each column into normal scores, ``moments`` gives it mean 0 and variance 1.
+    max_steps, batch, learning_rate, weight_decay : of AdamW, with a rate that rises briefly and falls as a cosine.
+    patience : validations (of 50) without improvement after which training stops.
+    validation, test : shares of the samples that choose the weights, and that the number is computed on.
+    standardize : how columns are scaled first, by what the training part shows: "rank" (normal scores), "robust"
+        (quartiles, then arcsinh), "standard" (mean and variance), "none".
     """
 
     code: int = 8
@@ -41,15 +45,15 @@ class LatentMI(Estimator):
     own: float = 0.1
     align: bool = True
     k: int = 1
-    steps: int = 1000
+    max_steps: int = 1000
     batch: int = 512
-    lr: float = 3e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.1
     average: float = 0.98
     patience: int = 15
     validation: float = 0.15
     test: float = 0.5
-    standardize: Literal["ranks", "moments", "none"] = "ranks"
+    standardize: Literal["rank", "robust", "standard", "none"] = "rank"
 
     citation: ClassVar[str] = (
         "Gowri et al. (2024), Approximating mutual information of high-dimensional variables using learned "
@@ -75,13 +79,13 @@ class LatentMI(Estimator):
         import torch
 
         from ._autoencoder import CrossPredictor, aligned
-        from ._training import Schedule, fit, isolated, scaled, split, tensor
+        from ._training import Schedule, fit, isolated, split, tensors
 
         schedule = Schedule.of(self)
         parts = split(len(x), seed, self.validation, self.test)
         said = {**parts.sizes, **ties(x, y)}
         with isolated(seed) as generator:
-            u, v = ([tensor(scaled(values, self.standardize)[rows]) for rows in parts] for values in (x, y))
+            u, v = (tensors(values, parts, self.standardize) for values in (x, y))
             model = CrossPredictor((x.shape[1], y.shape[1]), self.code, self.hidden).to(u[0].device)
             weights = torch.tensor([[self.own, 1.0], [1.0, self.own]], device=u[0].device)
 

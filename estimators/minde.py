@@ -31,7 +31,11 @@ class MINDE(Estimator):
     draws : noise levels per held-out sample in the integral.
     target : the variable that is noised; ``smaller`` is that of lower dimension (X where they are equal).
     average : decay of the moving average of the weights, which is what is evaluated and kept.
-    standardize : ``ranks`` turns each column into normal scores, ``moments`` gives it mean 0 and variance 1.
+    max_steps, batch, learning_rate, weight_decay : of AdamW, with a rate that rises briefly and falls as a cosine.
+    patience : validations (of 50) without improvement after which training stops.
+    validation, test : shares of the samples that choose the weights, and that the number is computed on.
+    standardize : how columns are scaled first, by what the training part shows: "rank" (normal scores), "robust"
+        (quartiles, then arcsinh), "standard" (mean and variance), "none".
     """
 
     width: int = 128
@@ -39,18 +43,18 @@ class MINDE(Estimator):
     span: tuple[float, float] = (-7.0, 8.0)
     draws: int = 20
     target: Literal["smaller", "x", "y"] = "smaller"
-    steps: int = 1800
+    max_steps: int = 1800
     batch: int = 512
-    lr: float = 3e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     average: float = 0.99
     patience: int = 15
     validation: float = 0.2
     test: float = 0.2
-    standardize: Literal["ranks", "moments", "none"] = "ranks"
+    standardize: Literal["rank", "robust", "standard", "none"] = "rank"
 
     citation: ClassVar[str] = (
-        "Franzese, Bounoua & Michiardi (2024), MINDE: mutual information neural diffusion estimation, eqs. 8 and 14"
+        "Franzese, Bounoua & Michiardi (2024), MINDE: Mutual information neural diffusion estimation"
     )
     capabilities: ClassVar = Capabilities(min_n=20, devices=("cpu", "cuda"))
 
@@ -70,7 +74,7 @@ class MINDE(Estimator):
         import torch
 
         from ._diffusion import ScoreNetwork, information, levels
-        from ._training import Schedule, fit, isolated, scaled, split, tensor
+        from ._training import Schedule, fit, isolated, split, tensors
 
         schedule = Schedule.of(self)
         parts = split(len(x), seed, self.validation, self.test)
@@ -79,7 +83,7 @@ class MINDE(Estimator):
             x, y = y, x
         low, high = self.span
         with isolated(seed) as generator:
-            u, v = ([tensor(scaled(values, self.standardize)[rows]) for rows in parts] for values in (x, y))
+            u, v = (tensors(values, parts, self.standardize) for values in (x, y))
             model = ScoreNetwork(u[0], v[0], self.span, self.width, self.blocks).to(u[0].device)
 
             def losses(rows: Tensor) -> Tensor:

@@ -161,7 +161,7 @@ def test_the_marginal_score_does_not_see_y() -> None:
 
 
 def test_gaussian_and_independent_samples() -> None:
-    minde = MINDE(steps=100, width=64)
+    minde = MINDE(max_steps=100, width=64)
     estimate = minde.estimate(*correlated(2000, 0.8, 2))
     assert estimate.stderr is not None
     assert estimate.mi == pytest.approx(-math.log(1 - 0.64), abs=0.06 + 3 * estimate.stderr)
@@ -172,24 +172,25 @@ def test_gaussian_and_independent_samples() -> None:
 
 def test_a_hundred_samples_and_reproducibility() -> None:
     x, y = correlated(100, 0.8, 2)
-    minde, state = MINDE(steps=40, width=32), torch.get_rng_state()
+    minde, state = MINDE(max_steps=40, width=32), torch.get_rng_state()
     first = minde.estimate(x, y, 1)
     assert torch.equal(torch.get_rng_state(), state)
     assert math.isfinite(first.mi)
     assert minde.estimate(x, y, 1).mi == first.mi
     assert minde.estimate(x, y, 2).mi != first.mi
-    assert minde.estimate(np.exp(x), y**3, 1).mi == first.mi  # ranks are the same
 
 
 def test_the_smaller_variable_is_the_target() -> None:
     x, y = correlated(200, 0.8, 2)
-    small = MINDE(steps=10, width=16)
-    assert small.estimate(x, y[:, :1]).mi == MINDE(steps=10, width=16, target="y").estimate(x, y[:, :1]).mi
-    assert small.estimate(x[:, :1], y).mi == MINDE(steps=10, width=16, target="x").estimate(x[:, :1], y).mi
+    small = MINDE(max_steps=10, width=16)
+    assert small.estimate(x, y[:, :1]).mi == MINDE(max_steps=10, width=16, target="y").estimate(x, y[:, :1]).mi
+    assert small.estimate(x[:, :1], y).mi == MINDE(max_steps=10, width=16, target="x").estimate(x[:, :1], y).mi
 
 
 def test_divergence_is_nan() -> None:
-    assert math.isnan(MINDE(lr=1e30, steps=60, average=0.0, width=16).estimate(*correlated(200, 0.8, 2)).mi)
+    assert math.isnan(
+        MINDE(learning_rate=1e30, max_steps=60, average=0.0, width=16).estimate(*correlated(200, 0.8, 2)).mi
+    )
 
 
 def test_bad_hyperparameters() -> None:
