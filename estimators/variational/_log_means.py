@@ -1,4 +1,4 @@
-"""Means of exponentials in log space, for scores whose exponentials overflow."""
+"""Exponentials of scores that would overflow: their means in log space, and a stand-in for losses."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ def log_mean_exp(scores: Tensor, dim: int | tuple[int, ...] = -1) -> Tensor:
     dims = (dim,) if isinstance(dim, int) else dim
     count = math.prod(scores.shape[d] for d in dims)
     return torch.logsumexp(scores, dims) - math.log(count)
+
+
+BEND = 20.0
+"""Where :func:`exp_or_line` leaves the exponential: at 5e8, which no useful critic comes near."""
+
+
+def exp_or_line(exponents: Tensor) -> Tensor:
+    """exp, continued above ``BEND`` by its tangent: for losses, whose gradients must not overflow before clipping."""
+    return torch.exp(exponents.clamp(max=BEND)) * (1 + torch.relu(exponents - BEND))
 
 
 def log_mean_exp_without_each(scores: Tensor) -> Tensor:

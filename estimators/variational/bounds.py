@@ -21,7 +21,7 @@ from torch import Tensor
 from mibench.bound import Bound
 from mibench.errors import UsageError
 
-from ._log_means import log_mean_exp
+from ._log_means import exp_or_line, log_mean_exp
 from .bounds_baseline import FLO, TUBA, IAlpha
 from .bounds_conditional import BA, CLUB, L1Out
 
@@ -132,7 +132,7 @@ class NWJ(Bound):
 
     def loss(self, joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """The negated bound on the batch."""
-        return torch.exp(log_mean_exp(product, (-2, -1)) - 1) - joint.mean(-1), None
+        return exp_or_line(log_mean_exp(product, (-2, -1)) - 1) - joint.mean(-1), None
 
     def rows(self, joint: Tensor, product: Tensor) -> Tensor:
         """f_i - mean_j e^(f_ij - 1)."""
@@ -247,8 +247,8 @@ class FDime(PlugIn):
         if self.divergence == "gan":
             return classification_loss(joint, product), None
         if self.divergence == "kl":
-            return torch.exp(log_mean_exp(product, (-2, -1))) - joint.mean(-1), None
-        return torch.exp(log_mean_exp(-joint / 2)) + torch.exp(log_mean_exp(product / 2, (-2, -1))), None
+            return exp_or_line(log_mean_exp(product, (-2, -1))) - joint.mean(-1), None
+        return exp_or_line(log_mean_exp(-joint / 2)) + exp_or_line(log_mean_exp(product / 2, (-2, -1))), None
 
 
 @dataclass(frozen=True)

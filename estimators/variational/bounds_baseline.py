@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,7 +17,9 @@ from torch import Tensor
 from mibench.bound import Bound
 from mibench.errors import UsageError
 
-from ._log_means import log_mean_exp, log_mean_exp_without_each
+from ._log_means import exp_or_line, log_mean_exp, log_mean_exp_without_each
+
+Exp: TypeAlias = Callable[[Tensor], Tensor]
 
 
 class _Ascended(Bound):
@@ -24,11 +27,15 @@ class _Ascended(Bound):
 
     def loss(self, joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """The negated bound on the batch."""
-        return -self.rows(joint, product).mean(-1), None
+        return -self.terms(joint, product, exp_or_line).mean(-1), None
+
+    def rows(self, joint: Tensor, product: Tensor) -> Tensor:
+        """The terms themselves."""
+        return self.terms(joint, product, torch.exp)
 
     @abstractmethod
-    def rows(self, joint: Tensor, product: Tensor) -> Tensor:
-        """What each row adds to the value, shape (..., B)."""
+    def terms(self, joint: Tensor, product: Tensor, exp: Exp) -> Tensor:
+        """What each row adds to the bound, shape (..., B); ``exp`` is the exponential or what trains in its place."""
 
 
 class TUBA(_Ascended):
@@ -39,10 +46,10 @@ class TUBA(_Ascended):
 
     second: ClassVar[str] = "y"
 
-    def rows(self, joint: Tensor, product: Tensor) -> Tensor:
+    def terms(self, joint: Tensor, product: Tensor, exp: Exp) -> Tensor:
         """1 + f_i - log a_i - mean_j e^f_ij / a_i."""
         f, log_a = joint.unbind(-1)
-        return 1 + f - log_a - torch.exp(log_mean_exp(product) - log_a)
+        return 1 + f - log_a - exp(log_mean_exp(product) - log_a)
 
     def optimal_scores(self, joint: Tensor, product: Tensor) -> tuple[Tensor, Tensor]:
         """log r with the baseline 1."""
@@ -70,8 +77,10 @@ class IAlpha(TUBA):
         if not 0 <= self.alpha <= 1:
             raise UsageError(f"alpha = {self.alpha} interpolates nothing; use a number in [0, 1].")
 
-    def rows(self, joint: Tensor, product: Tensor) -> Tensor:
+    def terms(self, joint: Tensor, product: Tensor, exp: Exp) -> Tensor:
         """1 + f_i - log h(m_i) - (2 G_K - G_{K-1})_i."""
+        if self.alpha == 0:
+            return super().terms(joint, product, exp)
         f, log_a = joint.unbind(-1)
         log_m = torch.logaddexp(f, torch.logsumexp(product, -1)) - math.log(product.shape[-1] + 1)
         return 1 + f - self._log_h(log_m, log_a) - self._ratio_of_product(product, log_a)
@@ -81,20 +90,18 @@ class IAlpha(TUBA):
         if self.alpha == 1:
             return torch.ones_like(log_a)
         ratio = self._ratio(log_mean_exp(product), log_a)
-        if self.alpha == 0 or product.shape[-1] == 1:
+        if product.shape[-1] == 1:
             return ratio
         return 2 * ratio - self._ratio(log_mean_exp_without_each(product), log_a[..., None]).mean(-1)
 
     def _ratio(self, log_m: Tensor, log_a: Tensor) -> Tensor:
-        """m / h(m)."""
+        """m / h(m), at most 1 / alpha."""
         return torch.exp(log_m - self._log_h(log_m, log_a))
 
     def _log_h(self, log_m: Tensor, log_a: Tensor) -> Tensor:
         """log [alpha m + (1 - alpha) a]."""
         if self.alpha == 1:
             return log_m
-        if self.alpha == 0:
-            return log_a
         return torch.logaddexp(log_m + math.log(self.alpha), log_a + math.log1p(-self.alpha))
 
 
@@ -107,10 +114,10 @@ class FLO(_Ascended):
 
     second: ClassVar[str] = "pair"
 
-    def rows(self, joint: Tensor, product: Tensor) -> Tensor:
+    def terms(self, joint: Tensor, product: Tensor, exp: Exp) -> Tensor:
         """1 - u_i - mean_j e^(f_ij - f_i - u_i)."""
         f, u = joint.unbind(-1)
-        return 1 - u - torch.exp(log_mean_exp(product) - f - u)
+        return 1 - u - exp(log_mean_exp(product) - f - u)
 
     def optimal_scores(self, joint: Tensor, product: Tensor) -> tuple[Tensor, Tensor]:
         """log r with u = -log r."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from mibench.estimators.variational._log_means import log_mean_exp_without_each
+from mibench.estimators.variational._log_means import BEND, exp_or_line, log_mean_exp_without_each
 from mibench.estimators.variational.bounds import (
     BA,
     CLUB,
@@ -587,6 +587,34 @@ def test_a_rate_of_one_is_plain_donsker_varadhan() -> None:
         joint, product = random_scores(DonskerVaradhan(), (7, 5), seed)
         loss, state = MovingAverageDV(rate=1.0).loss(joint, product, state)
         torch.testing.assert_close(loss, DonskerVaradhan().loss(joint, product)[0])
+
+
+EXPONENTIAL = [NWJ(), TUBA(), IAlpha(0.0), IAlpha(0.01), FLO(), FDime("kl"), FDime("hellinger")]
+
+
+@pytest.mark.parametrize("level", [30.0, 200.0, 5000.0])
+@pytest.mark.parametrize("bound", EXPONENTIAL, ids=name_of)
+def test_losses_with_exponentials_keep_finite_gradients_far_out(bound: Bound, level: float) -> None:
+    """In single precision and where the exponential itself overflows; the direction is still downwards."""
+    joint, product = (scores.float() for scores in random_scores(bound))
+    product = (product + level).requires_grad_()
+    loss = bound.loss(joint, product)[0]
+    gradient = torch.autograd.grad(loss, product)[0]
+    assert loss.isfinite()
+    assert gradient.isfinite().all()
+    assert (gradient >= 0).all()
+    assert float(gradient.norm()) < 1e12  # its square does not overflow either
+
+
+def test_the_exponential_for_losses_is_one_up_to_its_bend_and_convex_beyond() -> None:
+    z = torch.linspace(-30, 40, 1401, dtype=torch.float64, requires_grad=True)
+    value = exp_or_line(z)
+    slope = torch.autograd.grad(value.sum(), z)[0]
+    below = z <= BEND
+    torch.testing.assert_close(value[below], torch.exp(z[below]))
+    torch.testing.assert_close(slope[z < BEND], torch.exp(z[z < BEND]))
+    assert (slope.diff() >= 0).all()
+    torch.testing.assert_close(value[-1], math.exp(BEND) * (1 + z[-1] - BEND))
 
 
 # Means in log space ---------------------------------------------------------------------------------------------------
