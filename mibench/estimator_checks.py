@@ -94,7 +94,7 @@ class Probe:
     def near(self, other: Estimate, what: str) -> None:
         """Fail unless ``other`` is what another order or split of the same samples may make of the baseline."""
         errors = math.hypot(self.baseline.stderr or 0.0, other.stderr or 0.0)
-        self._within(other, what, max(0.1, 0.25 * abs(self.baseline.mi), 4 * errors))
+        self._within(other, what, max(0.2, 0.5 * abs(self.baseline.mi), 4 * errors))
 
     def _within(self, other: Estimate, what: str, tolerance: float) -> None:
         first, second = self.baseline.mi, other.mi
