@@ -146,17 +146,16 @@ def _panel(ax: Axes, sweep: Sweep, names: Sequence[str], palette: Palette, unit:
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     low, high = ax.get_ylim()
     if high < 100 * low:  # within two decades, powers of ten alone leave an axis without numbers
-        from matplotlib.ticker import LogLocator, NullFormatter
+        from matplotlib.ticker import LogLocator
 
         ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high > 5 * low else range(1, 10)))
-        ax.yaxis.set_minor_formatter(NullFormatter())
     values = sweep.values
     if values[0] > 0 and values[-1] >= 10 * values[0]:
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     if len(values) <= 6:
         ax.set_xticks(values, [f"{x:,g}" for x in values])
-        ax.minorticks_off()
+    ax.minorticks_off()
 
 
 def _average(rows: Sequence[TaskRow], signed: bool, unit: Unit) -> float:
