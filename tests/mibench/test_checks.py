@@ -767,7 +767,7 @@ def test_what_the_decorator_makes() -> None:
 
 LEARNS_NOTHING = {
     *("none", "zero", "oracle", "exact-critic", "cca", "gaussian", "gaussian-copula"),
-    *("ksg", "ksg2", "mixed-ksg", "lnc", "histogram", "kde"),
+    *("ksg", "ksg2", "mixed-ksg", "lnc", "histogram", "kde", "sliced"),
 }
 """Estimators whose contract is checked within seconds; the others train a dozen times."""
 
