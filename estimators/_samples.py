@@ -24,8 +24,8 @@ def ties(x: Array, y: Array) -> dict[str, Any]:
 
     Empty where no value repeats, as in samples of continuous variables.
     """
-    ordered = np.sort(np.hstack([x, y]), axis=0)
-    share = float((ordered[1:] == ordered[:-1]).mean(axis=0).max())
+    ordered = np.sort(np.ascontiguousarray(np.hstack([x, y]).T), axis=1)
+    share = float((ordered[:, 1:] == ordered[:, :-1]).mean(axis=1).max())
     return {"ties": round(share, 6)} if share > 0 else {}
 
 

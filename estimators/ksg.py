@@ -102,10 +102,15 @@ class KSG2(_NearestNeighbours):
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
         """Estimate I(X; Y) in nats."""
         counts, diagnostics = self._neighbourhoods(x, y, closed=True, rectangle=True)
-        regular = digamma(self.k) - 1 / self.k - digamma(counts.n_x) - digamma(counts.n_y)
-        atomic = digamma(np.maximum(counts.atom, 1)) - digamma(counts.n_x + 1) - digamma(counts.n_y + 1)
-        local = np.where(counts.atom > 0, atomic, regular)
-        return Estimate(float(digamma(len(local)) + local.mean()), diagnostics=diagnostics)
+        return Estimate(float(from_rectangles(counts, self.k).mean()), diagnostics=diagnostics)
+
+
+def from_rectangles(counts: Neighbourhoods, k: int) -> Array:
+    """What each sample adds to KSG-2, shape (n,)."""
+    regular = digamma(k) - 1 / k - digamma(counts.n_x) - digamma(counts.n_y)
+    atomic = digamma(np.maximum(counts.atom, 1)) - digamma(counts.n_x + 1) - digamma(counts.n_y + 1)
+    local: Array = digamma(len(counts.n_x)) + np.where(counts.atom > 0, atomic, regular)
+    return local
 
 
 @estimators.register("mixed-ksg")
@@ -127,7 +132,7 @@ class MixedKSG(_NearestNeighbours):
     citation: ClassVar[str] = (
         "Gao, Kannan, Oh & Viswanath (2017), Estimating mutual information for discrete-continuous mixtures, alg. 1"
     )
-    capabilities: ClassVar = Capabilities(min_n=4, discrete=True, devices=("cpu", "cuda"), memory=0.1)
+    capabilities: ClassVar = Capabilities(min_n=6, discrete=True, devices=("cpu", "cuda"), memory=0.1)
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
         """Estimate I(X; Y) in nats."""
