@@ -45,7 +45,9 @@ class Variational(Estimator):
     batch : pairs per step, at most a quarter of the training part.
     schedule : the learning rate follows "one-cycle" (up to its peak in the share ``warmup`` of the steps, linearly,
         then down as half a cosine) or stays "constant".
-    learning_rate, weight_decay, clip : AdamW; ``clip`` bounds the norm of the gradient, or does not at 0.
+    learning_rate, clip : Adam's step, and the greatest norm of the gradient (0: any).
+    weight_decay : by how many powers of e weights shrink over the whole training, per column of x and of y (at most 0.01
+        per step): the more inputs, the more there is to overfit.
     max_steps, max_epochs : how long to train, whichever is less.
     interval, patience : steps between validations, and how many may pass without improvement.
     train, validation, test : shares of the samples. With no validation part the critic is chosen on the test part,
@@ -60,7 +62,7 @@ class Variational(Estimator):
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     learning_rate: float = 1e-2
     warmup: float = 0.2
-    weight_decay: float = 0.5
+    weight_decay: float = 0.125
     clip: float = 1.0
     max_steps: int = 1000
     max_epochs: int = 60
@@ -103,8 +105,8 @@ class Variational(Estimator):
         """The critic for variables of these dimensions."""
 
     @abstractmethod
-    def optimisation(self) -> Schedule:
-        """How the trainer is to proceed."""
+    def optimisation(self, dim: int) -> Schedule:
+        """How the trainer is to proceed, with ``dim`` columns in x and y together."""
 
     def warm_up(self) -> None:
         """Import torch, the one thing that is slow the first time."""
@@ -163,10 +165,9 @@ class Variational(Estimator):
         def stacked(part: str) -> tuple[Tensor, Tensor]:
             return torch.stack([d[f"x {part}"] for d in data]), torch.stack([d[f"y {part}"] for d in data])
 
-        critic, bound = self.architecture(models[0].problem.x.shape[1], models[0].problem.y.shape[1]), self.bound()
-        fitted = fit(
-            critic, bound, self.optimisation(), stacked("train"), stacked("validation"), [m.rng for m in models]
-        )
+        dims = models[0].problem.x.shape[1], models[0].problem.y.shape[1]
+        critic, bound, schedule = self.architecture(*dims), self.bound(), self.optimisation(sum(dims))
+        fitted = fit(critic, bound, schedule, stacked("train"), stacked("validation"), [m.rng for m in models])
         outcomes = []
         for i, (model, d) in enumerate(zip(models, data, strict=True)):
             # one by one, because test parts may differ by a row
@@ -232,10 +233,10 @@ class FreeCritic(Variational):
         second = self.bound().second
         return build(self.critic, (dim_x, dim_y), self.hidden, self.embedding, self.activation, self.offset, second)
 
-    def optimisation(self) -> Schedule:
+    def optimisation(self, dim: int) -> Schedule:
         """The schedule of the same-named hyperparameters."""
         enough = 4 if self.critic == "joint" else self.batch // 2
-        return _schedule(self, enough if self.negatives == "auto" else self.negatives)
+        return _schedule(self, dim, enough if self.negatives == "auto" else self.negatives)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -248,16 +249,17 @@ class ConditionalDensity(Variational):
 
         return build("gaussian", (dim_x, dim_y), self.hidden, 0, self.activation)
 
-    def optimisation(self) -> Schedule:
+    def optimisation(self, dim: int) -> Schedule:
         """The schedule of the same-named hyperparameters; likelihood needs no product pairs, so there is one each."""
-        return _schedule(self, 1)
+        return _schedule(self, dim, 1)
 
 
-def _schedule(estimator: Variational, negatives: int | Literal["all"]) -> Schedule:
+def _schedule(estimator: Variational, dim: int, negatives: int | Literal["all"]) -> Schedule:
     from .trainer import Schedule
 
     names = set(Schedule.__dataclass_fields__) & set(estimator.params) - {"negatives"}
     chosen: dict[str, Any] = {name: getattr(estimator, name) for name in names}
+    chosen["weight_decay"] = estimator.weight_decay * dim
     return Schedule(**chosen, negatives=negatives, by_value=estimator.kind is Kind.LOWER_BOUND)
 
 

@@ -22,6 +22,7 @@ from .evaluation import Negatives, sampled_scores, scores
 
 VECTOR = 32
 SHORTEST = 200  # steps that even the smallest sample gets
+FASTEST_DECAY = 0.01  # per step, on average: nothing can be learned against more
 BULK = 64  # batches are drawn for about this many steps at once
 
 
@@ -31,7 +32,9 @@ class Schedule:
 
     schedule : "one-cycle", the rate rises linearly for the share ``warmup`` of the steps, then falls as half a cosine;
         or "constant".
-    weight_decay : decoupled (Loshchilov & Hutter 2019), for weights only.
+    weight_decay : by how many powers of e the weights (not the biases) would shrink over the whole cycle if no gradient
+        held them, at most FASTEST_DECAY per step; decoupled from the gradient (Loshchilov & Hutter 2019), in proportion
+        to the rate.
     clip : greatest norm of a critic's gradient; 0 for none.
     batch : pairs per step, at most a quarter of the training sample.
     negatives : product pairs per joint pair, see :func:`evaluation.scores`, or "all" other pairs of the batch.
@@ -159,7 +162,9 @@ class _Stack:
 
         device = self.x.device
         self.theta = critic.layout.initial(rngs).to(device)
-        self.decay = critic.layout.decays.to(device) * schedule.weight_decay
+        rates = sum(schedule.rate(step, self.total) for step in range(1, self.total + 1))
+        decay = min(schedule.weight_decay, FASTEST_DECAY * self.total)
+        self.decay = critic.layout.decays.to(device) * (decay / rates)
         self.leaves = self._leaves()
         self.optimiser = AdamW(self.theta)
         self.state: Tensor | None = None

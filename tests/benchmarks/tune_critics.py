@@ -32,6 +32,23 @@ def pairs(dim_x: int, dim_y: int, rho: float, correlated: int) -> Sampler:
     return draw
 
 
+def equicorrelated(dim_x: int, dim_y: int, rho: float) -> Sampler:
+    """All pairs of the dim_x + dim_y standard normal coordinates have correlation rho."""
+
+    def draw(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        z = math.sqrt(rho) * rng.standard_normal((n, 1)) + math.sqrt(1 - rho) * rng.standard_normal((n, dim_x + dim_y))
+        return z[:, :dim_x], z[:, dim_x:]
+
+    return draw
+
+
+def equicorrelated_information(dim_x: int, dim_y: int, rho: float) -> float:
+    def log_determinant(d: int) -> float:
+        return (d - 1) * math.log(1 - rho) + math.log(1 + (d - 1) * rho)
+
+    return 0.5 * (log_determinant(dim_x) + log_determinant(dim_y) - log_determinant(dim_x + dim_y))
+
+
 def pairs_information(rho: float, correlated: int) -> float:
     return -0.5 * correlated * math.log(1 - rho**2)
 
@@ -115,6 +132,8 @@ def half_cube(z: np.ndarray) -> np.ndarray:
 DEVELOPMENT: dict[str, tuple[Sampler, float]] = {
     "gauss 4+4": (pairs(4, 4, 0.6, 4), pairs_information(0.6, 4)),
     "sparse 15+15": (pairs(15, 15, 0.75, 2), pairs_information(0.75, 2)),
+    "sparse 40+40": (pairs(40, 40, 0.75, 2), pairs_information(0.75, 2)),
+    "dense 35+35": (equicorrelated(35, 35, 0.4), equicorrelated_information(35, 35, 0.4)),
     "spiral 4+4": (
         through(pairs(4, 4, 0.78, 2), spiral((0, 1), 1.2), spiral((1, 2), 1.2)),
         pairs_information(0.78, 2),
