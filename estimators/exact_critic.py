@@ -51,7 +51,7 @@ class ExactCritic(Estimator):
         "Poole et al. (2019), On variational bounds of mutual information, section 3; "
         "Song & Ermon (2020), Understanding the limitations of variational mutual information estimators, section 6.1"
     )
-    capabilities: ClassVar[Capabilities] = Capabilities(min_n=4, discrete=True, reads_task=True, memory=0.5)
+    capabilities: ClassVar[Capabilities] = Capabilities(min_n=4, discrete=True, reads_task=True, memory=0.6)
 
     def __post_init__(self) -> None:
         if self.max_pairs < 1:
