@@ -1,0 +1,64 @@
+"""How long the nearest-neighbour searches take, compiled, beside a k-d tree: `make bench`, or pytest -m benchmark."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mibench.estimators._brute import count_all_pairs
+from mibench.estimators._tree import count_with_trees
+from mibench.estimators.histogram import Histogram
+from mibench.estimators.kde import KDE
+from mibench.estimators.ksg import KSG, KSG2, MixedKSG
+from mibench.estimators.lnc import LNC
+from scipy.spatial import KDTree
+
+pytestmark = pytest.mark.benchmark
+
+HOW = (3, True, False, False)  # KSG-1 with k = 3 in the maximum norm
+
+
+def gaussian(n: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(dim)
+    x = rng.standard_normal((n, dim))
+    return x, 0.8 * x + 0.6 * rng.standard_normal((n, dim))
+
+
+def joint_tree(x, y):
+    """The k-th neighbours alone: the least that an estimator on scipy's k-d tree has to do."""
+    joint = np.hstack([x, y])
+    return KDTree(joint).query(joint, 4, p=np.inf)
+
+
+@pytest.mark.parametrize("dim", [1, 3, 5, 10, 25])
+def test_ksg(benchmark, dim):
+    estimator = KSG()
+    estimator.warm_up()
+    benchmark.pedantic(estimator.estimate, gaussian(10_000, dim), rounds=3)
+
+
+@pytest.mark.parametrize("dim", [1, 3, 5])
+def test_scipy_tree(benchmark, dim):
+    benchmark.pedantic(joint_tree, gaussian(10_000, dim), rounds=3)
+
+
+@pytest.mark.parametrize("search", [count_all_pairs, count_with_trees])
+@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("n", [10_000, 40_000])
+def test_searches(benchmark, search, dim, n):
+    search(*gaussian(100, dim), *HOW)
+    benchmark.pedantic(search, (*gaussian(n, dim), *HOW), rounds=2)
+
+
+@pytest.mark.parametrize(
+    "estimator", [KSG2(), MixedKSG(), KSG(metric="euclidean"), LNC(), Histogram(), KDE()], ids=lambda e: e.label
+)
+def test_others_at_two_dimensions(benchmark, estimator):
+    estimator.warm_up()
+    benchmark.pedantic(estimator.estimate, gaussian(10_000, 2), rounds=2)
+
+
+@pytest.mark.parametrize("dim", [5, 25])
+def test_a_hundred_thousand_samples(benchmark, dim):
+    estimator = KSG()
+    estimator.warm_up()
+    benchmark.pedantic(estimator.estimate, gaussian(100_000, dim), rounds=1)
