@@ -50,7 +50,7 @@ class DoE(Estimator):
     standardize: Literal["rank", "robust", "standard", "none"] = "rank"
 
     citation: ClassVar[str] = "McAllester & Stratos (2020), Formal limitations on the measurement of mutual information"
-    capabilities: ClassVar = Capabilities(min_n=20, devices=("cpu", "cuda"))
+    capabilities: ClassVar = Capabilities(min_n=20, devices=("cpu", "cuda"), memory=0.2)
 
     def __post_init__(self) -> None:
         if self.components < 1:

@@ -42,7 +42,7 @@ class Flow(Estimator):
     layers: Literal["affine", "spline"] = "affine"
     transforms: int = 4
     hidden: tuple[int, ...] = (128, 128)
-    max_steps: int = 600
+    max_steps: int = 900
     batch: int = 384
     learning_rate: float = 5e-3
     weight_decay: float = 0.1
@@ -56,7 +56,7 @@ class Flow(Estimator):
         "Butakov et al. (2024), Mutual information estimation via normalizing flows; "
         "flows: Papamakarios et al. (2017) and Durkan et al. (2019), by zuko"
     )
-    capabilities: ClassVar = Capabilities(min_n=20, devices=("cpu", "cuda"))
+    capabilities: ClassVar = Capabilities(min_n=20, devices=("cpu", "cuda"), memory=0.2)
 
     def __post_init__(self) -> None:
         if self.layers not in ("affine", "spline"):

@@ -59,7 +59,7 @@ class LatentMI(Estimator):
         "Gowri et al. (2024), Approximating mutual information of high-dimensional variables using learned "
         "representations"
     )
-    capabilities: ClassVar = Capabilities(min_n=20, devices=("cpu", "cuda"))
+    capabilities: ClassVar = Capabilities(min_n=20, devices=("cpu", "cuda"), memory=0.2)
 
     def __post_init__(self) -> None:
         if self.code < 1 or self.k < 1:

@@ -56,7 +56,7 @@ class MINDE(Estimator):
     citation: ClassVar[str] = (
         "Franzese, Bounoua & Michiardi (2024), MINDE: Mutual information neural diffusion estimation"
     )
-    capabilities: ClassVar = Capabilities(min_n=20, devices=("cpu", "cuda"))
+    capabilities: ClassVar = Capabilities(min_n=20, devices=("cpu", "cuda"), memory=0.2)
 
     def __post_init__(self) -> None:
         if self.span[0] >= self.span[1]:
