@@ -15,8 +15,8 @@ class MixtureDensity(nn.Module):
     """log q(v | u) = sum_i log q_i(v_i | v_1 ... v_{i-1}, u), each q_i a mixture of Gaussians.
 
     A masked network (Germain et al. 2015) gives the weights, means and log standard deviations of all q_i at once. A
-    masked linear map beside it makes Gaussian dependence easy; without hidden layers it is all there is. With one
-    component each q_i is Gaussian.
+    masked linear map of the means beside it, which all components share, makes Gaussian dependence easy; without
+    hidden layers it is all there is. With one component each q_i is Gaussian.
 
     dim : of v. context : dimension of u, 0 for a marginal density. hidden : widths of the layers.
     """
@@ -32,8 +32,8 @@ class MixtureDensity(nn.Module):
         sees[:, :dim] = torch.ones(dim, dim).tril(-1).bool()
         per = 3 * components
         self.components = components
-        self.register_buffer("mask", sees.repeat_interleave(components, 0).float())
-        self.linear = nn.Parameter(torch.zeros(dim * components, dim + context))
+        self.register_buffer("mask", sees.float())
+        self.linear = nn.Parameter(torch.zeros(dim, dim + context))
         self.offset = nn.Parameter(self._spread(dim))
         self.network = (
             MaskedMLP(sees.repeat_interleave(per, 0), hidden_features=hidden, activation=nn.SiLU)
@@ -66,7 +66,7 @@ class MixtureDensity(nn.Module):
         slopes = torch.cat([slopes[:, u.shape[1] :], slopes[:, : u.shape[1]]], 1)
         slopes.fill_diagonal_(0.0)
         intercept = mean[u.shape[1] :] - slopes @ torch.cat([mean[u.shape[1] :], mean[: u.shape[1]]])
-        self.linear.copy_(slopes.repeat_interleave(self.components, 0))
+        self.linear.copy_(slopes)
         self.offset[:, 1] = self.offset[:, 1] * residual[:, None] + intercept[:, None]
         self.offset[:, 2] += residual.log()[:, None]
         return self
@@ -78,7 +78,7 @@ class MixtureDensity(nn.Module):
         if self.network is not None:
             parameters = parameters + self.network(seen).unflatten(-1, self.offset.shape)
         weights, means, widths = parameters.unbind(-2)
-        means = means + F.linear(seen, self.linear * self.mask).unflatten(-1, (-1, self.components))
+        means = means + F.linear(seen, self.linear * self.mask)[..., None]
         widths = self.floor + F.softplus(widths - self.floor)
         z = (v[..., None] - means) * torch.exp(-widths)
         terms = torch.log_softmax(weights, -1) - 0.5 * z.square() - widths
