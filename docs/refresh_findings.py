@@ -1,7 +1,8 @@
 """Write the tables of findings.md anew from a run of the downstream preset: ``python docs/refresh_findings.py RUN...``.
 
 Each table stands between ``<!-- table GROUP: METRIC ... -->`` and ``<!-- end -->``; the text around it is written by
-hand and stays. ``<!-- runs -->`` holds the seeds, versions and hardware.
+hand and stays. ``<!-- runs -->`` holds the seeds, versions and hardware, ``<!-- pictures GROUP: NAME: ARM; ... -->``
+one picture of the first seed of each arm, side by side.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from mibench.result import Result
 from mibench.rows import Downstream, Flag
 
 PAGE = Path(__file__).parent / "findings.md"
-BLOCK = re.compile(r"<!-- (table|runs)(.*?) -->\n.*?<!-- end -->\n", re.DOTALL)
+PICTURES = PAGE.parent / "images"
+BLOCK = re.compile(r"<!-- (table|runs|pictures)(.*?) -->\n.*?<!-- end -->\n", re.DOTALL)
 
 
 def main(paths: Sequence[str]) -> None:
@@ -28,6 +30,9 @@ def main(paths: Sequence[str]) -> None:
         kind, what = match.groups()
         if kind == "runs":
             body = runs(results)
+        elif kind == "pictures":
+            group, name, arms = what.strip().split(": ")
+            body = pictures([r for r in results if r.group == group], results.directory, name, arms.split("; "))
         else:
             group, _, metrics = what.strip().rpartition(": ")
             rows = [row for row in board.downstream if row.group == group]
@@ -66,6 +71,26 @@ def cell(row: Downstream) -> str:
         return text
     difference = f"{row.difference:+.3g} [{row.low:+.3g}, {row.high:+.3g}]"
     return f"{text}<br>{f'**{difference}**' if row.low > 0 or row.high < 0 else difference}"
+
+
+def pictures(runs: Sequence[Result], directory: Path | None, name: str, arms: Sequence[str]) -> str:
+    """The picture ``name`` of the first seed of each arm, in one file."""
+    from PIL import Image
+
+    first = [min((r for r in runs if r.arm == arm), key=lambda r: r.cell.seed) for arm in arms]
+    parts = [Image.open((directory or Path()) / r.images[name]).convert("RGB") for r in first]
+    gap = 12
+    width, height = sum(part.width + gap for part in parts) - gap, max(part.height for part in parts)
+    strip = Image.new("RGB", (width, height), "white")
+    left = 0
+    for part in parts:
+        strip.paste(part, (left, 0))
+        left += part.width + gap
+    PICTURES.mkdir(exist_ok=True)
+    file = PICTURES / f"{re.sub('[^a-z0-9]+', '-', first[0].group)}-{name.replace('_', '-')}.png"
+    strip.quantize(64).save(file, optimize=True)
+    alt = f"{first[0].group}, seed {first[0].cell.seed}: {', '.join(arms)}"
+    return f"\n![{alt}](images/{file.name})\n\n"
 
 
 def number(value: float) -> str:

@@ -118,6 +118,13 @@ def test_reference_information_against_quadrature():
     assert np.mean(found) == pytest.approx(exact, abs=4 * np.std(found) / np.sqrt(len(found)))
 
 
+def test_reference_information_of_codes_that_have_run_away():
+    stream = torch.Generator().manual_seed(0)
+    mean, std = 1e9 * torch.randn(120, 8, generator=stream), torch.full((120, 8), 0.007)
+    z = mean.double() + std.double() * torch.randn(120, 8, generator=stream).double()
+    assert _bottleneck.reference_information(z, mean, std) == pytest.approx(math.log(120))
+
+
 def test_divergence_from_the_normal():
     mean, std = torch.randn(6, 3), torch.rand(6, 3) + 0.2
     normal = torch.distributions.Normal
