@@ -46,8 +46,8 @@ class Variational(Estimator):
     schedule : the learning rate follows "one-cycle" (up to its peak in the share ``warmup`` of the steps, linearly,
         then down as half a cosine) or stays "constant".
     learning_rate, clip : Adam's step, and the greatest norm of the gradient (0: any).
-    weight_decay : by how many powers of e weights shrink over the whole training, per column of x and of y (at most 0.01
-        per step): the more inputs, the more there is to overfit.
+    weight_decay : by how many powers of e weights shrink over the whole training, per column of x and of y (at most
+        0.01 per step): the more inputs, the more there is to overfit.
     max_steps, max_epochs : how long to train, whichever is less.
     interval, patience : steps between validations, and how many may pass without improvement.
     train, validation, test : shares of the samples. With no validation part the critic is chosen on the test part,
@@ -206,7 +206,7 @@ class FreeCritic(Variational):
     """
 
     critic: Literal["separable", "joint", "bilinear", "conv"] = "separable"
-    embedding: int = 16
+    embedding: int = 32
     negatives: int | Literal["all", "auto"] = "auto"
 
     offset: ClassVar[float] = 0.0  # the constant critic at which the bound is 0: where training starts
@@ -241,7 +241,12 @@ class FreeCritic(Variational):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ConditionalDensity(Variational):
-    """A variational estimator on a model q(y | x): normal, with means and variances that are networks of x."""
+    """A variational estimator on a model q(y | x): normal, with means and variances that are networks of x.
+
+    ``standardize`` is "standard" by default: bending y would make a normal conditional something else.
+    """
+
+    standardize: Literal["robust", "standard", "rank", "none"] = "standard"
 
     def architecture(self, dim_x: int, dim_y: int) -> Critic:
         """The normal conditional density."""

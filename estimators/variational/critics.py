@@ -126,31 +126,44 @@ class _Products(Critic):
 
 
 class Separable(_Products):
-    """g(x) . h(y) + a(x) + b(y) with one encoder for g and a, one for h and b.
+    """g(x) . h(y) + a(x) + b(y), where g and h are each a linear map plus a network between -1 and 1.
 
     Every square-integrable function is a sum of such products. The log ratio of jointly Gaussian variables, and of
-    whatever injective transforms of X and of Y, is one of few terms.
+    whatever injective transforms of X and of Y, is one of few terms; the linear maps find it at once where nothing was
+    transformed. The networks are bounded because a product of two that extrapolate together makes e^f explode at a
+    single pair in a million.
     """
 
     def __init__(
         self,
         layout: ParameterMatrix,
         name: str,
+        dims: tuple[int, int],
         encoders: tuple[Callable[..., Network], Callable[..., Network]],
         embedding: int,
         mean: float = 0.0,
     ) -> None:
-        self.layout, self._constant = layout, f"{name}.constant"
+        self.layout = layout
+        self._linear = f"{name}.x.linear.weight", f"{name}.y.linear.weight"
+        self._constant = f"{name}.constant"
         # g and both marginal terms start at 0, so the critic does; h does not, else no gradient would reach g
         self._g = encoders[0](layout, f"{name}.x", embedding + 1)
         self._h = encoders[1](layout, f"{name}.y", embedding + 1, last=np.r_[np.ones(embedding), 0.0])
+        layout.add(self._linear[0], (dims[0], embedding), 0.0)
+        layout.add(self._linear[1], (dims[1], embedding), 0.5 / math.sqrt(dims[1]))
         layout.add(self._constant, (1, 1), 0.0, mean)
 
     def embed(self, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """[g, a, 1] and [h, 1, b], whose scalar product is the critic."""
-        g, h = self._g(p, x), self._h(p, y)
-        one = torch.ones_like(g[..., :1])
-        return torch.cat([g, one], -1), torch.cat([h[..., :-1], one, h[..., -1:] + p[self._constant]], -1)
+        g, a = self._side(p, self._g, self._linear[0], x)
+        h, b = self._side(p, self._h, self._linear[1], y)
+        one = torch.ones_like(a)
+        return torch.cat([g, a, one], -1), torch.cat([h, one, b + p[self._constant]], -1)
+
+    def _side(self, p: Parameters, network: Network, name: str, values: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = network(p, values)
+        bounded = torch.tanh(outputs[..., :-1])
+        return linear(values, p[name], bounded), outputs[..., -1:]
 
 
 class Bilinear(_Products):
@@ -224,7 +237,7 @@ def build(
             return Bilinear(layout, name, dims, mean)
         if kind == "gaussian":
             return GaussianConditional(layout, name, encoder(dims[0]), dims[1])
-        return Separable(layout, name, (encoder(dims[0]), encoder(dims[1])), embedding, mean)
+        return Separable(layout, name, dims, (encoder(dims[0]), encoder(dims[1])), embedding, mean)
 
     if kind == "conv" and not any(map(image_side, dims)):
         raise Unsupported(

@@ -66,7 +66,7 @@ class ParameterMatrix:
 
 
 def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """values (S, n, a) times weight (S, a, b) plus bias (S, 1, b).
+    """values (S, n, a) times weight (S, a, b) plus bias (S, 1 or n, b).
 
     A batched matrix product whose matrices are vectors takes other routes for one critic than for many, and rounds
     differently; these are sums and products instead.

@@ -131,6 +131,7 @@ def half_cube(z: np.ndarray) -> np.ndarray:
 
 DEVELOPMENT: dict[str, tuple[Sampler, float]] = {
     "gauss 4+4": (pairs(4, 4, 0.6, 4), pairs_information(0.6, 4)),
+    "gauss 18+18": (pairs(18, 18, 0.6, 18), pairs_information(0.6, 18)),
     "sparse 15+15": (pairs(15, 15, 0.75, 2), pairs_information(0.75, 2)),
     "sparse 40+40": (pairs(40, 40, 0.75, 2), pairs_information(0.75, 2)),
     "dense 35+35": (equicorrelated(35, 35, 0.4), equicorrelated_information(35, 35, 0.4)),
