@@ -66,7 +66,7 @@ def cell(row: Downstream) -> str:
     """Mean ± standard error; difference to the control [interval], bold where the interval excludes zero."""
     if row.mean is None:
         return "–"
-    text = number(row.mean) + (f" ± {number(row.se)}" if row.se is not None else "")
+    text = number(row.mean) + (f" ± {number(row.se, 2)}" if row.se is not None else "")
     if row.difference is None or row.low is None or row.high is None:
         return text
     difference = f"{row.difference:+.3g} [{row.low:+.3g}, {row.high:+.3g}]"
@@ -93,9 +93,9 @@ def pictures(runs: Sequence[Result], directory: Path | None, name: str, arms: Se
     return f"\n![{alt}](images/{file.name})\n\n"
 
 
-def number(value: float) -> str:
-    """Three digits, without exponents for anything of everyday size."""
-    return f"{value:.3g}" if abs(value) < 1_000 else f"{value:,.0f}" if abs(value) < 1e6 else f"{value:.1e}"
+def number(value: float, digits: int = 3) -> str:
+    """So many digits, without exponents for anything of everyday size."""
+    return f"{value:.{digits}g}" if abs(value) < 100 else f"{value:,.0f}" if abs(value) < 1e6 else f"{value:.1e}"
 
 
 def runs(results: Iterable[Result]) -> str:

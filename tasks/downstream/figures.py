@@ -58,13 +58,18 @@ def tiles(images: Array, columns: int = 10, scale: int = 3) -> bytes:
 
 
 def information_plane(
-    paths: Mapping[str, Sequence[tuple[float, float]]], title: str, xlabel: str, ylabel: str
+    paths: Mapping[str, Sequence[tuple[float, float]]], ceiling: float, xlabel: str, ylabel: str
 ) -> bytes:
-    """Paths of (I(X; Z), I(Z; Y)) in nats over training, one per way of measuring I(X; Z); a dot marks the end."""
+    """Paths of (I(X; Z), I(Z; Y)) in nats over training, one per way of measuring I(X; Z); a dot marks the end.
+
+    ``ceiling`` is the most that I(X; Z) can be on the sample; the axis ends a little above it and a little below zero,
+    because some bounds return wild values.
+    """
     figure, axes = _figure(4.6, 3.6)
     for name, path in paths.items():
         (line,) = axes.plot(*zip(*path, strict=True), "-", linewidth=1.2, label=name)
         axes.plot(*path[-1], "o", color=line.get_color())
-    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    axes.axvline(ceiling, color="0.75", linestyle="--", linewidth=0.9, label="ceiling", zorder=0)
+    axes.set(xlim=(-0.15 * ceiling, 1.1 * ceiling), xlabel=xlabel, ylabel=ylabel)
     axes.legend(fontsize=8)
     return _png(figure)

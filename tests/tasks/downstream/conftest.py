@@ -10,7 +10,8 @@ def scored_on_little(monkeypatch):
 
     monkeypatch.setattr(metrics, "ENERGY_ROWS", 200)
     monkeypatch.setattr(_gan, "SCORED", 200)
-    monkeypatch.setattr(_gan, "HELD_OUT", 200)
+    for module in (_gan, _bottleneck):
+        monkeypatch.setattr(module, "HELD_OUT", 200)
     monkeypatch.setattr(_bigan, "JUDGED", 200)
     for module in (_gan, _bigan, _bottleneck):
         monkeypatch.setattr(module, "SCORES", 2)

@@ -222,7 +222,7 @@ def test_pictures_open():
     for made in (
         figures.points(np.zeros((5, 2)), data.ring().centres),
         figures.tiles(np.zeros((3, 2, 4, 4))),
-        figures.information_plane({"estimate": [(0.0, 0.0), (1.0, 2.0)]}, "t", "x", "y"),
+        figures.information_plane({"estimate": [(0.0, 0.0), (1.0, 2.0)]}, 5.0, "x", "y"),
     ):
         assert Image.open(io.BytesIO(made)).size[0] > 10
 

@@ -125,6 +125,15 @@ def test_reference_information_of_codes_that_have_run_away():
     assert _bottleneck.reference_information(z, mean, std) == pytest.approx(math.log(120))
 
 
+def test_log_densities_by_differences_and_by_products():
+    stream = torch.Generator().manual_seed(0)
+    z, mean = (torch.randn(70, 3, generator=stream).double() for _ in range(2))
+    std = 0.01 + torch.rand(70, 3, generator=stream).double()
+    slow = _bottleneck.log_densities(z, mean, std)
+    torch.testing.assert_close(nets.gaussian_log_density(z, mean, std.log()), slow)
+    torch.testing.assert_close(slow, torch.distributions.Normal(mean[:, None], std[:, None]).log_prob(z).sum(2))
+
+
 def test_divergence_from_the_normal():
     mean, std = torch.randn(6, 3), torch.rand(6, 3) + 0.2
     normal = torch.distributions.Normal
