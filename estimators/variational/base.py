@@ -68,13 +68,14 @@ class Variational(Estimator):
     max_epochs: int = 60
     interval: int = 50
     patience: int = 12
-    train: float = 0.6
-    validation: float = 0.2
+    train: float = 0.7
+    validation: float = 0.1
     test: float = 0.2
     folds: int = 0
 
+    version: ClassVar[str] = "2"
     kind: ClassVar[Kind] = Kind.LOWER_BOUND
-    capabilities: ClassVar[Capabilities] = Capabilities(min_n=20, max_batch=16, devices=("cpu", "cuda"))
+    capabilities: ClassVar[Capabilities] = Capabilities(min_n=20, max_batch=16, devices=("cpu", "cuda"), memory=0.3)
 
     def __post_init__(self) -> None:
         def refuse(problem: str) -> None:

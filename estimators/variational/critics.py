@@ -150,7 +150,7 @@ class Separable(_Products):
         self._g = encoders[0](layout, f"{name}.x", embedding + 1)
         self._h = encoders[1](layout, f"{name}.y", embedding + 1, last=np.r_[np.ones(embedding), 0.0])
         layout.add(self._linear[0], (dims[0], embedding), 0.0)
-        layout.add(self._linear[1], (dims[1], embedding), 0.5 / math.sqrt(dims[1]))
+        layout.add(self._linear[1], (dims[1], embedding), 0.5 / dims[1] ** 0.25)
         layout.add(self._constant, (1, 1), 0.0, mean)
 
     def embed(self, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,7 +163,8 @@ class Separable(_Products):
     def _side(self, p: Parameters, network: Network, name: str, values: Tensor) -> tuple[Tensor, Tensor]:
         outputs = network(p, values)
         bounded = torch.tanh(outputs[..., :-1])
-        return linear(values, p[name], bounded), outputs[..., -1:]
+        # Adam moves every weight alike: the more inputs, the less each may weigh, or noise in many of them is learned
+        return linear(values / values.shape[-1] ** 0.25, p[name], bounded), outputs[..., -1:]
 
 
 class Bilinear(_Products):
