@@ -24,6 +24,7 @@ class Pace:
         self.workers = workers
         self._left: Counter[tuple[str, int]] = Counter((j.cell.estimator, j.cell.n) for j in jobs)
         self._spent: dict[tuple[str, int], list[float]] = defaultdict(list)
+        self._total = len(jobs)
         self._started = time.monotonic()
 
     def add(self, result: Result) -> None:
@@ -39,11 +40,11 @@ class Pace:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds to go, or None while nothing is known."""
+        """Seconds to go, or None while too little is known."""
         known = {key: sum(spent) / len(spent) for key, spent in self._spent.items()}
         done = sum(len(spent) for spent in self._spent.values())
-        if not known or self.elapsed < 2:
-            return None
+        if done < min(4 * self.workers, self._total) or self.elapsed < 2:
+            return None  # the first cells pay for loading libraries, and are the dearest
         typical = sum(known.values()) / len(known)
         work = sum(count * known.get(key, typical) for key, count in self._left.items())
         worked = sum(sum(spent) for spent in self._spent.values())

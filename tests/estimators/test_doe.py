@@ -77,6 +77,7 @@ def test_the_mixture_starts_close_to_the_gaussian() -> None:
     assert float(mixture) == pytest.approx(float(gaussian), abs=0.05)
 
 
+@pytest.mark.slow
 def test_trained_linear_regressions_reach_the_closed_form() -> None:
     x, y = correlated(500, 0.7, 2)
     u, v = torch.from_numpy(x).float(), torch.from_numpy(y).float()
