@@ -69,7 +69,7 @@ def cell(row: Downstream) -> str:
     text = number(row.mean) + (f" ± {number(row.se, 2)}" if row.se is not None else "")
     if row.difference is None or row.low is None or row.high is None:
         return text
-    difference = f"{row.difference:+.3g} [{row.low:+.3g}, {row.high:+.3g}]"
+    difference = f"{signed(row.difference)} [{signed(row.low)}, {signed(row.high)}]"
     return f"{text}<br>{f'**{difference}**' if row.low > 0 or row.high < 0 else difference}"
 
 
@@ -93,8 +93,15 @@ def pictures(runs: Sequence[Result], directory: Path | None, name: str, arms: Se
     return f"\n![{alt}](images/{file.name})\n\n"
 
 
+def signed(value: float) -> str:
+    """A difference, with its sign."""
+    return number(value) if value < 0 else f"+{number(value)}"
+
+
 def number(value: float, digits: int = 3) -> str:
-    """So many digits, without exponents for anything of everyday size."""
+    """So many digits, without exponents for anything of everyday size; rounding errors are 0."""
+    if abs(value) < 1e-9:
+        return "0"
     return f"{value:.{digits}g}" if abs(value) < 100 else f"{value:,.0f}" if abs(value) < 1e6 else f"{value:.1e}"
 
 
