@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from .grid import Job
-from .result import Result, Status
+from .result import Cell, Result, Status
 from .runner import Observer
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _LINE_EVERY = 15.0  # seconds between plain lines
+_EXTRA = 0.02  # seconds that a cell costs beside its estimate: its sample, its record
+
+Kind: TypeAlias = tuple[str, int | str]
+"""Cells that cost about the same: one estimator at one sample size, or in one downstream task."""
 
 
 class Pace:
@@ -22,14 +26,14 @@ class Pace:
 
     def __init__(self, jobs: Sequence[Job], workers: int) -> None:
         self.workers = workers
-        self._left: Counter[tuple[str, int]] = Counter((j.cell.estimator, j.cell.n) for j in jobs)
-        self._spent: dict[tuple[str, int], list[float]] = defaultdict(list)
+        self._left: Counter[Kind] = Counter(_kind(job.cell) for job in jobs)
+        self._spent: dict[Kind, list[float]] = defaultdict(list)
         self._total = len(jobs)
         self._started = time.monotonic()
 
     def add(self, result: Result) -> None:
         """One more cell is finished."""
-        key = result.cell.estimator, result.cell.n
+        key = _kind(result.cell)
         self._left[key] -= 1
         self._spent[key].append(result.wall_s)
 
@@ -46,11 +50,9 @@ class Pace:
         if done < min(4 * self.workers, self._total) or self.elapsed < 2:
             return None  # the first cells pay for loading libraries, and are the dearest
         typical = sum(known.values()) / len(known)
-        work = sum(count * known.get(key, typical) for key, count in self._left.items())
-        worked = sum(sum(spent) for spent in self._spent.values())
-        # what the estimates took is less than what the run took: samples, start-up and the store come on top
-        overhead = max(0.0, self.elapsed - worked / self.workers) / done
-        return work / self.workers + overhead * self._left.total()
+        spent = sum(sum(walls) for walls in self._spent.values()) + _EXTRA * done
+        left = sum(count * (known.get(key, typical) + _EXTRA) for key, count in self._left.items())
+        return self.elapsed * left / spent
 
 
 class Bar:
@@ -123,6 +125,10 @@ class Lines:
 def progress(console: Console, workers: int) -> Observer:
     """The observer that suits where ``console`` writes."""
     return Bar(console, workers) if console.is_terminal else Lines(console, workers)
+
+
+def _kind(cell: Cell) -> Kind:
+    return cell.estimator, cell.n or cell.task
 
 
 def _has_failed(result: Result) -> bool:
