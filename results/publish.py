@@ -7,13 +7,17 @@ tables) to ``results/published/NAME``; the figures and the HTML page can be made
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mibench
-from mibench.store import Store
+from mibench.result import Cell, Result, Status
+from mibench.store import FILE
 
 PUBLISHED = Path(__file__).parent / "published"
 TABLES = ("leaderboard.md", "leaderboard.csv", "tasks.csv")
@@ -24,16 +28,29 @@ def publish(directory: Path) -> Path:
     results = mibench.load_results(directory)
     target = PUBLISHED / directory.resolve().name
     shutil.rmtree(target, ignore_errors=True)
-    with Store(target) as store:
-        for result in sorted(results, key=lambda r: (r.cell.task, r.cell.n, r.cell.estimator, r.cell.seed)):
-            store.append(dataclasses.replace(result, curve={}, images={}, diagnostics={}))
-    (target / ".lock").unlink()
+    target.mkdir(parents=True)
+    ordered = sorted(results, key=lambda r: (r.cell.task, r.cell.n, r.cell.estimator, r.cell.seed))
+    lines = (json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n" for record in records(ordered))
+    (target / FILE).write_text("".join(lines), encoding="utf-8")
     for name in TABLES:
         text = (directory / name).read_text(encoding="utf-8")
-        (target / name).write_text(
-            re.sub(r"## Figures\n.*?(?=## Provenance)", "", text, flags=re.DOTALL), encoding="utf-8"
-        )
+        # the figures are not published
+        text = re.sub(r"## Figures\n.*?(?=## Provenance)", "", text, flags=re.DOTALL)
+        (target / name).write_text(text, encoding="utf-8")
     return target
+
+
+def records(results: list[Result]) -> Iterator[dict[str, Any]]:
+    """Records without what a reader fills in by itself: defaults, and the provenance where it repeats."""
+    defaults = Result(Cell("", "", 0, 0, ""), Status.OK).to_json()
+    seen: list[dict[str, Any]] = []
+    for result in results:
+        bare = dataclasses.replace(result, curve={}, images={}, diagnostics={}).to_json()
+        made_by = {key: value for key, value in bare.pop("provenance").items() if key != "time"}
+        if made_by not in seen:
+            seen.append(made_by)
+            bare["provenance"] = made_by
+        yield {key: value for key, value in bare.items() if key == "status" or value != defaults.get(key)}
 
 
 if __name__ == "__main__":
