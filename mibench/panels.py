@@ -104,6 +104,8 @@ def objective(results: Sequence[Result]) -> tuple[Objective, ...]:
             continue
         values = {r.cell.seed: float(r.mi) for r in twin if r.status is Status.OK and r.mi is not None}
         learned = {r.cell.seed: float(r.mi) for r in trained if r.status is Status.OK and r.mi is not None}
+        if not values and not learned:
+            continue  # nothing to compare, as where a data set is missing
         both = sorted(values.keys() & learned.keys())
         first, truth = trained[0], float(trained[0].truth or 0.0)
         rows.append(
