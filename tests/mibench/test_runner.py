@@ -128,7 +128,8 @@ def _without_times(table: str) -> str:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_resumes_to_the_same_table(tmp_path, undisturbed, how):
-    with subprocess.Popen(_command(tmp_path), stderr=subprocess.PIPE, text=True, start_new_session=True) as run:
+    options = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True, "preexec_fn": _hear_interrupts}
+    with subprocess.Popen(_command(tmp_path), **options) as run:
         _wait_for_lines(tmp_path / FILE, 20)
         if how is signal.SIGINT:
             os.killpg(run.pid, how)  # as a terminal's Ctrl-C reaches the workers too
@@ -145,6 +146,11 @@ def test_an_interrupted_run_resumes_to_the_same_table(tmp_path, undisturbed, how
     answers, table = undisturbed
     assert _answers(tmp_path) == answers
     assert _without_times(done.stdout) == table
+
+
+def _hear_interrupts() -> None:
+    """Where the tests run in the background, interrupts are ignored, and a child would inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _wait_for_lines(file: Path, count: int) -> None:
