@@ -55,4 +55,7 @@ def records(results: list[Result]) -> Iterator[dict[str, Any]]:
 
 if __name__ == "__main__":
     for argument in sys.argv[1:]:
-        print(publish(Path(argument)))
+        folder = publish(Path(argument))
+        frame = mibench.load_results(folder).df
+        print(folder, "CPU-minutes by estimator:")
+        print((frame.groupby("estimator")["cpu_s"].sum() / 60).round(2).to_string())

@@ -7,7 +7,7 @@ source (Butakov et al. 2024).
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -28,18 +28,18 @@ MOST_PER_PAIR = 10.0
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(ABC):
     """A task of one pair (x, y), and the increasing maps of x and of y to the open unit interval and back."""
 
     base: Task
 
+    @abstractmethod
     def to_unit(self, x: Array, y: Array) -> tuple[Array, Array]:
         """u and v."""
-        raise NotImplementedError
 
+    @abstractmethod
     def from_unit(self, u: Array, v: Array) -> tuple[Array, Array]:
         """The inverse of :meth:`to_unit`."""
-        raise NotImplementedError
 
     def draw(self, n: int, pairs: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Independent pairs: u and v, each (n, pairs)."""

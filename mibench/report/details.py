@@ -81,6 +81,7 @@ def _series(curve: Mapping[str, Sequence[Any]]) -> tuple[list[float], list[float
 
 
 def mean_curve(curves: Iterable[tuple[Sequence[float], Sequence[float]]]) -> tuple[list[float], list[float]]:
+    """Steps in order, and at each the mean of the finite values that the curves have there."""
     at: dict[float, list[float]] = defaultdict(list)
     for steps, values in curves:
         for step, value in zip(steps, values, strict=False):
