@@ -48,8 +48,8 @@ class ExactCritic(Estimator):
     task: Task | None = None
 
     citation: ClassVar[str] = (
-        "Poole et al. (2019), On variational bounds of mutual information, section 3; "
-        "Song & Ermon (2020), Understanding the limitations of variational mutual information estimators, section 6.1"
+        "Poole et al. (2019), On variational bounds of mutual information; "
+        "Song & Ermon (2020), Understanding the limitations of variational mutual information estimators"
     )
     capabilities: ClassVar[Capabilities] = Capabilities(min_n=4, discrete=True, reads_task=True, memory=0.6)
 

@@ -27,8 +27,8 @@ class CCA(Estimator):
     """
 
     citation: ClassVar[str] = (
-        "Kay (1992), Feature discovery under contextual supervision using mutual information, eq. 8; "
-        "bias: Misra, Singh & Demchuk (2005), Estimation of the entropy of a multivariate normal distribution, eq. 2.3"
+        "Kay (1992), Feature discovery under contextual supervision using mutual information; "
+        "bias: Misra, Singh & Demchuk (2005), Estimation of the entropy of a multivariate normal distribution"
     )
     capabilities: ClassVar = Capabilities(min_n=4, reference=True, memory=0.03)
 
@@ -60,7 +60,7 @@ class GaussianCopula(Estimator):
 
     citation: ClassVar[str] = (
         "Ince et al. (2017), A statistical framework for neuroimaging data analysis based on mutual information "
-        "estimated via a Gaussian copula, eqs. 3-11"
+        "estimated via a Gaussian copula"
     )
     capabilities: ClassVar = Capabilities(min_n=4, memory=0.03)
 

@@ -35,7 +35,7 @@ class Histogram(Estimator):
 
     citation: ClassVar[str] = (
         "bias: Miller (1955), Note on the bias of information estimates; Roulston (1999), Estimating the errors on "
-        "measured entropy and mutual information, eq. 9"
+        "measured entropy and mutual information"
     )
     capabilities: ClassVar = Capabilities(min_n=4, max_dim=2, discrete=True, memory=0.03)
 

@@ -73,7 +73,7 @@ class KSG(_NearestNeighbours):
     standardize : scale every column to variance 1 first.
     """
 
-    citation: ClassVar[str] = f"{KRASKOV}, eq. 8"
+    citation: ClassVar[str] = f"{KRASKOV}, algorithm 1 (eq. 8)"
     capabilities: ClassVar = Capabilities(min_n=4, reference=True, devices=("cpu", "cuda"), memory=0.1)
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
@@ -97,7 +97,7 @@ class KSG2(_NearestNeighbours):
     standardize : scale every column to variance 1 first.
     """
 
-    citation: ClassVar[str] = f"{KRASKOV}, eq. 9"
+    citation: ClassVar[str] = f"{KRASKOV}, algorithm 2"
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
         """Estimate I(X; Y) in nats."""

@@ -25,7 +25,8 @@ class LatentMI(Estimator):
     Encoders of X and of Y and four decoders, which predict X and Y from either code, are trained together; KSG is
     applied to the codes of samples that took no part in it. Codes of X and Y know no more of each other than X and Y
     do, so what is lost is a downward bias; KSG's own bias comes on top. The training curve is the weighted sum of the
-    prediction errors, as fractions of the variance.
+    prediction errors, as fractions of the variance. The authors' program gives all predictions the same weight, takes
+    the codes as they come, and estimates with k = 3 on the samples that chose the weights.
 
     code : most dimensions of a code (that of the variable where it has fewer).
     hidden : layers of the encoders; the decoders have them in reverse.

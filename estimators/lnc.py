@@ -15,7 +15,7 @@ from mibench.registry import estimators
 from ._samples import standardized, ties
 from .ksg import from_rectangles
 
-LEVEL = 5e-3  # how often evenly spread neighbours are taken for uneven ones (Gao et al. 2015, section 4.2)
+LEVEL = 5e-3  # how often evenly spread neighbours are taken for uneven ones
 DRAWS = 20_000  # neighbourhoods drawn to find the threshold: 100 of them lie beyond it
 
 
@@ -27,10 +27,12 @@ class LNC(Estimator):
     KSG takes the density to be constant in the rectangle of the k neighbours. Under strong dependence they lie on a
     thin strip; the box spanned by their principal axes around the sample measures it. The correction is made where
     V'_i / V_i is less than ``alpha``. A strip may also be that of x or of y alone, which says nothing about their
-    information: where they have several dimensions, the same term of x and of y is added back.
+    information: where they have several dimensions, the same term of x and of y is added back (the authors' program is
+    for columns, which need no such term).
 
     k : neighbours; more than dim_x + dim_y.
-    alpha : the threshold; by default the 0.005 quantile of the ratio for evenly spread neighbours.
+    alpha : the threshold (0.25 in the authors' program); by default the 0.005 quantile of the ratio for evenly spread
+        neighbours.
     standardize : scale every column to variance 1 first.
     """
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 class MINDE(Estimator):
     """Half the integral over noise levels of g(t)^2 E |s(x_t | y) - s(x_t)|^2, with learned scores s.
 
-    X is noised by a variance-preserving diffusion. One network learns the scores with and without Y, as a correction
-    to the scores of Gaussian variables of the same means and covariances. Errors of the two scores that differ add to
-    the squared distance, while dependence that is not learned is missing from it, so that the number is neither a lower
-    nor an upper bound. The difference of the two denoising errors, which does not have the first of these biases, is
-    kept as the diagnostic ``error_difference``; it is also what the training curve shows.
+    X is noised by a variance-preserving diffusion. One network learns the scores with and without Y, here as a
+    correction to those of Gaussian variables of the same means and covariances. Errors of the two scores that differ
+    add to the squared distance, while dependence that is not learned is missing from it, so that the number is neither
+    a lower nor an upper bound. The difference of the two denoising errors, which does not have the first of these
+    biases, is kept as the diagnostic ``error_difference``; it is also what the training curve shows.
 
     width, blocks : of the residual network.
     span : least and greatest logarithm of the signal-to-noise ratio alpha^2 / sigma^2.

@@ -117,7 +117,7 @@ class Metric:
 class ConsistencyTask(Plugin):
     """Several related problems whose mutual informations stand in a known relation, though no truth is known.
 
-    The engine runs the estimator on every part and scores the answers together (Song & Ermon 2020, section 6.2).
+    The engine runs the estimator on every part and scores the answers together (Song & Ermon 2020).
     """
 
     family: ClassVar[str] = "self-consistency"

@@ -32,7 +32,7 @@ class AdditiveUniform(Task):
     eps: float = None  # type: ignore[assignment]
 
     family: ClassVar[str] = "additive-noise"
-    citation: ClassVar[str] = "Czyż et al. (2023), Beyond Normal, section 3 and appendix D"
+    citation: ClassVar[str] = "Czyż et al. (2023), Beyond Normal: On the evaluation of mutual information estimators"
     dim_x: ClassVar[int] = 1  # type: ignore[misc]
     dim_y: ClassVar[int] = 1  # type: ignore[misc]
 
@@ -86,7 +86,7 @@ class UniformChannel(Task):
     noise: float = 0.01
 
     family: ClassVar[str] = "near-deterministic"
-    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, section 9.1"
+    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, chapter 9"
     mutual_information_error: ClassVar[float] = 1e-11  # type: ignore[misc]
     dim_x: ClassVar[int] = 1  # type: ignore[misc]
     dim_y: ClassVar[int] = 1  # type: ignore[misc]

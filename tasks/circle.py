@@ -31,7 +31,7 @@ class Circle(Task):
     winding: int = 1
 
     family: ClassVar[str] = "near-deterministic"
-    citation: ClassVar[str] = "Mardia & Jupp (2000), Directional Statistics, section 3.5.4"
+    citation: ClassVar[str] = "Mardia & Jupp (2000), Directional Statistics"
     dim_x: ClassVar[int] = 2  # type: ignore[misc]
     dim_y: ClassVar[int] = 2  # type: ignore[misc]
 

@@ -40,7 +40,7 @@ class ImageRows(ConsistencyTask):
     grain: bool = True
 
     citation: ClassVar[str] = (
-        "Song & Ermon (2020), Understanding the limitations of variational mutual information estimators, section 6.2"
+        "Song & Ermon (2020), Understanding the limitations of variational mutual information estimators"
     )
 
     def __post_init__(self) -> None:

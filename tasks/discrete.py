@@ -50,7 +50,7 @@ class DiscreteUniform(Mixed):
 
     letters: int = 5
 
-    citation: ClassVar[str] = f"{GAO}, section 5, experiment II"
+    citation: ClassVar[str] = GAO
 
     def __post_init__(self) -> None:
         check_dimension(self, "letters", at_least=2)
@@ -115,7 +115,7 @@ class ErasureChannel(Mixed):
     letters: int = 4
     erasure: float = 0.3
 
-    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, section 7.1.5"
+    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, chapter 7"
 
     def __post_init__(self) -> None:
         check_dimension(self, "letters", at_least=2)
@@ -147,7 +147,7 @@ class ZeroInflatedPoisson(Mixed):
 
     inflation: float = 0.15
 
-    citation: ClassVar[str] = f"{GAO}, section 5, experiment IV (its value for inflation > 0 is corrected here)"
+    citation: ClassVar[str] = f"{GAO} (whose value for inflation > 0 is corrected here)"
 
     def __post_init__(self) -> None:
         check_probability(self, "inflation", reached=False)
@@ -204,7 +204,7 @@ class AtomsAndGauss(Mixed):
     atoms: float = 0.5
     agreement: float = 0.9
 
-    citation: ClassVar[str] = f"{GAO}, section 5, experiment I"
+    citation: ClassVar[str] = GAO
 
     def __post_init__(self) -> None:
         check_interval(self, "rho", -1, 1)
@@ -247,7 +247,7 @@ class RoundedGauss(Mixed):
     rho: float = 0.9
     step: float = 1.0
 
-    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, section 8.3"
+    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, chapter 8"
 
     def __post_init__(self) -> None:
         check_interval(self, "rho", -1, 1)

@@ -142,7 +142,7 @@ class MultinormalSparse(PairedGaussian):
     mutual_information: float = None  # type: ignore[assignment]
 
     family: ClassVar[str] = "sparse-gaussian"
-    citation: ClassVar[str] = "Czyż et al. (2023), Beyond Normal, section 3 and appendix D"
+    citation: ClassVar[str] = "Czyż et al. (2023), Beyond Normal: On the evaluation of mutual information estimators"
 
     def __post_init__(self) -> None:
         check_dimension(self, "dim_x", "dim_y")
@@ -172,7 +172,7 @@ class MultinormalDense(Gaussian):
     rho: float = None  # type: ignore[assignment]
     mutual_information: float = None  # type: ignore[assignment]
 
-    citation: ClassVar[str] = "Czyż et al. (2023), Beyond Normal, section 3 and appendix D"
+    citation: ClassVar[str] = "Czyż et al. (2023), Beyond Normal: On the evaluation of mutual information estimators"
 
     def __post_init__(self) -> None:
         check_dimension(self, "dim_x", "dim_y")

@@ -36,8 +36,7 @@ class HighDimGauss(PairedGaussian):
 
     family: ClassVar[str] = "highdim"
     citation: ClassVar[str] = (
-        "Butakov et al. (2024), Information bottleneck analysis of deep neural networks via lossy compression, "
-        "section 5"
+        "Butakov et al. (2024), Information bottleneck analysis of deep neural networks via lossy compression"
     )
 
     def __post_init__(self) -> None:

@@ -152,8 +152,8 @@ class Cubic(Coordinatewise):
     own_family: ClassVar[str] = "warped"
     over: ClassVar[frozenset[str]] = OVER
     citation: ClassVar[str] = (
-        "Poole et al. (2019), On variational bounds of mutual information, section 4; Song & Ermon (2020), "
-        "Understanding the limitations of variational mutual information estimators, section 6.1"
+        "Poole et al. (2019), On variational bounds of mutual information; Song & Ermon (2020), "
+        "Understanding the limitations of variational mutual information estimators"
     )
 
     def forward(self, values: Array) -> Array:
@@ -186,8 +186,7 @@ class RandomMap(Warp):
     dim: int | None = None
     map_seed: int = 0
     citation: ClassVar[str] = (
-        "Butakov et al. (2024), Information bottleneck analysis of deep neural networks via lossy compression, "
-        "section 5"
+        "Butakov et al. (2024), Information bottleneck analysis of deep neural networks via lossy compression"
     )
 
     def __post_init__(self) -> None:

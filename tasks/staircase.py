@@ -14,8 +14,8 @@ from .maps import Cubic
 from .transforms import Asinh, HalfCube
 
 CITATION = (
-    "Poole et al. (2019), On variational bounds of mutual information, section 4; Song & Ermon (2020), "
-    "Understanding the limitations of variational mutual information estimators, section 6.1"
+    "Poole et al. (2019), On variational bounds of mutual information; Song & Ermon (2020), "
+    "Understanding the limitations of variational mutual information estimators"
 )
 
 

@@ -45,7 +45,8 @@ class Student(Task):
 
     citation: ClassVar[str] = (
         "Arellano-Valle, Contreras-Reyes & Genton (2013), Shannon entropy and mutual information for multivariate "
-        "skew-elliptical distributions; Czyż et al. (2023), Beyond Normal, section 3"
+        "skew-elliptical distributions; "
+        "Czyż et al. (2023), Beyond Normal: On the evaluation of mutual information estimators"
     )
 
     def __post_init__(self) -> None:

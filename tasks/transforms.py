@@ -21,7 +21,7 @@ from ._transform import Coordinatewise
 from ._validate import check_interval
 from .gaussian import Gauss
 
-CZYZ = "Czyż et al. (2023), Beyond Normal, section 3 and appendix D"
+CZYZ = "Czyż et al. (2023), Beyond Normal: On the evaluation of mutual information estimators"
 _BASE = Gauss()
 
 

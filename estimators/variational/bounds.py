@@ -69,7 +69,7 @@ class LogPartition(Bound):
 
 
 class DonskerVaradhan(LogPartition):
-    """I >= E_p f - log E_q e^f (Donsker & Varadhan 1983; Belghazi et al. 2018, Eq. 5), tight at f = log r + constant.
+    """I >= E_p f - log E_q e^f (Donsker & Varadhan 1983; Belghazi et al. 2018), tight at f = log r + constant.
 
     The logarithm of a mini-batch mean makes the gradient biased; the value on held-out data does not suffer.
     """
@@ -110,7 +110,7 @@ class MovingAverageDV(LogPartition):
 
 @dataclass(frozen=True)
 class ReMINE(DonskerVaradhan):
-    """Donsker-Varadhan whose log-partition is pulled towards 0 (Choi & Lee 2020, Eq. 11): value as Donsker-Varadhan.
+    """Donsker-Varadhan whose log-partition is pulled towards 0 (Choi & Lee 2020): value as Donsker-Varadhan.
 
     The bound is indifferent to a constant added to the critic, which therefore drifts; the penalty
     ``penalty`` (log E_q e^f)^2 in the loss holds it.
@@ -144,7 +144,7 @@ class NWJ(Bound):
 
 
 class InfoNCE(Bound):
-    """I >= E [f_i - log-mean-exp of y_i's own x and K others] (van den Oord et al. 2018; Poole et al. 2019, Eq. 12).
+    """I >= E [f_i - log-mean-exp of y_i's own x and K others] (van den Oord et al. 2018; Poole et al. 2019, Eq. 10).
 
     Tight at f = log r + c(y) as K grows; never above log(K + 1), and worthless as an estimate near it.
     """
@@ -170,7 +170,7 @@ class JensenShannon(Bound):
     """Trained on the Jensen-Shannon divergence (Nowozin et al. 2016; Hjelm et al. 2019), I >= 1 + E_p f - E_q e^f.
 
     The value is the Nguyen-Wainwright-Jordan bound at f + 1, because the optimal critic here is log r, not 1 + log r
-    (Poole et al. 2019, section 2.3): evaluating that bound at f itself would lose exactly 1/e at the optimum.
+    (Poole et al. 2019, section 2.6): evaluating that bound at f itself would lose exactly 1/e at the optimum.
     """
 
     def loss(self, joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
@@ -186,7 +186,8 @@ class JensenShannon(Bound):
 class SMILE(LogPartition):
     """Trained as Jensen-Shannon; E_p f - log E_q clip(e^f, e^-tau, e^tau) (Song & Ermon 2020, Eq. 17). Not a bound.
 
-    The clip is for the partition alone and for the value alone; it trades variance for bias.
+    The clip is for the partition alone and for the value alone; it trades variance for bias. What a model ascends is
+    the negated logistic loss as well: the authors' program gives the clipped value the gradient of Jensen-Shannon.
     """
 
     tau: float = 5.0
@@ -259,7 +260,7 @@ class InfoNCEAnchor(PlugIn):
     posterior odds are r_1 : ... : r_K : v, so unlike InfoNCE, which leaves c(y) in f = log r + c(y) open, the cross
     entropy is least at f = log r for every K and v. For K = v = 1 it is half the logistic loss of :class:`PlugIn`.
 
-    anchor : the weight v of the class "none of them" relative to each of the others.
+    anchor : the weight v of the class "none of them" relative to each of the others; 1 in the paper.
     """
 
     anchor: float = 1.0

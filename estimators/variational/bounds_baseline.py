@@ -39,7 +39,7 @@ class _Ascended(Bound):
 
 
 class TUBA(_Ascended):
-    """I >= 1 + E_p[f - log a(y)] - E_q[e^f / a(y)] (Poole et al. 2019, I_TUBA), log a(y) being learned.
+    """I >= 1 + E_p[f - log a(y)] - E_q[e^f / a(y)] (Poole et al. 2019, Eq. 6), log a(y) being learned.
 
     Tight at f = log r + c(y), log a = c(y). The constant baseline a = e gives Nguyen-Wainwright-Jordan.
     """

@@ -68,7 +68,7 @@ class ReMINE(FreeCritic):
 
     penalty: float = 0.1
 
-    citation: ClassVar[str] = "Choi & Lee (2020), Regularized mutual information neural estimation, eq. 11"
+    citation: ClassVar[str] = "Choi & Lee (2020), Regularized mutual information neural estimation"
 
     def bound(self) -> Bound:
         """Donsker-Varadhan with the penalty in its loss."""
@@ -106,7 +106,7 @@ def mine_f() -> NWJ:
 class TUBA(FreeCritic):
     """Nguyen-Wainwright-Jordan with a learned baseline a(y) in place of the constant."""
 
-    citation: ClassVar[str] = f"{POOLE}, section 2.2"
+    citation: ClassVar[str] = f"{POOLE}, eq. 6"
 
     def bound(self) -> Bound:
         """TUBA."""
@@ -125,7 +125,7 @@ class IAlpha(FreeCritic):
 
     alpha: float = 0.01
 
-    citation: ClassVar[str] = f"{POOLE}, section 2.3"
+    citation: ClassVar[str] = f"{POOLE} (there I_alpha)"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -148,7 +148,8 @@ class InfoNCE(FreeCritic):
     """
 
     citation: ClassVar[str] = (
-        f"van den Oord, Li & Vinyals (2018), Representation learning with contrastive predictive coding; {POOLE}"
+        "van den Oord, Li & Vinyals (2018), Representation learning with contrastive predictive coding; "
+        f"{POOLE}, eq. 10"
     )
 
     def bound(self) -> Bound:
@@ -168,7 +169,8 @@ class JensenShannon(FreeCritic):
     """Trained to tell joint from product; the value is the Nguyen-Wainwright-Jordan bound at that optimum."""
 
     citation: ClassVar[str] = (
-        f"Hjelm et al. (2019), Learning deep representations by mutual information estimation; {POOLE}"
+        "Hjelm et al. (2019), Learning deep representations by mutual information estimation and maximization; "
+        f"{POOLE}, section 2.6"
     )
 
     def bound(self) -> Bound:
@@ -297,7 +299,7 @@ class L1Out(ConditionalDensity):
     """The expected log q(y | x) over the mixture of the other samples: an upper bound where q is exact."""
 
     kind: ClassVar[Kind] = Kind.UPPER_BOUND
-    citation: ClassVar[str] = f"{POOLE}, section 2.2"
+    citation: ClassVar[str] = f"{POOLE} (there the leave-one-out upper bound)"
 
     def bound(self) -> Bound:
         """Leave-one-out."""

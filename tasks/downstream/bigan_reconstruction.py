@@ -46,7 +46,7 @@ class BiganTask(RegularizedTask):
     beta : weight of the information, or of ALICE's squared error (summed over coordinates).
     variant : ``plain``, ``alice-l2``: the squared reconstruction error in place of the information, or
         ``perfect-sampler``: samples given back as they are, which gives the floor of every metric.
-    clipping : ``adaptive`` (Eq. 21, against the encoder's adversarial gradient), ``unclipped``, or ``placebo``.
+    clipping : ``adaptive`` (no longer than the encoder's adversarial gradient), ``unclipped``, or ``placebo``.
     """
 
     latent: int = 10

@@ -45,7 +45,8 @@ class GanTask(RegularizedTask):
     generator_steps : steps of the generator (and critic) per step of the discriminator.
     generated : samples on which the final metrics are computed.
     beta : weight of the information.
-    clipping : ``adaptive`` (Eq. 21), ``unclipped``, or ``placebo`` (a critic of shuffled pairs, same gradient norm).
+    clipping : ``adaptive`` (no longer than the adversarial gradient), ``unclipped``, or ``placebo`` (the gradient of a
+        critic of shuffled pairs, at the norm of the clipped one).
     variant : ``plain``, or ``perfect-sampler``: real samples in place of a GAN, which gives the floor of every metric.
     """
 

@@ -227,7 +227,7 @@ def dcgan_features(channels: int, side: int, width: int = 64, batch_norm: bool =
 class ConditionedConv(nn.Module):
     """A scalar critic of (image, code): convolutions with ELU, each block adding a linear map of the code.
 
-    The statistics network of the published stacked-MNIST protocol (Belghazi et al. 2018, section 8.1.3).
+    The statistics network of the published stacked-MNIST protocol (Belghazi et al. 2018, appendix).
     """
 
     def __init__(self, channels: int, side: int, code: int, width: int = 64) -> None:

@@ -78,8 +78,8 @@ def global_norm(gradients: Sequence[Tensor]) -> Tensor:
 def adaptive_clip(g_u: Sequence[Tensor], g_m: Sequence[Tensor]) -> list[Tensor]:
     """The mutual-information gradient, no longer than the adversarial one.
 
-    g_a = min(||g_u||, ||g_m||) g_m / ||g_m|| with the norm over all parameters together (Belghazi et al. 2018, section
-    8.1.1, equation 21). The model is then updated with g_u + beta g_a.
+    g_a = min(||g_u||, ||g_m||) g_m / ||g_m|| with the norm over all parameters together (Belghazi et al. 2018,
+    appendix). The model is then updated with g_u + beta g_a.
     """
     return rescaled(g_m, torch.minimum(global_norm(g_u), global_norm(g_m)))
 
@@ -117,8 +117,9 @@ def strangers(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 class InformationGradient:
     """The gradient of beta I that joins a model's own gradient, under one of three rules.
 
-    ``adaptive`` is Eq. 21; ``unclipped`` adds the gradient as it is; ``placebo`` adds, with the norm Eq. 21 would give,
-    the gradient from a second critic that is trained on shuffled pairs: an extra gradient that carries no information.
+    ``adaptive`` is :func:`adaptive_clip`; ``unclipped`` adds the gradient as it is; ``placebo`` adds, with the norm of
+    the clipped one, the gradient from a second critic that is trained on shuffled pairs: an extra gradient that carries
+    no information.
     """
 
     def __init__(

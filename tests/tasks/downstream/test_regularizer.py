@@ -1,4 +1,4 @@
-"""The information term: adaptive clipping (Eq. 21), the moving average in a loss, the placebo, and what bounds lose."""
+"""The information term: adaptive clipping, the moving average in a loss, the placebo, and what bounds lose."""
 
 import math
 
@@ -48,7 +48,7 @@ def test_a_shorter_one_passes_unchanged():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_equation_21(seed):
+def test_the_clipped_gradient_has_the_lesser_norm_and_its_own_direction(seed):
     """g_a = min(|g_u|, |g_m|) g_m / |g_m|, written out with one long vector."""
     stream = torch.Generator().manual_seed(seed)
     g_u, g_m = (
