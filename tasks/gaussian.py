@@ -90,23 +90,10 @@ class PairedGaussian(Gaussian):
         return norm_x, norm_y, norm_x + unpaired + (noise**2).sum(axis=1)
 
 
-@tasks.register("gauss")
-@dataclass(frozen=True, eq=False, repr=False)
-class Gauss(PairedGaussian):
-    """X, Y ~ N(0, I) of dimension dim, corr(X_i, Y_i) = rho in every pair: I(X; Y) = -dim/2 log(1 - rho^2).
+class FullyPaired(PairedGaussian):
+    """X and Y of the same dimension ``dim``, every coordinate of X correlated with its own of Y."""
 
-    mutual_information : in nats, spread evenly over the pairs; 1 where neither it nor rho is given.
-    dim : dimension of X and of Y.
-    rho : the correlation, instead of mutual_information.
-    """
-
-    mutual_information: float = None  # type: ignore[assignment]
-    dim: int = 1
-    rho: float | None = None
-
-    def __post_init__(self) -> None:
-        check_dimension(self, "dim")
-        object.__setattr__(self, "mutual_information", self._settle(self.rho, self.mutual_information, 1.0))
+    dim: int
 
     @property
     def dim_x(self) -> int:  # type: ignore[override]
@@ -122,6 +109,25 @@ class Gauss(PairedGaussian):
     def pairs(self) -> int:  # type: ignore[override]
         """Every coordinate is correlated."""
         return self.dim
+
+
+@tasks.register("gauss")
+@dataclass(frozen=True, eq=False, repr=False)
+class Gauss(FullyPaired):
+    """X, Y ~ N(0, I) of dimension dim, corr(X_i, Y_i) = rho in every pair: I(X; Y) = -dim/2 log(1 - rho^2).
+
+    mutual_information : in nats, spread evenly over the pairs; 1 where neither it nor rho is given.
+    dim : dimension of X and of Y.
+    rho : the correlation, instead of mutual_information.
+    """
+
+    mutual_information: float = None  # type: ignore[assignment]
+    dim: int = 1
+    rho: float | None = None
+
+    def __post_init__(self) -> None:
+        check_dimension(self, "dim")
+        object.__setattr__(self, "mutual_information", self._settle(self.rho, self.mutual_information, 1.0))
 
 
 @tasks.register("multinormal-sparse")

@@ -9,7 +9,7 @@ from mibench.registry import tasks
 from mibench.task import Task
 
 from ._validate import check_dimension
-from .gaussian import PairedGaussian
+from .gaussian import FullyPaired
 from .maps import Cubic
 from .transforms import Asinh, HalfCube
 
@@ -21,7 +21,7 @@ CITATION = (
 
 @tasks.register("staircase")
 @dataclass(frozen=True, eq=False, repr=False)
-class Staircase(PairedGaussian):
+class Staircase(FullyPaired):
     """X, Y ~ N(0, I) of dimension dim, corr(X_i, Y_i) = rho for all i: I(X; Y) = -dim/2 log(1 - rho^2).
 
     mutual_information : in nats, spread evenly over the coordinates.
@@ -37,21 +37,6 @@ class Staircase(PairedGaussian):
     def __post_init__(self) -> None:
         check_dimension(self, "dim")
         self._settle(None, self.mutual_information)
-
-    @property
-    def dim_x(self) -> int:  # type: ignore[override]
-        """dim."""
-        return self.dim
-
-    @property
-    def dim_y(self) -> int:  # type: ignore[override]
-        """dim."""
-        return self.dim
-
-    @property
-    def pairs(self) -> int:  # type: ignore[override]
-        """Every coordinate is correlated."""
-        return self.dim
 
 
 @tasks.register("staircase-cubic")
