@@ -1,8 +1,9 @@
-"""What the classic estimators do with samples before and after their own mathematics."""
+"""What estimators do with samples before and after their own mathematics."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,17 @@ def ties(x: Array, y: Array) -> dict[str, Any]:
     ordered = np.sort(np.ascontiguousarray(np.hstack([x, y]).T), axis=1)
     share = float((ordered[:, 1:] == ordered[:, :-1]).mean(axis=1).max())
     return {"ties": round(share, 6)} if share > 0 else {}
+
+
+def pooled(parts: Sequence[Array]) -> tuple[float, float]:
+    """Mean of the contributions of all parts together, and its standard error from their spread within each part.
+
+    Infinite contributions, which no finite spread describes, make the mean infinite (or NaN) and the error NaN.
+    """
+    n = sum(map(len, parts))
+    with np.errstate(invalid="ignore", over="ignore"):
+        spread = sum(float(((part - part.mean()) ** 2).sum()) for part in parts) / max(1, n - len(parts))
+        return float(np.concatenate(parts).mean()), math.sqrt(spread / n)
 
 
 def stderr_of_mean(log_ratios: Array, at_independence: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mibench.errors import Unsupported, UsageError
-from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples, rng_for
+from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
 from mibench.registry import estimators
 from mibench.task import Task
 
+from ._samples import pooled
 from .variational.base import Variational
 from .variational.methods import NWJ
-from .variational.splits import splits
 
 if TYPE_CHECKING:
     from mibench.bound import Bound
@@ -82,18 +81,16 @@ class ExactCritic(Estimator):
             found, each = exact_contributions(bound, self.task, x[part], y[part], self.max_pairs)
             terms.append(found)
             pairs.append(each)
-        n = sum(map(len, terms))
-        variance = sum(((t - t.mean()) ** 2).sum() for t in terms) / max(1, n - len(terms))
-        diagnostics = {"samples": n, "parts": len(terms), "product_per_sample": min(pairs)}
-        return Estimate(float(sum(t.sum() for t in terms)) / n, math.sqrt(variance / n), diagnostics=diagnostics)
+        mi, stderr = pooled(terms)
+        diagnostics = {"samples": sum(map(len, terms)), "parts": len(terms), "product_per_sample": min(pairs)}
+        return Estimate(mi, stderr, diagnostics=diagnostics)
 
 
 def reported_rows(estimator: Estimator, n: int, seed: int) -> list[npt.NDArray[np.intp]]:
     """The rows on which ``estimator`` would report with this seed, one array for each critic it would train."""
     if not isinstance(estimator, Variational):
         return [np.arange(n)]
-    shares = estimator.train, estimator.validation, estimator.test
-    return [split.test for split in splits(n, shares, estimator.folds, rng_for(seed))]
+    return [split.test for split in estimator.splits(n, seed)]
 
 
 def exact_contributions(bound: Bound, task: Task, x: Array, y: Array, max_pairs: int) -> tuple[Array, int]:

@@ -18,6 +18,7 @@ from mibench import runtime
 from mibench.errors import DataError, UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, Kind, check_samples, rng_for
 
+from .._samples import pooled
 from .splits import Scaling, Split, scaled, splits
 
 if TYPE_CHECKING:
@@ -143,14 +144,23 @@ class Variational(Estimator):
         each = max(1, self.folds)
         return [self._estimate(outcomes[i : i + each]) for i in range(0, len(outcomes), each)]
 
+    def splits(self, n: int, seed: int) -> list[Split]:
+        """Which of n rows train, validate and test with this seed: one split for each critic that is trained.
+
+        Raises
+        ------
+        Unsupported : too few samples for three parts.
+        """
+        return splits(n, (self.train, self.validation, self.test), self.folds, rng_for(seed))
+
     def remarks(self, mi: float, test: int) -> dict[str, Any]:
         """What diagnostics should say of an estimate from ``test`` samples, beyond sizes and steps."""
         return {}
 
     def _models(self, problem: _Problem) -> list[_Model]:
-        rng = rng_for(problem.seed)
-        parts = splits(len(problem.x), (self.train, self.validation, self.test), self.folds, rng)
-        return [_Model(problem, part, stream) for part, stream in zip(parts, rng.spawn(len(parts)), strict=True)]
+        parts = self.splits(len(problem.x), problem.seed)
+        streams = rng_for(problem.seed).spawn(len(parts))
+        return [_Model(problem, part, stream) for part, stream in zip(parts, streams, strict=True)]
 
     def _train(self, models: Sequence[_Model]) -> list[_Outcome]:
         import torch
@@ -182,17 +192,14 @@ class Variational(Estimator):
 
     def _estimate(self, outcomes: Sequence[_Outcome]) -> Estimate:
         """The mean of the contributions over all that were tested; NaN if one critic diverged."""
-        terms = [o.terms for o in outcomes]
-        tested = sum(map(len, terms))
-        mi = float(np.concatenate(terms).mean())
-        spread = sum(float(((t - t.mean()) ** 2).sum()) for t in terms) / (tested - len(terms))
+        mi, stderr = pooled([o.terms for o in outcomes])
         first = outcomes[0]
         sizes = {part: len(getattr(first.split, part)) for part in PARTS}
         diagnostics: dict[str, Any] = {"samples": sizes, "steps": max(o.steps for o in outcomes)}
         if any(o.diverged for o in outcomes):
             mi, diagnostics["diverged"] = math.nan, True
         diagnostics |= self.remarks(mi, len(first.terms))
-        return Estimate(mi, math.sqrt(spread / tested), curve=first.curve, diagnostics=diagnostics)
+        return Estimate(mi, stderr, curve=first.curve, diagnostics=diagnostics)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,0 +1,59 @@
+"""What estimators share: the mean of contributions from several parts, and its standard error."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from mibench.estimators._samples import pooled
+
+from mibench.registry import estimators
+
+
+def test_the_mean_is_over_all_and_the_spread_is_that_within_the_parts() -> None:
+    parts = [np.array([1.0, 3.0]), np.array([10.0, 12.0, 14.0])]
+    mean, stderr = pooled(parts)
+    assert mean == pytest.approx(8.0)
+    # squared deviations 1 + 1 and 4 + 0 + 4, over 5 - 2 degrees of freedom
+    assert stderr == pytest.approx(math.sqrt(10 / 3 / 5))
+
+
+def test_one_part_is_the_textbook_standard_error() -> None:
+    values = np.random.default_rng(0).standard_normal(50)
+    assert pooled([values]) == pytest.approx((values.mean(), values.std(ddof=1) / math.sqrt(50)))
+
+
+@pytest.mark.parametrize(
+    ("values", "mean"), [([0.0, -math.inf], -math.inf), ([-math.inf, math.inf], math.nan), ([1e200, -1e200], 0.0)]
+)
+def test_infinite_contributions_say_so_without_a_warning(values: list[float], mean: float) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found, stderr = pooled([np.array(values), np.array([1.0, 2.0, -3.0])])
+    assert found == pytest.approx(mean, nan_ok=True)
+    assert not math.isfinite(stderr)
+
+
+def test_an_estimator_whose_contributions_are_infinite_says_so_without_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from mibench.estimators.variational import evaluation
+
+    original = evaluation.contributions
+
+    def broken(*args: object) -> object:
+        terms = original(*args)  # type: ignore[arg-type]
+        terms[..., 0] = -math.inf
+        return terms
+
+    monkeypatch.setattr(evaluation, "contributions", broken)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        found = estimators.create("nwj[max_steps=2]").estimate(x, x + rng.standard_normal((40, 1)))
+    assert found.mi == -math.inf
+    assert found.stderr is not None
+    assert math.isnan(found.stderr)
