@@ -116,31 +116,21 @@ class Coordinatewise(Transform):
         self._check_base()
         check_choice(self, "sides", ("xy", "x", "y"))
 
-    def forward(self, values: Array) -> Array:
-        """The increasing function, elementwise."""
-        raise NotImplementedError
-
-    def backward(self, values: Array) -> Array:
-        """Its inverse, elementwise."""
-        raise NotImplementedError
-
-    # transforms that treat X and Y differently override these four
-
+    @abstractmethod
     def forward_x(self, values: Array) -> Array:
         """What is done to X."""
-        return self.forward(values)
 
+    @abstractmethod
     def forward_y(self, values: Array) -> Array:
         """What is done to Y."""
-        return self.forward(values)
 
+    @abstractmethod
     def backward_x(self, values: Array) -> Array:
-        """Its inverse."""
-        return self.backward(values)
+        """The inverse of what is done to X."""
 
+    @abstractmethod
     def backward_y(self, values: Array) -> Array:
-        """Its inverse."""
-        return self.backward(values)
+        """The inverse of what is done to Y."""
 
     def map_x(self, x: Array) -> Array:
         """Each coordinate of X transformed, unless it is left alone."""
@@ -157,3 +147,31 @@ class Coordinatewise(Transform):
     def unmap_y(self, y: Array) -> Array:
         """Each coordinate of Y transformed back."""
         return self.backward_y(y) if "y" in self.sides else y
+
+
+class OneFunction(Coordinatewise):
+    """A coordinate-wise transform that does the same to X and to Y."""
+
+    @abstractmethod
+    def forward(self, values: Array) -> Array:
+        """The function, of rows (n, dim)."""
+
+    @abstractmethod
+    def backward(self, values: Array) -> Array:
+        """Its inverse."""
+
+    def forward_x(self, values: Array) -> Array:
+        """The function."""
+        return self.forward(values)
+
+    def forward_y(self, values: Array) -> Array:
+        """The function."""
+        return self.forward(values)
+
+    def backward_x(self, values: Array) -> Array:
+        """Its inverse."""
+        return self.backward(values)
+
+    def backward_y(self, values: Array) -> Array:
+        """Its inverse."""
+        return self.backward(values)

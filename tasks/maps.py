@@ -16,7 +16,7 @@ from mibench.registry import tasks
 from mibench.task import Task
 
 from ._numeric import random_isometry
-from ._transform import Coordinatewise, Transform
+from ._transform import OneFunction, Transform
 from ._validate import check_dimension, check_interval
 from .gaussian import Gauss, MultinormalSparse
 from .transforms import CZYZ, NormalCdf
@@ -138,7 +138,7 @@ class SwissRoll(Warp):
 
 @tasks.register("cubic")
 @dataclass(frozen=True, eq=False, repr=False)
-class Cubic(Coordinatewise):
+class Cubic(OneFunction):
     """y -> (W y)^3 with a fixed random orthogonal matrix W, cubed coordinate by coordinate.
 
     matrix_seed : which matrix.

@@ -17,7 +17,7 @@ from mibench.registry import tasks
 from mibench.task import Task
 
 from ._numeric import invert
-from ._transform import Coordinatewise
+from ._transform import Coordinatewise, OneFunction
 from ._validate import check_interval
 from .gaussian import Gauss
 
@@ -33,7 +33,7 @@ def signed_power(values: Array, exponent: float) -> Array:
 
 @tasks.register("normal-cdf")
 @dataclass(frozen=True, eq=False, repr=False)
-class NormalCdf(Coordinatewise):
+class NormalCdf(OneFunction):
     """Phi(v) of every coordinate, Phi the standard normal distribution function: uniform marginals from normal ones.
 
     Phi rounds to 1 above 8.3: not for heavy tails.
@@ -57,7 +57,7 @@ class NormalCdf(Coordinatewise):
 
 @tasks.register("half-cube")
 @dataclass(frozen=True, eq=False, repr=False)
-class HalfCube(Coordinatewise):
+class HalfCube(OneFunction):
     """v sqrt|v| of every coordinate: longer tails."""
 
     base: Task = _BASE
@@ -76,7 +76,7 @@ class HalfCube(Coordinatewise):
 
 @tasks.register("asinh")
 @dataclass(frozen=True, eq=False, repr=False)
-class Asinh(Coordinatewise):
+class Asinh(OneFunction):
     """arcsinh(v) of every coordinate: shorter tails."""
 
     base: Task = _BASE
@@ -96,7 +96,7 @@ class Asinh(Coordinatewise):
 
 @tasks.register("power")
 @dataclass(frozen=True, eq=False, repr=False)
-class Power(Coordinatewise):
+class Power(OneFunction):
     """sign(v) |v|^alpha of every coordinate.
 
     alpha : the exponent, greater than 0; above 1 it makes longer tails, below 1 shorter ones.
