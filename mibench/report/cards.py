@@ -1,4 +1,4 @@
-"""Lists and information cards for the terminal; ``catalogue`` says what is in them."""
+"""Lists and information cards for the terminal; ``catalogue`` and ``particulars`` say what is in them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mibench.panels import grouped
 
-from .catalogue import (
-    Card,
-    EstimatorRow,
-    GridRow,
-    TaskRow,
-    card,
-    dimensions,
-    list_estimators,
-    list_grids,
-    list_tasks,
-    truth,
-)
+from .catalogue import EstimatorRow, GridRow, TaskRow, dimensions, list_estimators, list_grids, list_tasks, truth
+from .particulars import Card, card
 from .values import MISSING
 
 if TYPE_CHECKING:

@@ -6,17 +6,17 @@ Nothing is computed here but layout; the numbers and the meaning of every column
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from mibench import rows, scoring
 from mibench.leaderboard import FALSE_ALARM, Leaderboard
 from mibench.panels import grouped
 from mibench.result import Status
 
-from .values import MISSING, Column, Entry, Table, Unit, natural, number, seconds, share
+from .downstream_tables import downstream
+from .values import MISSING, Column, Entry, Table, Unit, mean_over_seeds, natural, number, seconds, share
 
 TIED = "≈"
-_LONG = 12  # letters of a control arm's name in a heading
 
 IN_SHORT = (
     "Score, 0 to 1: area under the ECDF of |error| over log-spaced tolerances; 1: every error is below 0.01 nat, each "
@@ -255,61 +255,13 @@ def consistency(board: Leaderboard) -> Table:
     for (task, n), own in grouped(board.consistency, lambda row: (row.task, row.n)).items():
         of = {row.estimator: row for row in own}
         entries = [
-            _mean(of[name].score, of[name].se, of[name].failed) if name in of else _mean(None) for name in estimators
+            mean_over_seeds(of[name].score, of[name].se, of[name].failed) if name in of else mean_over_seeds(None)
+            for name in estimators
         ]
         expected = Entry(number(own[0].expected), own[0].expected)
         lines.append((Entry(task, task), Entry(f"{n:,}", n), expected, *entries))
     note = "Mean ± standard error over seeds of a ratio whose true value is known though the mutual information is not."
     return Table("consistency", "Self-consistency", note, columns, tuple(lines))
-
-
-def downstream(board: Leaderboard) -> list[Table]:
-    """One table per downstream task: arms by metrics, with paired differences to the control."""
-    flags = grouped(board.flags, lambda row: row.group)
-    by_group = grouped(board.downstream, lambda row: row.group)
-    return [_downstream(group, own, flags.get(group, ())) for group, own in by_group.items()]
-
-
-def _downstream(group: str, own: Sequence[rows.Downstream], flags: Sequence[rows.Flag]) -> Table:
-    metrics = grouped(own, lambda row: row.metric)
-    control = next((row.arm for row in own if row.control), None)
-    columns = [Column("arm", numeric=False), Column("seeds")]
-    for name, cells in metrics.items():
-        unit = f" ({cells[0].unit})" if cells[0].unit else ""
-        arrow = {"lower": " ↓", "higher": " ↑"}.get(cells[0].better, "")
-        columns.append(Column(f"{name.replace('_', ' ')}{unit}{arrow}", cells[0].description))
-        if control is not None and cells[0].better:
-            versus = f"vs {control}" if len(control) <= _LONG else "vs control"
-            columns.append(Column(versus, rows.meaning(rows.Downstream, "difference")))
-        if any(row.published for row in cells):
-            columns.append(Column("published", rows.meaning(rows.Downstream, "published")))
-    columns.append(Column("CPU", rows.meaning(rows.Downstream, "cpu_s")))
-    lines = []
-    for arm, cells in grouped(own, lambda row: row.arm).items():
-        of, first = {row.metric: row for row in cells}, cells[0]
-        failed = f" ({first.failed} failed)" if first.failed else ""
-        line = [Entry(arm, arm), Entry(f"{first.seeds}{failed}", first.seeds)]
-        for name in metrics:
-            row = of[name]
-            line.append(_mean(row.mean, row.se))
-            if control is not None and row.better:
-                line.append(_difference(row))
-            if any(other.published for other in metrics[name]):
-                line.append(Entry(row.published or MISSING))
-        lines.append((*line, seconds(first.cpu_s)))
-    note = "Mean ± standard error over seeds"
-    if control is not None:
-        note += (
-            f"; beside it the paired difference to the control arm, {control}, with its 95 % t interval over the seeds "
-            "that both have, marked where the interval excludes 0"
-        )
-    floors = {name.replace("_", " "): cells[0].floor for name, cells in metrics.items()}
-    perfect = [f"{name} {number(floor)}" for name, floor in floors.items() if floor is not None]
-    note += f". A perfect model scores: {', '.join(perfect)}." if perfect else "."
-    for flag, arms in grouped(flags, lambda row: row.flag).items():
-        counts = "; ".join(f"{row.arm} in {row.seeds} of {row.runs}" for row in arms)
-        note += f" {flag.replace('_', ' ').capitalize()}: {counts}."
-    return Table(f"downstream-{group}", group, note, tuple(columns), tuple(lines))
 
 
 def failures(board: Leaderboard) -> Table:
@@ -378,12 +330,6 @@ def _score(value: float | None, mark: str = "") -> Entry:
     return Entry(MISSING if value is None else f"{value:.3f}", value, mark)
 
 
-def _mean(mean: float | None, se: float | None = None, failed: int = 0) -> Entry:
-    spread = f" ± {number(se)}" if se is not None else ""
-    lost = f" ({failed} failed)" if failed else ""
-    return Entry(number(mean) + spread + lost, mean)
-
-
 def _estimate(row: rows.TaskRow | None, unit: Unit) -> Entry:
     if row is None:
         return Entry(MISSING)
@@ -393,15 +339,3 @@ def _estimate(row: rows.TaskRow | None, unit: Unit) -> Entry:
         return Entry(worst.replace("_", " "), mark="worse")
     spread = f" ± {number(unit(row.sd))}" if row.sd is not None else ""
     return Entry(number(unit(row.mean)) + spread + (f" ({lost} failed)" if lost else ""), unit(row.mean))
-
-
-def _difference(row: rows.Downstream) -> Entry:
-    if row.control:
-        return Entry("control", 0.0, "muted")
-    if row.low is None or row.high is None:
-        return Entry(number(row.difference, signed=True), row.difference)
-    separated = row.low > 0 or row.high < 0
-    good = (row.low > 0) == (row.better == "higher")
-    mark = ("better" if good else "worse") if separated and row.better else ""
-    interval = f"[{number(row.low, signed=True)}, {number(row.high, signed=True)}]"
-    return Entry(f"{number(row.difference, signed=True)} {interval}", row.difference, mark)

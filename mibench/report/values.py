@@ -77,6 +77,13 @@ def number(value: float | None, signed: bool = False) -> str:
     return ("−" if negative else "+" if signed and value > 0 else "") + text
 
 
+def mean_over_seeds(mean: float | None, se: float | None = None, failed: int = 0) -> Entry:
+    """A mean with its standard error, and how many failed."""
+    spread = f" ± {number(se)}" if se is not None else ""
+    lost = f" ({failed} failed)" if failed else ""
+    return Entry(number(mean) + spread + lost, mean)
+
+
 def share(value: float | None) -> Entry:
     """A share as a percentage; a failure is never rounded down to none."""
     if value is None:
