@@ -127,16 +127,22 @@ class EmbeddingsFileChannel(BitChannel):
 
     @property
     def dim_x(self) -> int:  # type: ignore[override]
-        """The length of a vector, or 0 while the file is missing."""
-        try:
-            path = _existing(self.embeddings)
-        except NotInstalled:
-            return 0
-        return int(_read(path, mapped=True).shape[-1])
+        """The length of a vector in the file.
+
+        Raises
+        ------
+        NotInstalled : the file is missing.
+        DataError : the file is no table of vectors.
+        """
+        path = _existing(self.embeddings)
+        shape = np.shape(_read(path, mapped=True))
+        if len(shape) != 2:
+            raise DataError(f"{path} holds an array of shape {shape}; expected (N, dim), one vector per row.")
+        return int(shape[1])
 
     @property
     def dim_y(self) -> int:  # type: ignore[override]
-        """The length of a vector, or 0 while the file is missing."""
+        """As of X."""
         return self.dim_x
 
     def identity(self) -> dict[str, Any]:

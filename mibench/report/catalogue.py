@@ -158,12 +158,13 @@ def describe(task: AnyTask) -> TaskRow:
     if isinstance(task, ConsistencyTask):
         return TaskRow(task.label, task.family, "self-consistency", _summary(type(task)))
     known: dict[str, Any] = {"summary": _sentence(task.construction), "has_density": task.has_density}
-    try:
-        known |= {"discrete": task.discrete, "dim_x": task.dim_x, "dim_y": task.dim_y}
-        known["mutual_information"] = float(task.mutual_information)
-        known["mutual_information_error"] = float(task.mutual_information_error)
-    except NotInstalled as error:
-        known["remark"] = str(error)
+    asked = {"discrete": bool, "dim_x": int, "dim_y": int}
+    asked |= {"mutual_information": float, "mutual_information_error": float}
+    for name, plain in asked.items():
+        try:
+            known[name] = plain(getattr(task, name))
+        except NotInstalled as error:
+            known["remark"] = str(error)
     return TaskRow(task.label, task.family, **known)
 
 

@@ -147,7 +147,8 @@ def test_tasks_are_listed_by_family_without_a_sample() -> None:
     assert list(rows)[-2:] == ["ratio", "model"]
     assert (dimensions(rows["pairs"]), truth(rows["pairs"])) == ("2 + 3", "1.2500 ± 3e-09 nats")
     assert dimensions(rows["pairs-of-five"]) == "5 + 3"
-    assert (dimensions(rows["absent"]), truth(rows["absent"])) == ("", "n/a")
+    # what does not depend on the data is told without them
+    assert (dimensions(rows["absent"]), truth(rows["absent"])) == ("", "1.2500 ± 3e-09 nats")
     assert rows["absent"].remark.startswith("the data are missing")
     assert "needs a value for base" in rows["wrapped"].remark
     text = printed(cards.list_tasks())
@@ -197,7 +198,8 @@ def test_the_card_of_a_task() -> None:
     for words in ("4 + 3", "1.2500 ± 3e-09 nats", "not known", "4  (default 2)", "Nothing else."):
         assert words in text, words
     missing = cards.card("absent")
-    assert missing.values["mutual_information"] is None
+    assert missing.values["dim_x"] is None
+    assert missing.values["mutual_information"] == 1.25
     assert "the data are missing" in printed(missing)
     assert "pairs  (required)" in printed(cards.card("wrapped[base=pairs]"))
 

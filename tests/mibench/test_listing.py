@@ -23,8 +23,7 @@ def test_every_task_has_a_row_with_what_can_be_known(rows: list[TaskRow]) -> Non
         assert row.summary, row.name
         assert "\n" not in row.summary
         if row.what == "task" and not row.remark:
-            # the dimensions of a user's own embeddings are known only when the file is there
-            assert row.group == "embeddings" or ((row.dim_x or 0) >= 1 and (row.dim_y or 0) >= 1), row.name
+            assert (row.dim_x or 0) >= 1 and (row.dim_y or 0) >= 1, row.name
             assert (row.mutual_information or 0.0) >= 0.0
             assert 0.0 <= row.mutual_information_error < 1e-2, row.name
 

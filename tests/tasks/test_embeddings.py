@@ -11,6 +11,7 @@ from mibench.tasks.embeddings import EmbeddingsChannel, EmbeddingsFileChannel
 
 from mibench.errors import DataError, NotInstalled, UsageError
 from mibench.registry import tasks
+from mibench.report.catalogue import describe
 from mibench.result import Cell
 
 
@@ -125,7 +126,9 @@ class TestFiles:
     def test_missing_files(self, tmp_path, monkeypatch):
         monkeypatch.setenv("MIBENCH_DATA", str(tmp_path))
         task = EmbeddingsFileChannel()
-        assert task.dim_x == 0
+        for dimension in ("dim_x", "dim_y"):
+            with pytest.raises(NotInstalled, match=r"embeddings\.npy; write the array there"):
+                getattr(task, dimension)
         assert task.mutual_information > 0
         assert task.identity() == EmbeddingsFileChannel().identity()
         with pytest.raises(NotInstalled, match=r"numpy\.save"):
@@ -150,6 +153,20 @@ class TestFiles:
         embeddings._vector_pool.cache_clear()
         with pytest.raises(error, match=message):
             EmbeddingsFileChannel(bits=2).sample(3, 0)
+
+    def test_a_file_without_rows_of_vectors_has_no_dimension(self, files):
+        for wrong in (np.zeros(400), np.float64(1.0)):
+            np.save(files / "embeddings.npy", wrong)
+            with pytest.raises(DataError, match=r"expected \(N, dim\)"):
+                _ = EmbeddingsFileChannel().dim_x
+
+    def test_what_is_known_is_listed_while_the_file_is_missing(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("MIBENCH_DATA", str(tmp_path))
+        row = describe(EmbeddingsFileChannel())
+        assert (row.dim_x, row.dim_y) == (None, None)
+        assert "numpy.save" in row.remark
+        assert row.discrete
+        assert row.mutual_information == EmbeddingsFileChannel().mutual_information
 
     def test_a_foreign_vector_is_refused(self, files):
         with pytest.raises(DataError, match="cannot have drawn"):
