@@ -8,7 +8,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ._training import shrunk_moments
+from mibench.estimator import Array
+
+from ._trained import Answer
+from ._training import Problem, shrunk_moments
+from .ksg import KSG
 
 
 class CrossPredictor(nn.Module):
@@ -62,3 +66,35 @@ def perceptron(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequent
     for a, b in itertools.pairwise(widths):
         layers += [nn.Linear(a, b), nn.SiLU()]
     return nn.Sequential(*layers[:-1])
+
+
+class CodeInformation(Problem):
+    """The encoders and decoders, trained to predict, and KSG on the codes."""
+
+    def __init__(self, model: CrossPredictor, x: Tensor, y: Tensor, own: float, align: bool, k: int) -> None:
+        self.model, self.align, self.k = model, align, k
+        self.models = (model,)
+        self.training = x, y
+        self.weights = torch.tensor([[own, 1.0], [1.0, own]], device=x.device)
+
+    def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        """The weighted sum of the four prediction errors."""
+        return self.validated(x, y)
+
+    def validated(self, x: Tensor, y: Tensor) -> Tensor:
+        """The weighted sum of the four prediction errors, shape (1,)."""
+        return (self.weights * self.model.errors(x, y)).sum()[None]
+
+    def value(self, losses: Array) -> Array:
+        """The same."""
+        value: Array = losses[:, 0]
+        return value
+
+    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Answer:
+        """KSG on the codes of the test samples, aligned by those of the training samples."""
+        codes = [z.double().cpu() for z in self.model.codes(x, y)]
+        if self.align:
+            codes = aligned([z.double().cpu() for z in self.model.codes(*self.training)], codes)
+        code_x, code_y = (z.numpy() for z in codes)
+        found = KSG(self.k, standardize=not self.align).estimate(code_x, code_y)
+        return Answer(found.mi, None, {"codes": [z.shape[1] for z in codes]})

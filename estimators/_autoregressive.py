@@ -8,7 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._training import shrunk_moments
+from mibench.estimator import Array
+
+from ._trained import Answer
+from ._training import Problem, shrunk_moments
 
 
 class MixtureDensity(nn.Module):
@@ -83,3 +86,31 @@ class MixtureDensity(nn.Module):
         z = (v[..., None] - means) * torch.exp(-widths)
         terms = torch.log_softmax(weights, -1) - 0.5 * z.square() - widths
         return (torch.logsumexp(terms, -1) - 0.5 * math.log(2 * math.pi)).sum(-1)
+
+
+class EntropyDifference(Problem):
+    """The densities of y and of y given x, and the mean of log q(y | x) - log q(y)."""
+
+    def __init__(self, x: Tensor, y: Tensor, hidden: tuple[int, ...], components: int) -> None:
+        self.marginal = MixtureDensity(y.shape[1], 0, hidden, components).to(y.device)
+        self.conditional = MixtureDensity(y.shape[1], x.shape[1], hidden, components).to(y.device)
+        self.marginal.start_at_gaussian(y)
+        self.conditional.start_at_gaussian(y, x)
+        self.models = self.marginal, self.conditional
+
+    def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        """The two cross-entropies."""
+        return self.validated(x, y)
+
+    def validated(self, x: Tensor, y: Tensor) -> Tensor:
+        """The two cross-entropies, shape (2,)."""
+        return -torch.stack([self.marginal(y).mean(), self.conditional(y, x).mean()])
+
+    def value(self, losses: Array) -> Array:
+        """Their difference."""
+        difference: Array = losses[:, 0] - losses[:, 1]
+        return difference
+
+    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Answer:
+        """The mean log density ratio."""
+        return Answer.mean((self.conditional(y, x) - self.marginal(y)).double().cpu().numpy())

@@ -16,7 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._training import shrunk_moments
+from mibench.estimator import Array
+
+from ._trained import Answer
+from ._training import Problem, shrunk_moments
 
 Span: TypeAlias = tuple[float, float]
 MarginalScore: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # of z (n, dim) and L (n, 1)
@@ -158,3 +161,39 @@ class ScoreNetwork(nn.Module):
         z = noised(x, noise, log_snr)
         found = [self.noise(z, log_snr, y, seen) - noise for seen in (False, True)]
         return torch.stack([error.square().sum(-1).mean() for error in found])
+
+
+class ScoreDistance(Problem):
+    """The network, trained to denoise, and the integral of the squared distance between its two scores."""
+
+    def __init__(self, model: ScoreNetwork, span: Span, draws: int) -> None:
+        self.model, self.span, self.draws = model, span, draws
+        self.models = (model,)
+        self.seed = int(torch.randint(2**62, ()))  # of the noise that all validations share
+
+    def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        """The denoising errors without and with y, shape (2,)."""
+        # one level in each of as many equal parts of the span as there are samples
+        place = (torch.arange(len(x)) + torch.rand(1, generator=generator)) / len(x)
+        noise = torch.randn(x.shape, generator=generator)
+        log_snr = (self.span[0] + (self.span[1] - self.span[0]) * place)[:, None]
+        return self.model.errors(x, y, log_snr.to(x.device), noise.to(x.device))
+
+    def validated(self, x: Tensor, y: Tensor) -> Tensor:
+        """The denoising errors at levels and noises that are always the same, shape (2,)."""
+        return self._errors(x, y, levels(x, self.span, 2, torch.Generator().manual_seed(self.seed)))
+
+    def value(self, losses: Array) -> Array:
+        """The integral of the difference of the two errors, which is mutual information where the scores are exact."""
+        difference: Array = 0.5 * (self.span[1] - self.span[0]) * (losses[:, 0] - losses[:, 1])
+        return difference
+
+    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Answer:
+        """The mean of the contributions of test samples."""
+        drawn = levels(x, self.span, self.draws, generator)
+        found = information(self.model.conditional, self.model.marginal, x, y, self.span, drawn)
+        difference = self.value(self._errors(x, y, drawn).double().cpu().numpy()[None])
+        return Answer.mean(found.double().cpu().numpy(), error_difference=float(difference[0]))
+
+    def _errors(self, x: Tensor, y: Tensor, drawn: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        return torch.stack([self.model.errors(x, y, *draw) for draw in drawn]).mean(0)

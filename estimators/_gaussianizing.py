@@ -8,7 +8,11 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from ._training import shrunk_moments
+from mibench.estimator import Array
+
+from ._trained import Answer
+from ._training import Problem, shrunk_moments
+from .gaussian import gaussian_information
 
 Layers: TypeAlias = Literal["affine", "spline"]
 
@@ -59,6 +63,34 @@ class GaussianPair(nn.Module):
         dims = a.shape[1] + b.shape[1]
         square = a.square().sum(-1) + c.square().sum(-1)
         return log_jacobian + self.log_scale.sum() - 0.5 * (square + dims * math.log(2 * math.pi))
+
+
+class LatentCorrelation(Problem):
+    """The pair of flows, trained on its likelihood, and what the correlations of the latent variables give."""
+
+    def __init__(self, x: Tensor, y: Tensor, layers: Layers, transforms: int, hidden: tuple[int, ...]) -> None:
+        self.model = GaussianPair((x.shape[1], y.shape[1]), layers, transforms, hidden).to(x.device)
+        self.model.start_at_gaussian(x, y)
+        self.models = (self.model,)
+
+    def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        """The negative mean log-likelihood."""
+        return self.validated(x, y)
+
+    def validated(self, x: Tensor, y: Tensor) -> Tensor:
+        """The negative mean log-likelihood, shape (1,)."""
+        loss: Tensor = -self.model(x, y).mean()[None]
+        return loss
+
+    def value(self, losses: Array) -> Array:
+        """The mean log-likelihood."""
+        likelihood: Array = -losses[:, 0]
+        return likelihood
+
+    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Answer:
+        """The Gaussian formula, less its bias."""
+        found = gaussian_information(*(latent.double().cpu().numpy() for latent in self.model.latent(x, y)[:2]))
+        return Answer(found.mi, found.stderr)
 
 
 def _flow(dim: int, layers: Layers, transforms: int, hidden: tuple[int, ...]) -> nn.Module:

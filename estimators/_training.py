@@ -1,4 +1,4 @@
-"""What the estimators that train networks of their own share: splits, seeds, and one training loop.
+"""One training of ``_trained.py``: the samples of one split, the loop, early stopping and the best checkpoint.
 
 The stacks of critics have their own trainer in ``variational/``. Here a handful of models of any kind are trained side
 by side on one problem: each has its own loss, its own early stopping and its own best checkpoint.
@@ -8,80 +8,87 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from mibench import runtime
-from mibench.errors import Unsupported, UsageError
-from mibench.estimator import Array, Estimate, rng_for
+from mibench.estimator import Array
 
-from .variational.splits import Scaling, scaled
+from ._trained import Answer, Outcome, Trained
+from .variational.splits import Scaling, Split, scaled
 
-Rows: TypeAlias = npt.NDArray[np.int64]
-
-
-class Split(NamedTuple):
-    """Disjoint rows: the first fit the parameters, the second say when to stop, the third are reported on."""
-
-    train: Rows
-    validation: Rows
-    test: Rows
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """For diagnostics."""
-        return {name: len(rows) for name, rows in self._asdict().items()}
+Pair: TypeAlias = tuple[Tensor, Tensor]  # x (n, dim_x) and y (n, dim_y) of one part of the samples
 
 
-def split(n: int, seed: int, validation: float, test: float) -> Split:
-    """A random split of n samples; ``validation`` and ``test`` are fractions of n.
+class Problem(ABC):
+    """Models for the samples of one split, what they are trained on, and what they answer in the end.
 
-    Raises
-    ------
-    UsageError : fractions that leave nothing to train on.
-    Unsupported : so few samples that a part would have fewer than two.
+    models : trained side by side, each by its own losses, and each left with the weights that were best by these.
     """
-    if min(validation, test) <= 0 or validation + test >= 1:
-        raise UsageError(
-            f"validation = {validation} and test = {test} must be positive fractions whose sum is below 1."
-        )
-    counts = [round(n * test), round(n * validation)]
-    if min(*counts, n - sum(counts)) < 2:
-        raise Unsupported(f"{n} samples are too few to split into training, validation and test samples.")
-    rows = rng_for(seed).permutation(n)
-    test_rows, validation_rows, train_rows = np.split(rows, np.cumsum(counts))
-    return Split(train_rows, validation_rows, test_rows)
+
+    models: Sequence[nn.Module]
+
+    @abstractmethod
+    def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        """The losses on a training batch, shape (losses,): as many for each model, those of one model together."""
+
+    @abstractmethod
+    def validated(self, x: Tensor, y: Tensor) -> Tensor:
+        """The same losses on the validation samples; the same whenever the weights are the same."""
+
+    @abstractmethod
+    def value(self, losses: Array) -> Array:
+        """What the training curve shows, shape (evaluations,), of losses (evaluations, losses)."""
+
+    @abstractmethod
+    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Answer:
+        """The answer from the test samples, by the models as they are."""
+
+
+def train(estimator: Trained, x: Array, y: Array, split: Split, rng: np.random.Generator) -> Outcome:
+    """Train what ``estimator`` makes of the training rows of ``x`` (n, dim_x) and ``y`` (n, dim_y), and test it."""
+    with isolated(rng) as generator:
+        u, v = (tensors(values, split, estimator.standardize) for values in (x, y))
+        training, validation, test = zip(u, v, strict=True)
+        problem = estimator.problem(*training)
+        history = fit(problem, training, validation, Schedule.of(estimator), generator)
+        tested = None
+        if not history.diverged:
+            with torch.no_grad():
+                tested = problem.tested(*test, generator)
+    return Outcome(tested, history.curve(problem), history.last, history.best)
 
 
 @contextmanager
-def isolated(seed: int) -> Iterator[torch.Generator]:
+def isolated(rng: np.random.Generator) -> Iterator[torch.Generator]:
     """One thread, torch's own generator seeded for the initial weights, and a generator for everything after them.
 
     On leaving, the number of threads and torch's generator are what they were.
     """
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(int(rng_for(seed).integers(2**62)))
+        torch.default_generator.manual_seed(int(rng.integers(2**62)))
         try:
             torch.set_num_threads(1)  # small networks run slower on several
-            yield torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+            yield torch.Generator().manual_seed(int(rng.integers(2**62)))
         finally:
             torch.set_num_threads(threads)
 
 
-def tensors(values: Array, parts: Split, scaling: Scaling) -> list[Tensor]:
+def tensors(values: Array, split: Split, scaling: Scaling) -> list[Tensor]:
     """Training, validation and test rows of ``values`` (n, dim), scaled by what the first show.
 
     In float32, on the device that was chosen for training.
     """
-    columns = torch.as_tensor(scaled(values, parts.train, scaling), dtype=torch.float32)
+    columns = torch.as_tensor(scaled(values, split.train, scaling), dtype=torch.float32)
+    parts = split.train, split.validation, split.test
     return [columns[torch.from_numpy(rows)].to(runtime.device()) for rows in parts]
 
 
@@ -100,7 +107,7 @@ def shrunk_moments(values: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train.
+    """How long and how fast to train; what the hyperparameters of :class:`Trained` mean.
 
     max_steps : most updates; the rate rises linearly over the first 5 % of them and falls to 0 along a cosine.
     batch : samples per update (all of them where there are fewer).
@@ -120,17 +127,10 @@ class Schedule:
     patience: int = 15
     average: float = 0.0
 
-    def __post_init__(self) -> None:
-        for name in ("max_steps", "batch", "learning_rate", "clip", "evaluations", "patience"):
-            if getattr(self, name) <= 0:
-                raise UsageError(f"{name} = {getattr(self, name)} does not train anything; use a positive number.")
-        if not 0 <= self.average < 1:
-            raise UsageError(f"average = {self.average} is no decay; use 0 or more and less than 1.")
-
     @classmethod
-    def of(cls, estimator: Any) -> Schedule:
+    def of(cls, estimator: Trained) -> Schedule:
         """The schedule in an estimator's hyperparameters of these names."""
-        names = [f.name for f in fields(cls) if hasattr(estimator, f.name)]
+        names = [f.name for f in fields(cls) if f.name in estimator.params]
         return cls(**{name: getattr(estimator, name) for name in names})
 
     def rate(self, step: int) -> float:
@@ -141,51 +141,32 @@ class Schedule:
 
 @dataclass
 class History:
-    """What happened: losses (evaluations, models) on training batches and validation samples, and the best steps.
+    """What happened: losses (evaluations, losses) on training batches and validation samples, and the best steps.
 
-    diverged : a loss was not finite, so that the models mean nothing.
+    last : the last step. diverged : a loss was not finite, so that the models mean nothing.
     """
 
     step: list[int] = field(default_factory=list)
     train: list[list[float]] = field(default_factory=list)
     validation: list[list[float]] = field(default_factory=list)
     best: list[int] = field(default_factory=list)
+    last: int = 0
     diverged: bool = False
 
-    def curve(self, value: Callable[[Array], Array]) -> dict[str, list[float]]:
-        """The series of ``Estimate.curve``; ``value`` makes of losses (evaluations, models) what is to be shown."""
+    def curve(self, problem: Problem) -> dict[str, list[float]]:
+        """The series of ``Estimate.curve``."""
         if not self.step:
             return {}
-        train, validation = (value(np.asarray(losses)).tolist() for losses in (self.train, self.validation))
+        train, validation = (problem.value(np.asarray(losses)).tolist() for losses in (self.train, self.validation))
         return {"step": [float(s) for s in self.step], "train": train, "validation": validation}
 
-    def estimate(
-        self, contributions: Array, value: Callable[[Array], Array], diagnostics: Mapping[str, Any]
-    ) -> Estimate:
-        """The mean of held-out ``contributions``, shape (n,), with its standard error; NaN where training diverged."""
-        if self.diverged:
-            return Estimate(math.nan, None, self.curve(value), {**diagnostics, "diverged": True})
-        stderr = float(contributions.std(ddof=1)) / math.sqrt(len(contributions))
-        return Estimate(float(contributions.mean()), stderr, self.curve(value), diagnostics)
 
-
-def fit(
-    models: Sequence[nn.Module],
-    losses: Callable[[Tensor], Tensor],
-    validate: Callable[[], Tensor],
-    n_train: int,
-    schedule: Schedule,
-    generator: torch.Generator,
-) -> History:
-    """Train ``models`` together and leave each with its best weights by its own validation loss.
-
-    losses : the training losses, shape (models,), on the training samples of these indices; each in 0 ... n_train - 1.
-        A model may have several, which are summed: all have the same number, and those of a model stand together.
-    validate : the validation losses, of the same shape, of the models as they are; called without gradients.
-    """
+def fit(problem: Problem, training: Pair, validation: Pair, schedule: Schedule, generator: torch.Generator) -> History:
+    """Train the models together and leave each with its best weights by its own validation losses."""
+    models = problem.models
     parameters = [list(model.parameters()) for model in models]
     every: list[Tensor] = [p for own in parameters for p in own]
-    optimizer = torch.optim.AdamW(every, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, foreach=True)
+    optimizer = torch.optim.AdamW(every, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
     averages = [p.detach().clone() for p in every] if schedule.average else every
     history = History(best=[0] * len(models))
     kept = [copy.deepcopy(model.state_dict()) for model in models]
@@ -193,14 +174,13 @@ def fit(
     waited = [0] * len(models)
     interval = max(1, schedule.max_steps // schedule.evaluations)
     since: list[Tensor] = []
-    batches = _batches(n_train, schedule.batch, generator)
+    batches = _batches(len(training[0]), schedule.batch, generator)
 
     for step in range(schedule.max_steps + 1):
         if step % interval == 0 or step == schedule.max_steps:
-            for model in models:
-                model.eval()
+            history.last = step
             with torch.no_grad(), _holding(every, averages):
-                found = validate().detach().double().cpu()
+                found = problem.validated(*validation).double().cpu()
                 for m, loss in enumerate(found.reshape(len(models), -1).sum(1).tolist()):
                     waited[m] += 1
                     if loss < lowest[m]:
@@ -217,12 +197,11 @@ def fit(
             since = []
             if min(waited) >= schedule.patience or step == schedule.max_steps:
                 break
-        for model in models:
-            model.train()
         for group in optimizer.param_groups:
             group["lr"] = schedule.learning_rate * schedule.rate(step)
         optimizer.zero_grad(set_to_none=True)
-        loss = losses(next(batches))
+        rows = next(batches).to(training[0].device)
+        loss = problem.losses(training[0][rows], training[1][rows], generator)
         loss.sum().backward()  # type: ignore[no-untyped-call]
         for own in parameters:
             nn.utils.clip_grad_norm_(own, schedule.clip)
@@ -235,7 +214,6 @@ def fit(
 
     for model, state in zip(models, kept, strict=True):
         model.load_state_dict(state)
-        model.eval()
     return history
 
 

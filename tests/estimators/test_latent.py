@@ -69,7 +69,7 @@ def test_data_of_low_intrinsic_dimension_in_a_hundred_dimensions() -> None:
     estimate = LatentMI(max_steps=400).estimate(x, y)
     assert estimate.mi == pytest.approx(truth, rel=0.15)
     assert estimate.diagnostics["codes"] == [8, 8]
-    assert estimate.diagnostics["test"] == 1500
+    assert estimate.diagnostics["samples"]["test"] == 1500
     assert len(estimate.curve["step"]) == len(estimate.curve["train"]) == len(estimate.curve["validation"]) > 0
 
 
