@@ -60,10 +60,8 @@ class RegularizedTask(DownstreamTask):
         return ()
 
     def accepts(self, estimator: Estimator) -> bool:
-        """The plain loss takes estimators that have a bound, and ``none``; the other variants take ``none`` only."""
-        if estimator.registered_name == CONTROL:
-            return True
-        return self.variant == PLAIN and type(estimator).bound is not Estimator.bound
+        """The plain loss takes ``none`` and estimators whose bound needs just a critic; the others take ``none`` only."""
+        return estimator.registered_name == CONTROL or not self._obstacle(estimator)
 
     def train(self, estimator: Estimator, seeds: Sequence[int]) -> list[Outcome]:
         """Train once per seed, one after the other.
@@ -73,22 +71,24 @@ class RegularizedTask(DownstreamTask):
 
         Raises
         ------
-        Unsupported : the estimator has no bound, or this variant takes none.
+        Unsupported : the estimator has no bound, or one that learns a second function, or this variant takes none.
         NotInstalled : the task's data are missing.
         """
-        bound = estimator.bound()
-        if not self.accepts(estimator) or (bound is None and estimator.registered_name != CONTROL):
-            reason = (
-                "has no bound that could stand in a loss"
-                if self.variant == PLAIN
-                else f"and {self.variant} do not go together"
-            )
-            raise Unsupported(f"{estimator.label} {reason}; {self.label} takes {self._takes()}.")
+        if not self.accepts(estimator):
+            takes = "variational estimators with a critic alone, and 'none'" if self.variant == PLAIN else "'none' only"
+            obstacle = self._obstacle(estimator) or "does not go with this setting"
+            raise Unsupported(f"{estimator.label} {obstacle}; {self.label} takes {takes}.")
         key = digest([estimator.identity(), self.identity()])
-        return [self.train_one(bound, seed, key) for seed in seeds]
+        return [self.train_one(estimator.bound(), seed, key) for seed in seeds]
 
-    def _takes(self) -> str:
-        return "variational estimators and 'none'" if self.variant == PLAIN else "'none' only"
+    def _obstacle(self, estimator: Estimator) -> str:
+        """Why the estimator cannot stand in this loss; empty where it can."""
+        if self.variant != PLAIN:
+            return f"and {self.variant} do not go together"
+        bound = estimator.bound()
+        if bound is None:
+            return "has no bound that could stand in a loss"
+        return "learns a second function beside the critic, which is not trained here" if bound.second else ""
 
     @abstractmethod
     def train_one(self, bound: Bound | None, seed: int, key: str) -> Outcome:

@@ -10,6 +10,7 @@ from mibench.tasks.downstream.regularizer import Regularizer
 
 from mibench.errors import NotInstalled, Unsupported
 from mibench.estimator import Estimate, Estimator
+from mibench.grid import expand, make_grid
 from mibench.registry import estimators, tasks
 
 MINE, NONE = estimators.create("mine-ema"), estimators.create("none")
@@ -278,8 +279,21 @@ def test_what_goes_together():
     assert not accepts("ib-digits[encoder=deterministic]", MINE)
     with pytest.raises(Unsupported, match="takes variational estimators"):
         tasks.create("gan-ring").train(Boundless(), [0])
+    with pytest.raises(Unsupported, match="does not go with this setting"):
+        tasks.create("ib-digits[encoder=deterministic]").train(MINE, [0])
     with pytest.raises(Unsupported, match="do not go together"):
         tasks.create("bigan-digits[variant=alice-l2]").train(MINE, [0])
+
+
+@pytest.mark.parametrize("name", ["tuba", "ialpha", "flo"])
+def test_bounds_with_a_second_function_are_left_out_of_the_grid(name):
+    two = estimators.create(name)
+    for task in ("gan-ring", "bigan-digits", "ib-digits"):
+        assert not tasks.create(task).accepts(two)
+    with pytest.raises(Unsupported, match="learns a second function"):
+        tasks.create("gan-ring").train(two, [0])
+    grid = make_grid({"estimators": ["nwj", name], "tasks": ["gan-ring"], "seeds": 1}, "test")
+    assert [job.cell.estimator for job in expand(grid)] == ["nwj"]
 
 
 @pytest.mark.parametrize(
