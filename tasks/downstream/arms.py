@@ -60,7 +60,7 @@ class RegularizedTask(DownstreamTask):
         return ()
 
     def accepts(self, estimator: Estimator) -> bool:
-        """The plain loss takes ``none`` and estimators whose bound needs just a critic; the others take ``none`` only."""
+        """The plain loss takes ``none`` and estimators whose bound needs just a critic; others take ``none`` only."""
         return estimator.registered_name == CONTROL or not self._obstacle(estimator)
 
     def train(self, estimator: Estimator, seeds: Sequence[int]) -> list[Outcome]:
