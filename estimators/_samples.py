@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from mibench.estimator import Array
+from mibench.estimator import Array, Estimator
+
+
+def require_samples(estimator: Estimator, least: int) -> None:
+    """Let an instance whose hyperparameters take more samples than its class says so in its ``capabilities.min_n``."""
+    stated = type(estimator).capabilities
+    object.__setattr__(estimator, "capabilities", replace(stated, min_n=max(least, stated.min_n)))
 
 
 def standardized(values: Array) -> Array:

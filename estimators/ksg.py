@@ -15,7 +15,7 @@ from mibench.errors import UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
 from mibench.registry import estimators
 
-from ._samples import standardized, ties
+from ._samples import require_samples, standardized, ties
 
 if TYPE_CHECKING:
     from ._neighbours import Neighbourhoods
@@ -42,6 +42,7 @@ class _NearestNeighbours(Estimator):
             raise UsageError(f"{self.registered_name}: k = {self.k} neighbours make no neighbourhood; use 1 or more.")
         if self.metric not in ("max", "euclidean"):
             raise UsageError(f"{self.registered_name}: metric '{self.metric}' is not known; use 'max' or 'euclidean'.")
+        require_samples(self, self.k + 1)
 
     def warm_up(self) -> None:
         """Compile, or load from disk, what :meth:`estimate` calls."""
@@ -53,7 +54,7 @@ class _NearestNeighbours(Estimator):
         """The counts around every sample, and what to say about them in diagnostics."""
         from ._neighbours import neighbourhoods
 
-        x, y = check_samples(x, y, max(self.k + 1, self.capabilities.min_n))
+        x, y = check_samples(x, y, self.capabilities.min_n)
         said = ties(x, y)
         if self.standardize:
             x, y = standardized(x), standardized(y)

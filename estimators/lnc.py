@@ -12,7 +12,7 @@ from mibench.errors import Unsupported, UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
 from mibench.registry import estimators
 
-from ._samples import standardized, ties
+from ._samples import require_samples, standardized, ties
 from .ksg import from_rectangles
 
 LEVEL = 5e-3  # how often evenly spread neighbours are taken for uneven ones
@@ -50,6 +50,7 @@ class LNC(Estimator):
             raise UsageError(f"lnc: k = {self.k} neighbours have no principal axes; use 3 or more.")
         if self.alpha is not None and not 0 <= self.alpha <= 1:
             raise UsageError(f"lnc: alpha = {self.alpha} is no ratio of volumes; use a number between 0 and 1.")
+        require_samples(self, self.k + 1)
 
     def warm_up(self) -> None:
         """Compile, or load from disk, what :meth:`estimate` calls."""
@@ -68,7 +69,7 @@ class LNC(Estimator):
 
         from ._neighbours import neighbourhoods
 
-        x, y = check_samples(x, y, max(self.k + 1, self.capabilities.min_n))
+        x, y = check_samples(x, y, self.capabilities.min_n)
         dim_x, dim_y = x.shape[1], y.shape[1]
         if self.k <= dim_x + dim_y:
             raise Unsupported(

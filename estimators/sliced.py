@@ -11,7 +11,7 @@ from mibench.errors import UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, Kind, check_samples, rng_for
 from mibench.registry import estimators
 
-from ._samples import ties
+from ._samples import require_samples, ties
 from .ksg import KSG
 
 _KSG = KSG()
@@ -41,6 +41,7 @@ class Sliced(Estimator):
     def __post_init__(self) -> None:
         if self.slices < 1:
             raise UsageError(f"sliced: slices = {self.slices} leave nothing to average; use 1 or more.")
+        require_samples(self, self.estimator.capabilities.min_n)
 
     def warm_up(self) -> None:
         """What the inner estimator needs."""

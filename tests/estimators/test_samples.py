@@ -1,15 +1,19 @@
-"""What estimators share: the mean of contributions from several parts, and its standard error."""
+"""What estimators share: means of contributions and their standard errors, and how many samples an instance takes."""
 
 from __future__ import annotations
 
 import math
+import pickle
 import warnings
 
 import numpy as np
 import pytest
 from mibench.estimators._samples import pooled
 
-from mibench.registry import estimators
+from mibench.execution.worker import answer
+from mibench.grid import Job
+from mibench.registry import estimators, tasks
+from mibench.result import Cell, Status
 
 
 def test_the_mean_is_over_all_and_the_spread_is_that_within_the_parts() -> None:
@@ -57,3 +61,26 @@ def test_an_estimator_whose_contributions_are_infinite_says_so_without_a_warning
     assert found.mi == -math.inf
     assert found.stderr is not None
     assert math.isnan(found.stderr)
+
+
+@pytest.mark.parametrize(
+    ("selector", "least"),
+    [
+        ("ksg", 4),
+        ("ksg[k=50]", 51),
+        ("ksg2[k=1]", 4),
+        ("mixed-ksg[k=7]", 8),
+        ("lnc", 11),
+        ("lnc[k=30]", 31),
+        ("sliced[estimator=ksg[k=50]]", 51),
+    ],
+)
+def test_more_neighbours_take_more_samples(selector: str, least: int) -> None:
+    estimator = estimators.create(selector)
+    assert estimator.capabilities.min_n == pickle.loads(pickle.dumps(estimator)).capabilities.min_n == least
+    task = tasks.create("gauss")
+    enough, few = (answer([Job(Cell.of(estimator, task, n, 0), estimator, task)])[0] for n in (least, least - 1))
+    assert enough.status is Status.OK
+    assert few.status is Status.UNSUPPORTED
+    assert few.message == f"{selector} needs at least {least} samples, not {least - 1}."
+    assert estimators.create(selector.partition("[")[0]).capabilities.min_n < 12  # the class has not changed
