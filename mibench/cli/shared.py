@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -113,11 +114,28 @@ def title(directory: Path) -> str:
     return f"mibench: {directory.resolve().name}"
 
 
+class _Trimmed:
+    """Standard output without the blanks that fill lines up to the width of a terminal."""
+
+    def __init__(self) -> None:
+        self.encoding = sys.stdout.encoding
+
+    def write(self, text: str) -> int:
+        """Write lines."""
+        return sys.stdout.write(re.sub(r" +$", "", text, flags=re.MULTILINE))
+
+    def flush(self) -> None:
+        """Flush standard output."""
+        sys.stdout.flush()
+
+
 def stdout() -> Console:
-    """For results: as wide as the terminal, 120 columns elsewhere."""
+    """For results: as wide as the terminal, 120 columns and no trailing blanks elsewhere."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
+    if sys.stdout.isatty():
+        return Console()
+    return Console(file=cast(IO[str], _Trimmed()), width=int(os.environ.get("COLUMNS", "120")))
 
 
 def stderr() -> Console:

@@ -33,6 +33,16 @@ def mibench(capsys, monkeypatch, tmp_path):
     return command
 
 
+@pytest.mark.parametrize("command", [("ls", "estimators", "k*"), ("ls", "grids"), ("info", "ksg"), ("info", "gauss")])
+def test_lines_that_are_piped_end_where_their_words_end(mibench, command):
+    code, out, _ = mibench(*command)
+    assert code == 0
+    lines = out.splitlines()
+    assert len(lines) > 3
+    assert lines == [line.rstrip() for line in lines]
+    assert max(map(len, lines)) <= 120 or command[0] == "info"  # the place in the source is not wrapped
+
+
 COMMANDS = ["run", "estimate", "ls", "info", "report", "ui", "sync", "check", "env"]
 
 
