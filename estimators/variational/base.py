@@ -234,6 +234,14 @@ class FreeCritic(Variational):
                 "use a number greater than 0, 'all' or 'auto'."
             )
 
+    def warm_up(self) -> None:
+        """Import torch; compile the loops of the joint critic."""
+        super().warm_up()
+        if self.critic == "joint" and runtime.device() == "cpu":
+            from . import _pairwise
+
+            _pairwise.warm_up()
+
     def architecture(self, dim_x: int, dim_y: int) -> Critic:
         """The critic named by ``critic``, with the second function that the bound asks for."""
         from .critics import build

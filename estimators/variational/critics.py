@@ -29,6 +29,8 @@ from .networks import (
     linear,
 )
 
+COMPILED_FROM = 32  # columns of a table, which the compiled loops of _pairwise.py take in blocks
+
 Function = Callable[[Parameters, Tensor, Tensor], Tensor]
 
 
@@ -45,8 +47,12 @@ class Critic(ABC):
     second: Function | None = None
 
     @property
+    def cheap(self) -> bool:
+        """Whether a pair costs next to nothing once x and y are embedded: then more of them are looked at."""
+        return False
+
     @abstractmethod
-    def width(self) -> int:
+    def held(self, device: torch.device) -> int:
         """How many numbers are held per pair while :meth:`table` works: chunks are sized by it."""
 
     @abstractmethod
@@ -81,7 +87,7 @@ class Joint(Critic):
         activation: str,
         mean: float = 0.0,
     ) -> None:
-        self.layout, self._width = layout, max(hidden)
+        self.layout, self._width, self._activation = layout, max(hidden), activation
         self._names = f"{name}.x.weight", f"{name}.y.weight", f"{name}.y.bias"
         scale = SQRT2 / math.sqrt(sum(dims))
         layout.add(self._names[0], (dims[0], hidden[0]), scale)
@@ -89,10 +95,9 @@ class Joint(Critic):
         layout.add(self._names[2], (1, hidden[0]), 0.5)
         self._rest = Perceptron(layout, f"{name}.joint", 1, hidden, activation, mean=mean, active=True)
 
-    @property
-    def width(self) -> int:
-        """The widest layer."""
-        return self._width
+    def held(self, device: torch.device) -> int:
+        """The widest layer; the compiled loops hold a block of pairs, however many there are."""
+        return 1 if device.type == "cpu" else self._width
 
     def embed(self, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """The two summands of the first layer."""
@@ -105,6 +110,14 @@ class Joint(Critic):
 
     def table(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
         """The other layers on all sums."""
+        if u.device.type == "cpu" and u.dtype == torch.float32 and u.shape[-2] >= COMPILED_FROM:
+            from . import _pairwise
+
+            layers = [p[f"{layer}.{part}"] for layer in self._rest.layers for part in ("weight", "bias")]
+            # between the first dimension and the last two there may be any number of others, or none
+            of_x, of_y = (t.reshape(len(t), -1, *t.shape[-2:]) for t in (u, v))
+            scores = _pairwise.tables(of_x, of_y, layers, self._activation)
+            return scores.reshape(*v.shape[:-1], u.shape[-2])
         return self.pairs(p, u.unsqueeze(-3), v.unsqueeze(-2))
 
 
@@ -112,7 +125,11 @@ class _Products(Critic):
     """Critics that are scalar products of embeddings: all pairs are one matrix product."""
 
     @property
-    def width(self) -> int:
+    def cheap(self) -> bool:
+        """True."""
+        return True
+
+    def held(self, device: torch.device) -> int:
         """One: a table is all there is to hold."""
         return 1
 

@@ -44,7 +44,7 @@ def sampled_scores(critic: Critic, p: Parameters, x: Tensor, y: Tensor) -> tuple
 
     The last rows are left out where they do not fill a group.
     """
-    k = min(SAMPLED[critic.width > 1], x.shape[1] // 2)
+    k = min(SAMPLED[not critic.cheap], x.shape[1] // 2)
     used = x.shape[1] // k * k
     return scores(critic, p, x[:, :used], y[:, :used], k)
 
@@ -81,7 +81,7 @@ def _contributions(bound: Bound, critic: Critic, p: Parameters, x: Tensor, y: Te
     n = x.shape[1]
     u, v = critic.embed(p, x, y)
     joint = with_second(critic, p, x, y, critic.pairs(p, u, v))
-    size = max(1, CHUNK // (n * critic.width))
+    size = max(1, CHUNK // (n * critic.held(x.device)))
     rows = []
     for start in range(0, n, size):
         table = critic.table(p, u, v[:, start : start + size])

@@ -39,7 +39,7 @@ class Schedule:
     batch : pairs per step, at most a quarter of the training sample.
     negatives : product pairs per joint pair, see :func:`evaluation.scores`, or "all" other pairs of the batch.
     max_steps, max_epochs : the length of the cycle, whichever is less.
-    interval : steps between validations, at most five epochs.
+    interval : steps between validations; fewer where the epochs allowed would else end within the patience.
     patience : validations without improvement before a critic stops.
     by_value : choose the checkpoint with the greatest value, not the least loss. Right for lower bounds alone: what is
         no bound may be greatest where it is worst.
@@ -158,7 +158,7 @@ class _Stack:
         self.per_epoch = n // self.batch
         self.bulk = max(1, BULK // self.per_epoch)
         self.total = min(schedule.max_steps, max(SHORTEST, schedule.max_epochs * self.per_epoch))
-        self.interval = min(schedule.interval, 5 * self.per_epoch)
+        self.interval = min(schedule.interval, max(1, schedule.max_epochs * self.per_epoch // schedule.patience))
 
         device = self.x.device
         self.theta = critic.layout.initial(rngs).to(device)

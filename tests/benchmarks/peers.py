@@ -255,6 +255,14 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def footer(environments: Path, used: list[str]) -> None:
+    """Print the hardware and all versions."""
+    versions = {p: version(environment(environments, p), p) for p in used}
+    ours = {p: importlib.metadata.version(p) for p in ("mibench", "numpy", "numba", "torch")}
+    print(f"\n{processor()}, {os.cpu_count()} cores; Python {platform.python_version()}; one thread per process")
+    print(", ".join(f"{name} {number}" for name, number in {**ours, **versions}.items()))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage=argparse.SUPPRESS
@@ -277,10 +285,7 @@ def main() -> None:
         if args.neural:
             compare_neural(args, Path(folder))
     used = (["scipy", *args.peers] if args.dims else []) + (["benchmark-mi"] if args.neural else [])
-    versions = {p: version(environment(args.environments, p), p) for p in dict.fromkeys(used)}
-    ours = {p: importlib.metadata.version(p) for p in ("mibench", "numpy", "numba", "torch")}
-    print(f"\n{processor()}, {os.cpu_count()} cores; Python {platform.python_version()}; one thread per process")
-    print(", ".join(f"{name} {number}" for name, number in {**ours, **versions}.items()))
+    footer(args.environments, list(dict.fromkeys(used)))
 
 
 if __name__ == "__main__":

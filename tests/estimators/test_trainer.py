@@ -81,7 +81,7 @@ def test_product_pairs_never_hold_the_joint_and_keep_y(kind, negatives):
 class _Recognisable:
     """f(x, y) = x y, through broadcasting alone."""
 
-    second, width = None, 2
+    second = None
 
     def embed(self, p, x, y):
         return x, y
