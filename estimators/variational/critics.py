@@ -46,11 +46,6 @@ class Critic(ABC):
     layout: ParameterMatrix
     second: Function | None = None
 
-    @property
-    def cheap(self) -> bool:
-        """Whether a pair costs next to nothing once x and y are embedded: then more of them are looked at."""
-        return False
-
     @abstractmethod
     def held(self, device: torch.device) -> int:
         """How many numbers are held per pair while :meth:`table` works: chunks are sized by it."""
@@ -123,11 +118,6 @@ class Joint(Critic):
 
 class _Products(Critic):
     """Critics that are scalar products of embeddings: all pairs are one matrix product."""
-
-    @property
-    def cheap(self) -> bool:
-        """True."""
-        return True
 
     def held(self, device: torch.device) -> int:
         """One: a table is all there is to hold."""

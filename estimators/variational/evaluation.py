@@ -18,7 +18,7 @@ from .networks import Parameters
 Negatives = int | Literal["all"]
 
 CHUNK = 2**18  # numbers held at a time while all pairs are evaluated: about the size of a second-level cache
-SAMPLED = 128, 16  # product pairs per joint pair that a validation takes, where pairs are cheap and where they are not
+SAMPLED = 128  # product pairs per joint pair that a validation takes
 
 
 def scores(critic: Critic, p: Parameters, x: Tensor, y: Tensor, negatives: Negatives) -> tuple[Tensor, Tensor]:
@@ -44,7 +44,7 @@ def sampled_scores(critic: Critic, p: Parameters, x: Tensor, y: Tensor) -> tuple
 
     The last rows are left out where they do not fill a group.
     """
-    k = min(SAMPLED[not critic.cheap], x.shape[1] // 2)
+    k = min(SAMPLED, x.shape[1] // 2)
     used = x.shape[1] // k * k
     return scores(critic, p, x[:, :used], y[:, :used], k)
 
