@@ -7,7 +7,7 @@
 Each package is installed into an environment of its own below --environments, once. Every measurement is a fresh
 process with one thread; compiling and loading are done on a small problem before the clock starts (JAX compiles by
 shape, so that benchmark-mi's KSG runs once on the same problem first). CPU-seconds are those of the whole process,
-threads included.
+threads included; memory is what the process grows by while it estimates, in bytes.
 """
 
 from __future__ import annotations
@@ -116,13 +116,15 @@ def prepare(x, y, seed):
 """,
 }
 HARNESS = """
-import json, sys, time
+import json, resource, sys, time
 import numpy as np
 OPTIONS = json.loads(sys.argv[1])
 {program}
 data = np.load(OPTIONS["data"])
 x, y, seed = data["x"], data["y"], OPTIONS["seed"]
 prepare(x, y, seed)
+with open("/proc/self/statm") as statm:
+    before = int(statm.read().split()[1]) * resource.getpagesize()
 best = None
 for _ in range(OPTIONS["repeats"]):
     wall, cpu = time.perf_counter(), time.process_time()
@@ -130,7 +132,8 @@ for _ in range(OPTIONS["repeats"]):
     took = time.process_time() - cpu, time.perf_counter() - wall
     best = took if best is None else min(best, took)
 share = OPTIONS.get("stack", 1)
-print(json.dumps(dict(cpu=best[0] / share, wall=best[1] / share, mi=float(mi))))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(json.dumps(dict(cpu=best[0] / share, wall=best[1] / share, mi=float(mi), memory=max(0, peak - before))))
 """
 
 
