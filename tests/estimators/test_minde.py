@@ -5,7 +5,17 @@ import math
 import numpy as np
 import pytest
 import torch
-from mibench.estimators._diffusion import GaussianDenoiser, ScoreNetwork, information, information_rate, levels, noised
+from mibench.estimators._diffusion import (
+    CENTRE,
+    SCALE,
+    GaussianDenoiser,
+    ScoreDistance,
+    ScoreNetwork,
+    information,
+    levels,
+    noised,
+    training_levels,
+)
 from mibench.estimators._training import shrunk_moments
 from mibench.estimators.minde import MINDE
 from torch import Tensor
@@ -19,6 +29,11 @@ SPAN = (-7.0, 8.0)
 def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
     x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
     return x, rho * x + math.sqrt(1 - rho**2) * noise
+
+
+def gap(conditional: Tensor, marginal: Tensor, log_snr: Tensor) -> Tensor:
+    """What two scores say of the expected noise: E[e | z] = -sigma s(z)."""
+    return torch.sigmoid(-log_snr).sqrt() * (marginal - conditional)
 
 
 class GaussianScores:
@@ -35,6 +50,10 @@ class GaussianScores:
         slopes = torch.linalg.solve(self.other, self.cross.T).T
         mean = torch.sigmoid(log_snr).sqrt() * (y @ slopes.T)
         return self._score(z - mean, log_snr, self.own - slopes @ self.cross.T)
+
+    def gap(self, x: Tensor, y: Tensor, log_snr: Tensor, noise: Tensor) -> Tensor:
+        z = noised(x, noise, log_snr)
+        return gap(self.conditional(z, log_snr, y), self.marginal(z, log_snr), log_snr)
 
     def _score(self, z: Tensor, log_snr: Tensor, covariance: Tensor) -> Tensor:
         snr = torch.sigmoid(log_snr)[..., None]
@@ -56,7 +75,7 @@ def test_exact_gaussian_scores_give_the_exact_information(dim_x: int, dim_y: int
     x, y, s, truth = gaussian_samples(4000, dim_x, dim_y)
     scores = GaussianScores(s, dim_x)
     drawn = levels(x, (-12.0, 12.0), 20, torch.Generator().manual_seed(0))
-    found = information(scores.conditional, scores.marginal, x, y, (-12.0, 12.0), drawn)
+    found = information([scores.gap(x, y, *draw) for draw in drawn], (-12.0, 12.0))
     stderr = float(found.std()) / math.sqrt(len(found))
     assert float(found.mean()) == pytest.approx(truth, abs=4 * stderr)
     assert stderr < 0.03 * truth
@@ -68,7 +87,7 @@ def test_the_integrand_is_the_derivative_of_the_information_with_the_noisy_varia
     x, y = (torch.from_numpy(values) for values in correlated(200_000, rho, 1))
     scores = GaussianScores(np.array([[1, rho], [rho, 1]]), 1)
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
-    rate = information_rate(scores.conditional, scores.marginal, x, y, level.expand(len(x), 1), noise)
+    rate = information([scores.gap(x, y, level.expand(len(x), 1), noise)], (0.0, 1.0))
 
     def noisy_information(at: float) -> float:
         return -0.5 * math.log(1 - rho**2 / (1 + math.exp(-at)))
@@ -91,7 +110,8 @@ def test_exact_scores_of_a_mixture_give_its_information() -> None:
         return (mean * torch.tanh(z * mean / variance) - z) / variance
 
     drawn = levels(x, SPAN, 10, torch.Generator().manual_seed(0))
-    found = information(conditional, lambda z, log_snr: -z, x, y, SPAN, drawn)
+    noisy = [(noised(x, noise, level), level) for level, noise in drawn]
+    found = information([gap(conditional(z, level, y), -z, level) for z, level in noisy], SPAN)
     axis = np.linspace(-6, 6, 1201)
     a, b = np.meshgrid(axis, axis)
     p = sum(np.exp(-(a**2 - 2 * r * a * b + b**2) / (2 * (1 - r**2))) for r in (rho, -rho))
@@ -134,30 +154,48 @@ def test_the_gaussian_denoiser_is_the_conditional_expectation() -> None:
         assert found[i] == pytest.approx(mean[:2] + (s @ a.T)[:2] @ np.linalg.solve(seen, observed), abs=2e-3)
 
 
+def test_training_levels_follow_a_logistic_distribution_cut_to_the_span() -> None:
+    drawn = torch.cat([training_levels(500, SPAN, torch.Generator().manual_seed(i)) for i in range(100)])[:, 0]
+    assert SPAN[0] <= float(drawn.min()) < SPAN[0] + 1
+    assert SPAN[1] - 1 < float(drawn.max()) <= SPAN[1]
+
+    def below(level: float) -> float:
+        return 1 / (1 + math.exp((CENTRE - level) / SCALE))
+
+    total = below(SPAN[1]) - below(SPAN[0])
+    for level in (-2.0, 0.0, 1.0, 4.0):
+        share = (below(level) - below(SPAN[0])) / total
+        assert float((drawn < level).double().mean()) == pytest.approx(share, abs=2e-3)
+    assert training_levels(10, (5.0, 6.0), torch.Generator()).numpy() == pytest.approx(np.full((10, 1), 5.5), abs=0.5)
+
+
 def test_the_untrained_network_has_the_scores_of_gaussians() -> None:
-    values = correlated(3000, 0.8, 2)
-    x, y = (torch.from_numpy(v).float() for v in values)
-    network = ScoreNetwork(x, y, SPAN, 16, 1)
-    drawn = levels(x, SPAN, 10, torch.Generator().manual_seed(0))
+    x, y = (torch.from_numpy(v).float() for v in correlated(3000, 0.8, 2))
+    problem = ScoreDistance(x, y, SPAN, 16, 1, 10)
     with torch.no_grad():
-        found = information(network.conditional, network.marginal, x, y, SPAN, drawn)
-        low, high = network.errors(x, y, *drawn[0]), network.errors(x, y, *drawn[1])
-    assert float(found.mean()) == pytest.approx(-math.log(1 - 0.64), abs=0.05)
-    assert low[0] > low[1]
-    assert high[0] > high[1]
+        answer = problem.tested(x, y, torch.Generator().manual_seed(0))
+        without, given = problem.validated(x, y)
+        assert torch.equal(problem.validated(x, y), torch.stack([without, given]))
+    assert answer.mi == pytest.approx(-math.log(1 - 0.64), abs=0.05)
+    assert answer.facts["error_difference"] == pytest.approx(-math.log(1 - 0.64), abs=0.1)
+    assert without > given
+    z, level = noised(x, torch.ones_like(x), torch.zeros(3000, 1)), torch.zeros(3000, 1)
+    expected = GaussianDenoiser(x, y).noise(z, level, y)
+    assert torch.allclose(problem.model(z, level, y)[1], expected, atol=1e-5)
 
 
-def test_the_marginal_score_does_not_see_y() -> None:
+def test_what_is_expected_without_y_does_not_see_it() -> None:
     x, y = (torch.from_numpy(v).float() for v in correlated(50, 0.8, 2))
     network = ScoreNetwork(x, y, SPAN, 16, 2)
     with torch.no_grad():
         for p in network.parameters():
             p.normal_(generator=torch.Generator().manual_seed(0))
-        log_snr = torch.zeros(50, 1)
-        assert torch.equal(network.noise(x, log_snr, y, False), network.noise(x, log_snr, -3 * y, False))
-        assert not torch.equal(network.conditional(x, log_snr, y), network.conditional(x, log_snr, -3 * y))
-        sigma = torch.sigmoid(-log_snr).sqrt()
-        assert torch.equal(network.marginal(x, log_snr), -network.noise(x, log_snr, y, False) / sigma)
+        one, other = (network(x, torch.zeros(50, 1), values) for values in (y, -3 * y))
+        assert torch.equal(one[0], other[0])
+        assert not torch.equal(one[1], other[1])
+        # the same pass, row by row, whatever the other half of it holds
+        alone = network.correction(torch.cat([x, y, torch.ones(50, 1)], -1), torch.zeros(50, 1))
+        assert torch.allclose(one[1] - network.with_y.noise(x, torch.zeros(50, 1), y), alone, atol=1e-4)
 
 
 def test_gaussian_and_independent_samples() -> None:
