@@ -1,7 +1,7 @@
 """``mibench …``: reads arguments, calls the public functions, prints. Heavy imports happen inside the commands.
 
-stdout carries results, stderr progress and remarks. Exit codes: 0 done, 1 a gate failed (``--strict``, ``check``),
-2 bad usage, 3 nothing could be measured, 130 interrupted after everything finished was kept.
+stdout carries results, stderr progress and remarks. Exit codes: 0 done, 1 a gate failed (``--strict``, ``check``,
+``compare``), 2 bad usage, 3 nothing could be measured, 130 interrupted after everything finished was kept.
 """
 
 from __future__ import annotations

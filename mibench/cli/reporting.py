@@ -1,14 +1,16 @@
-"""``mibench report``, ``ui`` and ``sync``: what becomes of results."""
+"""``mibench report``, ``compare``, ``ui`` and ``sync``: what becomes of results."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import UsageError
 from .shared import (
     RESULTS,
+    Json,
     MlflowUri,
     Unit,
     app,
@@ -16,10 +18,14 @@ from .shared import (
     closing_lines,
     examples,
     mlflow_uri,
+    print_json,
     report_files,
     stdout,
     title,
 )
+
+if TYPE_CHECKING:
+    from ..store import Results
 
 
 @app.command(
@@ -46,6 +52,65 @@ def report(
     console = stdout()
     show(results.leaderboard(), console, unit)
     closing_lines(console, target, written, None)
+
+
+@app.command(
+    epilog=examples(
+        "mibench compare results/published/quick results/quick",
+        "mibench compare before after --tolerance 0.005 --max-slowdown 2",
+        "mibench compare before after --markdown >> summary.md",
+    )
+)
+def compare(
+    base: Annotated[Path, typer.Argument(metavar="BASE", help="Folder of results to compare with.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Folder of results to judge.")],
+    tolerance: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Fall of a score that is a regression. [default: 0.02, errors 15 % greater]"),
+    ] = None,
+    max_slowdown: Annotated[
+        float | None, typer.Option(min=1.0, help="Growth of the CPU time that is one, such as 2. [default: none]")
+    ] = None,
+    unit: Annotated[Unit, typer.Option(help="Unit of the printed tables.")] = Unit.NATS,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare NEW results with BASE on the cells that both have: exit with 1 if an estimator became worse.
+
+    Versions do not matter, only what was asked: estimator, task, n and seed. An estimator is worse if its score falls
+    by more than the tolerance or if a cell that had an answer fails. Exit codes: 0 no regression, 1 regression, 2 bad
+    usage, 3 nothing to compare.
+    """
+    from ..compare import TOLERANCE
+    from ..compare import compare as compare_results
+    from ..report import comparison as report_of
+
+    if as_markdown and as_json:
+        raise UsageError("choose one of --markdown and --json.")
+    found = compare_results(
+        _some_results(base), _some_results(new), TOLERANCE if tolerance is None else tolerance, max_slowdown
+    )
+    if as_json:
+        print_json({"base": str(base), "new": str(new), **found.to_json()})
+    elif as_markdown:
+        typer.echo(report_of.markdown(found, f"{new} against {base}", unit), nl=False)
+    else:
+        report_of.show(found, stdout(), unit)
+    if not found.answered:
+        what = "no cell in common" if not found.cells else "no answer in any cell that both have"
+        typer.echo(f"mibench: nothing to compare: '{base}' and '{new}' have {what}.", err=True)
+        raise typer.Exit(3)
+    if found.worse:
+        raise typer.Exit(1)
+
+
+def _some_results(directory: Path) -> Results:
+    from ..store import load_results
+
+    results = load_results(directory)
+    if not results:
+        raise UsageError(f"there are no results in '{directory}': its file is empty (`mibench run` fills it).")
+    return results
 
 
 @app.command(epilog=examples("mibench ui", "mibench ui results/quick --port 5050"))

@@ -21,7 +21,7 @@ def render(board: Leaderboard, title: str, unit: str = "nats", figures: Sequence
         parts += [tables.HOW_TO_READ]
     parts += [f"> {note}" for note in board.notes]
     for table in tables.build(board, unit):
-        parts += [f"## {table.title}", table.note, _pipes(table)]
+        parts += [f"## {table.title}", table.note, pipes(table)]
     if figures:
         parts += ["## Figures", *(f"![{caption}]({path})" for caption, path in figures)]
     if board.provenance:
@@ -38,7 +38,8 @@ def _headline(board: Leaderboard) -> str:
     return f"**{board.best.estimator}** scores highest, {board.best.score:.3f}.{also}"
 
 
-def _pipes(table: Table) -> str:
+def pipes(table: Table) -> str:
+    """The table itself, without its title and note."""
     lines = [
         [column.heading for column in table.columns],
         ["---:" if column.numeric else "---" for column in table.columns],

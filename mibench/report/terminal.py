@@ -27,14 +27,14 @@ def show(board: Leaderboard, console: Console, unit: str = "nats") -> None:
         if table.name == "failures":
             _failures(table, console)
         elif table.name not in _REPORT_ONLY:
-            _print(table, console)
+            print_table(table, console)
         if table.name == "ranking":
-            _say(console, tables.IN_SHORT)
+            say(console, tables.IN_SHORT)
     for note in board.notes:
-        _say(console, f"Note: {note}")
+        say(console, f"Note: {note}")
 
 
-def _print(table: Table, console: Console) -> None:
+def print_table(table: Table, console: Console) -> None:
     """The table, in blocks side by side under each other where it is wider than the terminal."""
     from rich import box
     from rich.table import Table as Grid
@@ -50,7 +50,7 @@ def _print(table: Table, console: Console) -> None:
         for row in table.rows:
             grid.add_row(*(_styled(row[i]) for i in block))
         console.print(grid)
-    _say(console, table.note)
+    say(console, table.note)
 
 
 def _blocks(table: Table, width: int) -> list[dict[int, int]]:
@@ -82,7 +82,8 @@ def _failures(table: Table, console: Console) -> None:
         console.print(f"  and {len(table.rows) - _MOST_FAILURES} more kinds of failure in the report")
 
 
-def _say(console: Console, text: str) -> None:
+def say(console: Console, text: str) -> None:
+    """A remark, in the background; nothing where there is none."""
     if text:
         console.print(text, style="dim", markup=False, highlight=False)
 

@@ -43,7 +43,7 @@ def test_lines_that_are_piped_end_where_their_words_end(mibench, command):
     assert max(map(len, lines)) <= 120 or command[0] == "info"  # the place in the source is not wrapped
 
 
-COMMANDS = ["run", "estimate", "ls", "info", "report", "ui", "sync", "check", "env"]
+COMMANDS = ["run", "estimate", "ls", "info", "report", "compare", "ui", "sync", "check", "env"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
