@@ -46,7 +46,7 @@ from .rows import (
     schema,
 )
 
-_ROUNDING = 1e-9  # nats by which an estimate with no spread at all may miss the truth
+_ROUNDING = 1e-6  # nats by which an estimate without any spread may miss the truth: critics answer in float32
 FALSE_ALARM = 0.05
 """On independent variables an estimate above this many nats is a false alarm."""
 
