@@ -21,7 +21,7 @@ Metric: TypeAlias = Literal["max", "euclidean"]
 Counts: TypeAlias = npt.NDArray[np.int64]
 
 # by the sum of dimensions, the number of samples from which trees are faster than all pairs (measured on Gaussians)
-TREES_FROM = {2: 0, 3: 15_000, 4: 40_000, 5: 70_000, 6: 120_000, 7: 200_000, 8: 400_000}
+TREES_FROM = {2: 0, 3: 7_000, 4: 16_000, 5: 32_000, 6: 50_000, 7: 80_000, 8: 120_000}
 
 
 class Neighbourhoods(NamedTuple):
@@ -67,4 +67,5 @@ def warm_up(k: int, metric: Metric) -> None:
     sample = np.arange(2.0 * (k + 1))[:, None]
     for x in (sample, np.hstack([sample, -sample])):
         count_with_trees(x, sample, k, metric == "max", False, False)
-    count_all_pairs(sample, sample, k, metric == "max", False, False)
+    for scale in (1.0, 1e-200):  # the second is beyond what the fast arithmetic can do
+        count_all_pairs(scale * sample, scale * sample, k, metric == "max", False, False)

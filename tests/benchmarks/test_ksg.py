@@ -14,7 +14,7 @@ from scipy.spatial import KDTree
 
 pytestmark = pytest.mark.benchmark
 
-HOW = (3, True, False, False)  # KSG-1 with k = 3 in the maximum norm
+HOW = {metric: (3, metric == "max", False, False) for metric in ("max", "euclidean")}  # KSG-1 with k = 3
 
 
 def gaussian(n: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
@@ -29,9 +29,10 @@ def joint_tree(x, y):
     return KDTree(joint).query(joint, 4, p=np.inf)
 
 
+@pytest.mark.parametrize("metric", HOW)
 @pytest.mark.parametrize("dim", [1, 3, 5, 10, 25])
-def test_ksg(benchmark, dim):
-    estimator = KSG()
+def test_ksg(benchmark, dim, metric):
+    estimator = KSG(metric=metric)
     estimator.warm_up()
     benchmark.pedantic(estimator.estimate, gaussian(10_000, dim), rounds=3)
 
@@ -44,21 +45,40 @@ def test_scipy_tree(benchmark, dim):
 @pytest.mark.parametrize("search", [count_all_pairs, count_with_trees])
 @pytest.mark.parametrize("dim", [1, 2, 3])
 @pytest.mark.parametrize("n", [10_000, 40_000])
-def test_searches(benchmark, search, dim, n):
-    search(*gaussian(100, dim), *HOW)
-    benchmark.pedantic(search, (*gaussian(n, dim), *HOW), rounds=2)
+@pytest.mark.parametrize("metric", HOW)
+def test_searches(benchmark, search, dim, n, metric):
+    search(*gaussian(100, dim), *HOW[metric])
+    benchmark.pedantic(search, (*gaussian(n, dim), *HOW[metric]), rounds=2)
+
+
+def clusters(x, y):
+    """So far apart that float32 can tell no distances within apart."""
+    which = np.arange(len(x))[:, None] % 10
+    return x + 1e4 * which, y + 1e4 * (7 * which % 10)
+
+
+@pytest.mark.parametrize("change", [clusters, lambda x, y: (np.round(x), np.round(y))], ids=["clusters", "lattice"])
+@pytest.mark.parametrize("metric", HOW)
+def test_pairs_to_decide(benchmark, metric, change):
+    problem = *change(*gaussian(10_000, 3)), *HOW[metric]
+    count_all_pairs(*gaussian(100, 3), *HOW[metric])
+    benchmark.pedantic(count_all_pairs, problem, rounds=2)
+
+
+EUCLIDEAN = [KSG2(metric="euclidean"), MixedKSG(metric="euclidean")]
 
 
 @pytest.mark.parametrize(
-    "estimator", [KSG2(), MixedKSG(), KSG(metric="euclidean"), LNC(), Histogram(), KDE()], ids=lambda e: e.label
+    "estimator", [KSG2(), MixedKSG(), *EUCLIDEAN, LNC(), Histogram(), KDE()], ids=lambda e: e.label
 )
 def test_others_at_two_dimensions(benchmark, estimator):
     estimator.warm_up()
     benchmark.pedantic(estimator.estimate, gaussian(10_000, 2), rounds=2)
 
 
+@pytest.mark.parametrize("metric", HOW)
 @pytest.mark.parametrize("dim", [5, 25])
-def test_a_hundred_thousand_samples(benchmark, dim):
-    estimator = KSG()
+def test_a_hundred_thousand_samples(benchmark, dim, metric):
+    estimator = KSG(metric=metric)
     estimator.warm_up()
     benchmark.pedantic(estimator.estimate, gaussian(100_000, dim), rounds=1)
