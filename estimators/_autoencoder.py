@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mibench.estimator import Array
 
+from ._surrogates import gaussian_bias
 from ._trained import Answer
-from ._training import Problem, shrunk_moments
+from ._training import Pair, Problem, shrunk_moments
 from .ksg import KSG
 
 
@@ -24,10 +27,23 @@ class CrossPredictor(nn.Module):
     def __init__(self, dims: tuple[int, int], code: int, hidden: tuple[int, ...]) -> None:
         super().__init__()
         codes = [min(code, dim) for dim in dims]
-        self.encoders = nn.ModuleList(perceptron(dim, hidden, width) for dim, width in zip(dims, codes, strict=True))
-        self.decoders = nn.ModuleList(
-            perceptron(width, hidden[::-1], dim) for width, dim in itertools.product(codes, dims)
-        )
+        self.lengths = codes
+        self.encoders = nn.ModuleList(Curved(dim, hidden, width) for dim, width in zip(dims, codes, strict=True))
+        self.decoders = nn.ModuleList(Curved(width, hidden[::-1], dim) for width, dim in itertools.product(codes, dims))
+
+    @torch.no_grad()
+    def start_linear(self, x: Tensor, y: Tensor) -> CrossPredictor:
+        """Begin with the leading canonical variables for codes, and with what they predict linearly."""
+        mean, covariance = shrunk_moments(torch.cat([x, y], -1))
+        parts = slice(0, x.shape[1]), slice(x.shape[1], len(mean))
+        maps = [turn[:length] for turn, length in zip(canonical(covariance, x.shape[1])[0], self.lengths, strict=True)]
+        for encoder, turn, own in zip(self.encoders, maps, parts, strict=True):
+            cast(Curved, encoder).set_linear(turn, -turn @ mean[own])
+        for decoder, (seen, aim) in zip(self.decoders, itertools.product((0, 1), parts), strict=True):
+            cast(Curved, decoder).set_linear(
+                covariance[aim, parts[seen]] @ maps[seen].T, mean[aim]
+            )  # canonical variances are 1
+        return self
 
     def codes(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """z_x and z_y, each (n, code)."""
@@ -48,15 +64,45 @@ def aligned(fitted: Sequence[Tensor], codes: Sequence[Tensor], floor: float = 0.
     """
     dim = fitted[0].shape[1]
     mean, covariance = shrunk_moments(torch.cat(list(fitted), -1))
-    own = covariance[:dim, :dim], covariance[dim:, dim:]
-    whiten = [torch.linalg.inv(torch.linalg.cholesky(c)).T for c in own]
-    left, rho, right = torch.linalg.svd(whiten[0].T @ covariance[:dim, dim:] @ whiten[1])
+    maps, rho = canonical(covariance, dim)
     made = []
-    for z, m, w, rotate in zip(codes, (mean[:dim], mean[dim:]), whiten, (left, right.T), strict=True):
+    for z, m, turn in zip(codes, (mean[:dim], mean[dim:]), maps, strict=True):
         scale = torch.full((z.shape[1],), floor, dtype=z.dtype)
         scale[: len(rho)] = rho.clamp_min(floor)
-        made.append((z - m) @ w @ rotate * scale)
+        made.append((z - m) @ turn.T * scale)
     return made
+
+
+class Curved(nn.Module):
+    """A linear map and a perceptron beside it, which is 0 at first."""
+
+    def __init__(self, inputs: int, hidden: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs)
+        self.network = perceptron(inputs, hidden, outputs)
+        for p in self.network[-1].parameters():
+            nn.init.zeros_(p)
+
+    def set_linear(self, weight: Tensor, bias: Tensor) -> None:
+        """Let the linear map be this one."""
+        self.linear.weight.copy_(weight)
+        self.linear.bias.copy_(bias)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(n, inputs) to (n, outputs)."""
+        made: Tensor = self.linear(values) + self.network(values)
+        return made
+
+
+def canonical(covariance: Tensor, dim: int) -> tuple[list[Tensor], Tensor]:
+    """Maps of the first ``dim`` variables and of the others to their canonical variables, and the correlations.
+
+    The maps are square, with a canonical variable in each row; those without a partner come last.
+    """
+    own = covariance[:dim, :dim], covariance[dim:, dim:]
+    whiten = [torch.linalg.inv(torch.linalg.cholesky(c)) for c in own]
+    left, rho, right = torch.linalg.svd(whiten[0] @ covariance[:dim, dim:] @ whiten[1].T)
+    return [left.T @ whiten[0], right @ whiten[1]], rho
 
 
 def perceptron(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequential:
@@ -69,13 +115,14 @@ def perceptron(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequent
 
 
 class CodeInformation(Problem):
-    """The encoders and decoders, trained to predict, and KSG on the codes."""
+    """The encoders and decoders, trained to predict, and KSG on the codes, less its bias for Gaussian ones."""
 
-    def __init__(self, model: CrossPredictor, x: Tensor, y: Tensor, own: float, align: bool, k: int) -> None:
-        self.model, self.align, self.k = model, align, k
+    def __init__(self, model: CrossPredictor, training: Pair, own: float, align: bool, k: int, surrogates: int) -> None:
+        self.model, self.training = model, training
         self.models = (model,)
-        self.training = x, y
-        self.weights = torch.tensor([[own, 1.0], [1.0, own]], device=x.device)
+        self.weights = torch.tensor([[own, 1.0], [1.0, own]], device=training[0].device)
+        self.align, self.surrogates = align, surrogates
+        self.ksg = KSG(k, standardize=not align)
 
     def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
         """The weighted sum of the four prediction errors."""
@@ -96,5 +143,10 @@ class CodeInformation(Problem):
         if self.align:
             codes = aligned([z.double().cpu() for z in self.model.codes(*self.training)], codes)
         code_x, code_y = (z.numpy() for z in codes)
-        found = KSG(self.k, standardize=not self.align).estimate(code_x, code_y)
-        return Answer(found.mi, None, {"codes": [z.shape[1] for z in codes]})
+        found = self._neighbours(code_x, code_y)
+        rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+        bias = gaussian_bias(self._neighbours, code_x, code_y, self.surrogates, rng)
+        return Answer(found - bias, None, {"codes": [z.shape[1] for z in codes], "uncorrected": found})
+
+    def _neighbours(self, code_x: Array, code_y: Array) -> float:
+        return self.ksg.estimate(code_x, code_y).mi

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class Trained(Estimator):
     """Models are trained on one part of the samples, chosen on a second, and the number is computed on a third.
 
-    max_steps, batch, learning_rate, weight_decay : of AdamW, with a rate that rises briefly and falls as a cosine.
+    max_steps, max_epochs : how long to train, whichever is less; the rate rises briefly and falls as a cosine.
+    batch, learning_rate, weight_decay : of AdamW.
     average : decay of the moving average of the weights, which is what is evaluated and kept.
     patience : validations (of 50) without improvement after which training stops.
     validation, test : shares of the samples that choose the weights, and that the number is computed on.
@@ -43,6 +44,7 @@ class Trained(Estimator):
     """
 
     max_steps: int = 1000
+    max_epochs: int = 250
     batch: int = 512
     learning_rate: float = 3e-3
     weight_decay: float = 0.1
@@ -63,7 +65,7 @@ class Trained(Estimator):
             cls.__doc__ = f"{inspect.cleandoc(cls.__doc__)}\n{shared}"
 
     def __post_init__(self) -> None:
-        for name in ("max_steps", "batch", "learning_rate", "patience"):
+        for name in ("max_steps", "max_epochs", "batch", "learning_rate", "patience"):
             if not getattr(self, name) > 0:
                 self.refuse(f"{name} = {getattr(self, name)} trains nothing; it must be greater than 0.")
         if not 0 <= self.average < 1:
@@ -148,7 +150,8 @@ def merged(outcomes: Sequence[Outcome], parts: Sequence[Split], said: Mapping[st
     """The mean over the folds, each weighed by its samples; NaN where one training diverged.
 
     The standard error takes the folds for independent: each has test samples of its own, but their training samples
-    are largely the same. It says nothing of what every training misses. Facts that are numbers are averaged as well.
+    are largely the same. It says nothing of what every training misses. Where a single test has no standard error, it
+    follows from the spread between the folds. Facts that are numbers are averaged as well.
     """
     first = parts[0]
     diagnostics: dict[str, Any] = {
@@ -166,6 +169,10 @@ def merged(outcomes: Sequence[Outcome], parts: Sequence[Split], said: Mapping[st
     for name, value in tested[0].facts.items():
         averaged = isinstance(value, float)
         diagnostics[name] = float(weights @ [one.facts[name] for one in tested]) if averaged else value
-    errors = [one.stderr for one in tested]
-    stderr = None if None in errors else float(np.linalg.norm(weights * np.array(errors, dtype=float)))
-    return Estimate(float(weights @ [one.mi for one in tested]), stderr, curve, diagnostics)
+    numbers = np.array([one.mi for one in tested])
+    mi = float(weights @ numbers)
+    errors = np.array([one.stderr for one in tested if one.stderr is not None])
+    if len(errors) < len(tested):
+        errors = np.abs(numbers - mi) * math.sqrt(len(numbers) / max(1, len(numbers) - 1))
+    stderr = float(np.linalg.norm(weights * errors)) if len(tested) > 1 or tested[0].stderr is not None else None
+    return Estimate(mi, stderr, curve, diagnostics)

@@ -58,7 +58,7 @@ def train(estimator: Trained, x: Array, y: Array, split: Split, rng: np.random.G
         u, v = (tensors(values, split, estimator.standardize) for values in (x, y))
         training, validation, test = zip(u, v, strict=True)
         problem = estimator.problem(*training)
-        history = fit(problem, training, validation, Schedule.of(estimator), generator)
+        history = fit(problem, training, validation, Schedule.of(estimator, len(training[0])), generator)
         tested = None
         if not history.diverged:
             with torch.no_grad():
@@ -128,10 +128,12 @@ class Schedule:
     average: float = 0.0
 
     @classmethod
-    def of(cls, estimator: Trained) -> Schedule:
-        """The schedule in an estimator's hyperparameters of these names."""
-        names = [f.name for f in fields(cls) if f.name in estimator.params]
-        return cls(**{name: getattr(estimator, name) for name in names})
+    def of(cls, estimator: Trained, n: int) -> Schedule:
+        """The schedule in an estimator's hyperparameters of these names, for ``n`` training samples."""
+        chosen = {f.name: getattr(estimator, f.name) for f in fields(cls) if f.name in estimator.params}
+        per_epoch = max(1, n // estimator.batch)
+        chosen["max_steps"] = min(estimator.max_steps, estimator.max_epochs * per_epoch)
+        return cls(**chosen)
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, as a fraction of its maximum."""

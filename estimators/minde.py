@@ -35,6 +35,7 @@ class MINDE(Trained):
     target : the variable that is noised; ``smaller`` is that of lower dimension (X where they are equal).
     """
 
+    max_epochs: int = 500
     learning_rate: float = 6e-3
     weight_decay: float = 1e-2
     average: float = 0.99

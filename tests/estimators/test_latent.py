@@ -29,6 +29,30 @@ def test_errors_are_those_of_the_four_predictions() -> None:
     assert model.errors(x, y).detach().numpy() == pytest.approx(np.array(means), rel=1e-5)
 
 
+def test_it_starts_as_the_canonical_variables_and_their_linear_predictions() -> None:
+    rng = np.random.default_rng(3)
+    samples = rng.standard_normal((20_000, 9)) @ rng.standard_normal((9, 9)) + rng.standard_normal(9)
+    x, y = (torch.from_numpy(v).float() for v in (samples[:, :4], samples[:, 4:]))
+    model = CrossPredictor((4, 5), 3, (8,)).start_linear(x, y)
+    with torch.no_grad():
+        codes = [z.double().numpy() for z in model.codes(x, y)]
+        errors = model.errors(x, y).numpy()
+    correlations = np.corrcoef(codes[0].T, codes[1].T)
+    assert correlations[:3, :3] == pytest.approx(np.eye(3), abs=0.01)
+    assert correlations[3:, 3:] == pytest.approx(np.eye(3), abs=0.01)
+    off = correlations[:3, 3:]
+    assert off == pytest.approx(np.diag(np.diag(off)), abs=0.01)
+    # the greatest correlations come first, and every decoder is the regression on its code
+    roots = [np.linalg.inv(np.linalg.cholesky(np.cov(v.T))) for v in (samples[:, :4], samples[:, 4:])]
+    rho = np.linalg.svd(roots[0] @ np.cov(samples.T)[:4, 4:] @ roots[1].T, compute_uv=False)
+    assert np.diag(off) == pytest.approx(rho[:3], abs=0.01)
+    for row, z in zip(errors, codes, strict=True):
+        design = np.hstack([z, np.ones((len(z), 1))])
+        for error, aim in zip(row, (samples[:, :4], samples[:, 4:]), strict=True):
+            residual = aim - design @ np.linalg.lstsq(design, aim, rcond=None)[0]
+            assert error == pytest.approx((residual**2).mean(), rel=0.02)
+
+
 def test_alignment_is_an_affine_bijection_onto_scaled_canonical_variables() -> None:
     rng = np.random.default_rng(0)
     x, y = correlated(5000, 0.9, 2)
@@ -66,9 +90,10 @@ def test_data_of_low_intrinsic_dimension_in_a_hundred_dimensions() -> None:
         np.tanh(values @ rng.standard_normal((2, 100)) / 2) + 0.3 * values @ rng.standard_normal((2, 100))
         for values in (u, v)
     )
-    estimate = LatentMI(max_steps=400).estimate(x, y)
+    estimate = LatentMI(max_steps=200).estimate(x, y)
     assert estimate.mi == pytest.approx(truth, rel=0.15)
-    assert estimate.diagnostics["codes"] == [8, 8]
+    assert estimate.diagnostics["codes"] == [16, 16]
+    assert estimate.stderr is None
     assert estimate.diagnostics["samples"]["test"] == 1500
     assert len(estimate.curve["step"]) == len(estimate.curve["train"]) == len(estimate.curve["validation"]) > 0
 
@@ -79,7 +104,23 @@ def test_dimensions_without_dependence_are_left_out_of_the_codes() -> None:
     x, y = (np.hstack([values, rng.standard_normal((4000, 19))]) for values in (u, v))
     truth = -0.5 * math.log(1 - 0.81)
     assert KSG().estimate(x, y).mi < 0.5 * truth
-    assert LatentMI(max_steps=300).estimate(x, y).mi == pytest.approx(truth, rel=0.2)
+    assert LatentMI(max_steps=100, surrogates=0).estimate(x, y).mi == pytest.approx(truth, rel=0.2)
+
+
+def test_the_bias_of_nearest_neighbours_is_taken_off() -> None:
+    x, y = correlated(3000, math.sqrt(1 - math.exp(-0.4)), 5)
+    estimate = LatentMI(max_steps=60).estimate(x, y)
+    assert estimate.mi == pytest.approx(1, abs=0.1)
+    assert estimate.diagnostics["uncorrected"] < 0.9
+    plain = LatentMI(max_steps=60, surrogates=0).estimate(x, y)
+    assert plain.mi == plain.diagnostics["uncorrected"] == estimate.diagnostics["uncorrected"]
+
+
+def test_folds_have_a_standard_error() -> None:
+    estimate = LatentMI(max_steps=40, folds=5).estimate(*correlated(1000, 0.8, 1))
+    assert estimate.stderr is not None
+    assert 0 < estimate.stderr < 0.2
+    assert estimate.mi == pytest.approx(-0.5 * math.log(1 - 0.64), abs=0.05 + 4 * estimate.stderr)
 
 
 def test_independent_samples_give_zero() -> None:
@@ -113,3 +154,13 @@ def test_bad_hyperparameters() -> None:
         LatentMI(code=0)
     with pytest.raises(UsageError, match="own"):
         LatentMI(own=-1.0)
+    with pytest.raises(UsageError, match="surrogates"):
+        LatentMI(surrogates=-1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_default_accuracy_on_ten_thousand_samples(seed: int) -> None:
+    for dim in (5, 10):
+        x, y = correlated(10_000, math.sqrt(1 - math.exp(-2 / dim)), dim, seed)
+        assert LatentMI().estimate(x, y, seed).mi == pytest.approx(1, abs=0.1)

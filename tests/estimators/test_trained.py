@@ -128,7 +128,8 @@ def test_folds_test_every_sample_once(estimator: Trained) -> None:
         params["target"] = "y" if isinstance(estimator, DoE) else "x"
     estimate = Recorded(**params).estimate(x, y)
     assert sorted(tested) == list(range(203))
-    assert estimate.stderr is None or estimate.stderr > 0
+    assert estimate.stderr is not None
+    assert estimate.stderr > 0
     assert len(estimate.diagnostics["best_steps"]) == 3 * (2 if isinstance(estimator, DoE) else 1)
 
 
@@ -152,7 +153,14 @@ def test_folds_count_by_their_samples() -> None:
         "gap": pytest.approx(2.5),
         "sizes": [1],
     }
-    assert merged([outcome(1.0, None), outcome(3.0, None)], parts, {}).stderr is None
+    assert merged([outcome(1.0, 0.4)], parts[:1], {}).stderr == pytest.approx(0.4)
+
+
+def test_without_standard_errors_the_spread_between_folds_is_one() -> None:
+    numbers = [1.0, 3.0, 2.5, 0.5]
+    estimate = merged([outcome(mi, None) for mi in numbers], [split_of(20)] * 4, {})
+    assert estimate.stderr == pytest.approx(np.std(numbers, ddof=1) / 2)
+    assert merged([outcome(1.0, None)], [split_of(20)], {}).stderr is None
 
 
 def test_equal_folds_have_the_error_of_the_mean_of_all_contributions() -> None:
@@ -202,6 +210,7 @@ def test_every_hyperparameter_is_documented(kind: type[Trained]) -> None:
         ({"max_steps": 0}, "max_steps = 0"),
         ({"learning_rate": -1.0}, "learning_rate"),
         ({"batch": 0}, "batch"),
+        ({"max_epochs": 0}, "max_epochs"),
         ({"patience": 0}, "patience"),
         ({"average": 1.0}, "average"),
         ({"validation": 0.5, "test": 0.5}, "sum is below 1"),
@@ -222,6 +231,14 @@ def test_more_folds_than_the_samples_allow() -> None:
         DoE(folds=10).estimate(*correlated(30, 0.8, 1))
     with pytest.raises(Unsupported, match="fewer folds than 20"):
         Flow(folds=20).estimate(*correlated(100, 0.8, 3))
+
+
+def test_small_samples_train_for_so_many_epochs() -> None:
+    x, y = correlated(100, 0.8, 1)
+    short = DoE(max_epochs=7, hidden=(16,), patience=100)
+    assert short.estimate(x, y).diagnostics["steps"] == 7  # a batch is all of the 60 training samples
+    assert DoE(max_epochs=7, hidden=(16,), patience=100, batch=20).estimate(x, y).diagnostics["steps"] == 21
+    assert DoE(max_steps=5, hidden=(16,), patience=100).estimate(x, y).diagnostics["steps"] == 5
 
 
 def test_no_torch_until_asked() -> None:
