@@ -46,6 +46,10 @@ class KDE(Estimator):
         if self.marginals not in ("normal", "raw"):
             raise UsageError(f"kde: marginals '{self.marginals}' is not known; use 'normal' or 'raw'.")
 
+    def warm_up(self) -> None:
+        """Load what ranks need."""
+        import scipy.stats  # noqa: F401
+
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
         """Estimate I(X; Y) in nats.
 
