@@ -31,6 +31,9 @@ class LatentMI(Trained):
     surrogates with the values and the correlations of the codes' columns, whose information is known. What KSG sees
     beyond Gaussian dependence stays as it is.
 
+    The authors' program weighs all predictions alike, takes the codes as they come, and applies KSG with k = 3 without
+    a correction: ``latent[code=8,own=1,align=false,k=3,surrogates=0]`` comes nearest to it.
+
     There is a standard error with folds only: that of the spread between them. The training curve is the weighted sum
     of the prediction errors, as fractions of the variance. The diagnostic ``uncorrected`` is KSG's own number.
 
