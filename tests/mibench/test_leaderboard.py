@@ -320,7 +320,9 @@ def test_importing_loads_nothing_heavy(module: str) -> None:
 
 
 def test_rounding_is_no_finding(make: Make) -> None:
-    board = Leaderboard.from_results([make(seed=s, mi=1e-16, truth=0.0, stderr=0.0) for s in range(3)])
+    board = Leaderboard.from_results(
+        [make(seed=s, mi=mi, truth=0.0, stderr=0.0) for s, mi in enumerate((1e-16, 0.0, 5e-7))]
+    )
     assert board.independence[0].significant == 0.0
     assert board.ranking[0].coverage == 1.0
     beyond = Leaderboard.from_results([make(seed=s, mi=1e-3, truth=0.0, stderr=1e-4) for s in range(3)])
