@@ -7,6 +7,7 @@ package is cheap: matplotlib, jinja2 and rich are loaded when something is drawn
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from mibench.panels import grouped
 from mibench.result import Result
 from mibench.rows import plain
 
-__all__ = ["write_report"]
+__all__ = ["as_csv", "write_report"]
 
 
 def write_report(results: Sequence[Result], directory: Path, title: str, unit: str = "nats") -> dict[str, Path]:
@@ -62,8 +63,8 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
             captions.append((f"{group}: {kind}", name))
         files["markdown"].write_text(markdown.render(board, title, unit, captions), encoding="utf-8")
         files["json"].write_text(json.dumps({"title": title, **board.to_json()}, indent=1, allow_nan=False) + "\n")
-        _write_csv(files["csv"], board.ranking)
-        _write_csv(files["tasks"], board.tasks)
+        files["csv"].write_text(as_csv(board.ranking), encoding="utf-8")
+        files["tasks"].write_text(as_csv(board.tasks), encoding="utf-8")
         files["html"].write_text(html.render(results, board, title, unit, drawn, pictures), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write the report to '{directory}': {error.strerror or error}.") from error
@@ -73,14 +74,15 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
 _FILES = {"markdown": "md", "csv": "csv", "json": "json", "html": "html"}
 
 
-def _write_csv(path: Path, rows: Sequence[Any]) -> None:
-    """One line per row, full precision; counts by status become one column each."""
+def as_csv(rows: Sequence[Any]) -> str:
+    """A table as comma-separated lines, one per row, full precision; counts by status become one column each."""
     records = [_flat(plain(row)) for row in rows]
     names = list(dict.fromkeys(name for record in records for name in record))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names, restval=0)
-        writer.writeheader()
-        writer.writerows(records)
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, names, restval=0, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return lines.getvalue()
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
