@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mibench import load_results
+from mibench.leaderboard.schema import Downstream, Flag
 from mibench.result import Result
-from mibench.rows import Downstream, Flag
 
 PAGE = Path(__file__).parent / "findings.md"
 PICTURES = PAGE.parent / "images"

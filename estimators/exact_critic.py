@@ -14,8 +14,8 @@ from mibench.registry import estimators
 from mibench.task import Task
 
 from ._samples import pooled
-from .variational.base import Variational
-from .variational.methods import NWJ
+from .critics.base import Variational
+from .critics.methods import NWJ
 
 if TYPE_CHECKING:
     from mibench.bound import Bound

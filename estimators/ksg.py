@@ -18,7 +18,7 @@ from mibench.registry import estimators
 from ._samples import require_samples, standardized, ties
 
 if TYPE_CHECKING:
-    from ._neighbours import Neighbourhoods
+    from .neighbours.engine import Neighbourhoods
 
 KRASKOV = "Kraskov, Stögbauer & Grassberger (2004), Estimating mutual information, Phys. Rev. E 69, 066138"
 
@@ -46,13 +46,13 @@ class _NearestNeighbours(Estimator):
 
     def warm_up(self) -> None:
         """Compile, or load from disk, what :meth:`estimate` calls."""
-        from ._neighbours import warm_up
+        from .neighbours.engine import warm_up
 
         warm_up(self.k, self.metric)
 
     def _neighbourhoods(self, x: Array, y: Array, **shape: bool) -> tuple[Neighbourhoods, dict[str, Any]]:
         """The counts around every sample, and what to say about them in diagnostics."""
-        from ._neighbours import neighbourhoods
+        from .neighbours.engine import neighbourhoods
 
         x, y = check_samples(x, y, self.capabilities.min_n)
         said = ties(x, y)

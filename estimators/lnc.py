@@ -54,7 +54,7 @@ class LNC(Estimator):
 
     def warm_up(self) -> None:
         """Compile, or load from disk, what :meth:`estimate` calls."""
-        from ._neighbours import warm_up
+        from .neighbours.engine import warm_up
 
         warm_up(self.k, "max")
 
@@ -67,7 +67,7 @@ class LNC(Estimator):
         """
         from scipy.spatial import KDTree
 
-        from ._neighbours import neighbourhoods
+        from .neighbours.engine import neighbourhoods
 
         x, y = check_samples(x, y, self.capabilities.min_n)
         dim_x, dim_y = x.shape[1], y.shape[1]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import estimate, get_estimator, get_task, list_estimators, list_tasks, run
+    from .engine.store import Results, load_results
     from .errors import DataError, MibenchError, NotInstalled, Unsupported, UsageError
     from .estimator import Capabilities, Estimate, Estimator, Kind, check_samples, rng_for
     from .registry import include, register_estimator, register_task
-    from .store import Results, load_results
     from .task import ConsistencyTask, DownstreamTask, Metric, Outcome, Task
 
 _HOME = {
@@ -20,7 +20,7 @@ _HOME = {
     "errors": ("DataError", "MibenchError", "NotInstalled", "Unsupported", "UsageError"),
     "estimator": ("Capabilities", "Estimate", "Estimator", "Kind", "check_samples", "rng_for"),
     "registry": ("include", "register_estimator", "register_task"),
-    "store": ("Results", "load_results"),
+    "engine.store": ("Results", "load_results"),
     "task": ("ConsistencyTask", "DownstreamTask", "Metric", "Outcome", "Task"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

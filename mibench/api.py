@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy.typing as npt
 
-from . import grid as grids
 from . import registry
+from .engine import grid as grids
+from .engine.runner import Observer, default_workers, run_jobs, selection, unfinished
+from .engine.store import Results, Store, load_results
 from .errors import DataError, NotInstalled, UsageError
 from .estimator import Estimate, Estimator, FunctionEstimator, check_samples
-from .runner import Observer, default_workers, run_jobs, selection, unfinished
-from .store import Results, Store, load_results
 from .task import AnyTask
 
 

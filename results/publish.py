@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import mibench
+from mibench.engine.store import FILE
 from mibench.result import Cell, Result, Status
-from mibench.store import FILE
 
 PUBLISHED = Path(__file__).parent / "published"
 TABLES = ("leaderboard.md", "leaderboard.csv", "tasks.csv")

@@ -16,10 +16,11 @@ from typing import Any
 
 import typer
 
-from ..errors import MibenchError, NotInstalled
+from mibench.errors import MibenchError, NotInstalled
+
 from .shared import app
 
-for _commands in ("running", "using", "looking", "reporting"):  # in the order of the help
+for _commands in ("run", "estimate", "look", "report"):  # in the order of the help
     import_module(f".{_commands}", __name__)
 
 

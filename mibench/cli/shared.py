@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from ..errors import UsageError
+from mibench.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,7 +58,7 @@ def examples(*lines: str) -> str:
 def include_files(paths: Sequence[Path] | None) -> None:
     """Import the user's own plug-ins."""
     if paths:
-        from ..registry import include
+        from mibench.registry import include
 
         for path in paths:
             include(path)
@@ -66,7 +66,7 @@ def include_files(paths: Sequence[Path] | None) -> None:
 
 def default_uri(directory: Path) -> str:
     """The embedded MLflow store in a folder."""
-    from ..tracking import default_uri as uri_of
+    from mibench.mlflow.tracking import default_uri as uri_of
 
     return uri_of(directory)
 
@@ -94,7 +94,7 @@ def report_files(directory: Path) -> dict[str, Path]:
 
 def closing_lines(console: Console, directory: Path, written: dict[str, Path], uri: str | None) -> None:
     """Say where everything is."""
-    from ..store import FILE
+    from mibench.engine.store import FILE
 
     lines = [f"Results   {directory / FILE}", f"Report    {written['html']}  ({written['markdown'].name}, .csv, .json)"]
     lines.append(f"Figures   {directory / 'figures'}")

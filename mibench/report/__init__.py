@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from mibench.errors import UsageError
-from mibench.leaderboard import Leaderboard
-from mibench.panels import grouped
+from mibench.leaderboard.board import Leaderboard
+from mibench.leaderboard.panels import grouped
+from mibench.leaderboard.schema import plain
 from mibench.result import Result
-from mibench.rows import plain
 
 __all__ = ["as_csv", "write_report"]
 

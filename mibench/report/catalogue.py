@@ -130,7 +130,7 @@ def list_grids(pattern: str = "*") -> list[GridRow]:
     ------
     UsageError : none matches.
     """
-    from mibench.grid import load_grid, presets
+    from mibench.engine.grid import load_grid, presets
 
     names = fnmatch.filter(presets(), pattern)
     if not names:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mibench import changes
-from mibench.changes import Comparison, Verdict
-from mibench.rows import meaning
+from mibench.leaderboard import changes
+from mibench.leaderboard.changes import Comparison, Verdict
+from mibench.leaderboard.schema import meaning
 
 from .values import MISSING, Column, Entry, Table, Unit, number
 

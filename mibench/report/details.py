@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mibench.leaderboard import Leaderboard
-from mibench.panels import FUNCTION, grouped
+from mibench.leaderboard.board import Leaderboard
+from mibench.leaderboard.panels import FUNCTION, grouped
+from mibench.leaderboard.schema import Objective
 from mibench.result import Result, Status
-from mibench.rows import Objective
 
 from .style import INK, MUTED, Drawn, Palette, finish, shared_legend, shorten, slug, small_multiples
 from .values import Unit

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mibench.leaderboard import Leaderboard
-from mibench.panels import ESTIMATE, REFERENCE, grouped
+from mibench.leaderboard.board import Leaderboard
+from mibench.leaderboard.panels import ESTIMATE, REFERENCE, grouped
+from mibench.leaderboard.schema import Downstream
 from mibench.result import Result, Status
-from mibench.rows import Downstream
 
 from .details import mean_curve
 from .style import INK, MUTED, Drawn, Palette, finish, new_figure, shared_legend, shorten, slug, small_multiples

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mibench.leaderboard import Leaderboard
-from mibench.panels import grouped
+from mibench.leaderboard.board import Leaderboard
+from mibench.leaderboard.panels import grouped
+from mibench.leaderboard.schema import TaskRow
 from mibench.result import Result
-from mibench.rows import TaskRow
 
 from .style import MUTED, Drawn, Palette, finish, new_figure, shared_legend, shorten, slug
 from .values import Unit

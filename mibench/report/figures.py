@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mibench import scoring
-from mibench.leaderboard import Leaderboard, usable
-from mibench.panels import grouped
+from mibench.leaderboard import scoring
+from mibench.leaderboard.board import Leaderboard, usable
+from mibench.leaderboard.panels import grouped
+from mibench.leaderboard.schema import Ranking, TaskRow
 from mibench.result import Result, Status
-from mibench.rows import Ranking, TaskRow
 
 from . import details, downstream, families
 from .style import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mibench.leaderboard import Leaderboard
+from mibench.leaderboard.board import Leaderboard
 
 from . import tables
 from .values import Table

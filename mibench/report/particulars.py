@@ -72,7 +72,7 @@ def card(selector: str) -> Card:
     ------
     UsageError : there is nothing of this name; the message offers the nearest ones.
     """
-    from mibench.grid import presets
+    from mibench.engine.grid import presets
 
     name = parse_selector(selector)[0]
     found: Card | None = None
@@ -154,7 +154,7 @@ def task_card(task: AnyTask, factory: Callable[..., Any] | None = None, source: 
 
 def grid_card(name: str) -> Card:
     """The card of a grid: its blocks as they would run."""
-    from mibench.grid import load_grid, presets
+    from mibench.engine.grid import load_grid, presets
 
     grid = load_grid(name)
     blocks = [

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mibench.leaderboard import Leaderboard
+from mibench.leaderboard.board import Leaderboard
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

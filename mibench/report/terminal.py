@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from mibench.leaderboard import Leaderboard
+from mibench.leaderboard.board import Leaderboard
 
 from . import tables
 from .values import Entry, Table

@@ -25,7 +25,7 @@ import numpy as np
 from peers import NEURAL, environment, footer, measure, table
 from scipy import stats
 
-from mibench.grid import load_grid
+from mibench.engine.grid import load_grid
 from mibench.registry import tasks as registry
 
 CLASSES = {**NEURAL, "ksg": "", "cca": "CCAMutualInformationEstimator"}  # "": its KSG, see peers.py

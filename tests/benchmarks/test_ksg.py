@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mibench.estimators._brute import count_all_pairs
-from mibench.estimators._tree import count_with_trees
 from mibench.estimators.histogram import Histogram
 from mibench.estimators.kde import KDE
 from mibench.estimators.ksg import KSG, KSG2, MixedKSG
 from mibench.estimators.lnc import LNC
+from mibench.estimators.neighbours.brute import count_all_pairs
+from mibench.estimators.neighbours.tree import count_with_trees
 from scipy.spatial import KDTree
 
 pytestmark = pytest.mark.benchmark

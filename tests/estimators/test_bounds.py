@@ -9,8 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from mibench.estimators.variational._log_means import BEND, exp_or_line, log_mean_exp_without_each
-from mibench.estimators.variational.bounds import (
+from mibench.estimators.critics.bounds import (
     BA,
     CLUB,
     FLO,
@@ -29,6 +28,7 @@ from mibench.estimators.variational.bounds import (
     ReMINE,
     log_mean_exp,
 )
+from mibench.estimators.critics.log_means import BEND, exp_or_line, log_mean_exp_without_each
 
 from mibench.bound import Bound
 from mibench.errors import UsageError

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from mibench.estimators.variational.critics import build
-from mibench.estimators.variational.networks import Convolutional, ParameterMatrix, Perceptron
+from mibench.estimators.critics.critics import build
+from mibench.estimators.critics.networks import Convolutional, ParameterMatrix, Perceptron
 
 from mibench.errors import Unsupported
 

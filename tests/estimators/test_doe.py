@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from mibench.estimators._autoregressive import EntropyDifference, MixtureDensity
-from mibench.estimators._training import Schedule, fit, shrunk_moments
-from mibench.estimators.doe import DoE
+from mibench.estimators.densities.autoregressive import EntropyDifference, MixtureDensity
+from mibench.estimators.densities.doe import DoE
+from mibench.estimators.densities.training import Schedule, fit, shrunk_moments
 from scipy.stats import multivariate_normal
 
 from mibench.errors import UsageError

@@ -9,15 +9,15 @@ from typing import Any
 import mibench.estimators.exact_critic as module
 import numpy as np
 import pytest
+from mibench.estimators.critics.bounds import CLUB, FLO, NWJ, TUBA, DonskerVaradhan, InfoNCE, PlugIn
+from mibench.estimators.critics.splits import splits
 from mibench.estimators.exact_critic import ExactCritic, exact_contributions, reported_rows
-from mibench.estimators.variational.bounds import CLUB, FLO, NWJ, TUBA, DonskerVaradhan, InfoNCE, PlugIn
-from mibench.estimators.variational.splits import splits
 
 from mibench import registry
 from mibench.bound import Bound
 from mibench.errors import Unsupported, UsageError
 from mibench.estimator import Array, Estimate, Estimator, Kind, rng_for
-from mibench.panels import objective
+from mibench.leaderboard.panels import objective
 from mibench.plugin import Plugin
 from mibench.result import Cell, Result, Status
 from mibench.task import Task
@@ -165,7 +165,7 @@ def test_it_reports_on_the_test_part_of_the_trained_estimator() -> None:
 
 def test_the_rows_are_those_that_training_leaves_for_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Watched while the trained estimator evaluates its critic."""
-    from mibench.estimators.variational import evaluation
+    from mibench.estimators.critics import evaluation
 
     seen, original = [], evaluation.contributions
 

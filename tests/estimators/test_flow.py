@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from mibench.estimators._gaussianizing import GaussianPair, Layers
-from mibench.estimators._training import shrunk_moments
-from mibench.estimators.flow import Flow
+from mibench.estimators.densities.flow import Flow
+from mibench.estimators.densities.gaussianizing import GaussianPair, Layers
+from mibench.estimators.densities.training import shrunk_moments
 from mibench.estimators.gaussian import gaussian_information
 from scipy.stats import multivariate_normal
 

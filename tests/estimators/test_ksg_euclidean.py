@@ -6,11 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
-from mibench.estimators import _euclidean
-from mibench.estimators._brute import count_all_pairs
-from mibench.estimators._float64 import count_in_float64
 from mibench.estimators._samples import standardized
 from mibench.estimators.ksg import KSG, KSG2, MixedKSG
+from mibench.estimators.neighbours import euclidean as _euclidean
+from mibench.estimators.neighbours.brute import count_all_pairs
+from mibench.estimators.neighbours.float64 import count_in_float64
 from scipy.special import digamma
 
 

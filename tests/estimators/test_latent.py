@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from mibench.estimators._autoencoder import CrossPredictor, aligned
+from mibench.estimators.densities.autoencoder import CrossPredictor, aligned
+from mibench.estimators.densities.latent import LatentMI
 from mibench.estimators.ksg import KSG
-from mibench.estimators.latent import LatentMI
 
 from mibench.errors import UsageError
 from mibench.estimator import Array

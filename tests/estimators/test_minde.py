@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from mibench.estimators._diffusion import (
+from mibench.estimators.densities.diffusion import (
     CENTRE,
     SCALE,
     GaussianDenoiser,
@@ -16,8 +16,8 @@ from mibench.estimators._diffusion import (
     noised,
     training_levels,
 )
-from mibench.estimators._training import shrunk_moments
-from mibench.estimators.minde import MINDE
+from mibench.estimators.densities.minde import MINDE
+from mibench.estimators.densities.training import shrunk_moments
 from torch import Tensor
 
 from mibench.errors import UsageError

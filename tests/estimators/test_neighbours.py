@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from mibench.estimators import _neighbours
-from mibench.estimators._brute import count_all_pairs
-from mibench.estimators._chunked import count_in_chunks
-from mibench.estimators._neighbours import neighbourhoods
-from mibench.estimators._tree import count_with_trees
+from mibench.estimators.neighbours import engine as _neighbours
+from mibench.estimators.neighbours.brute import count_all_pairs
+from mibench.estimators.neighbours.chunked import count_in_chunks
+from mibench.estimators.neighbours.engine import neighbourhoods
+from mibench.estimators.neighbours.tree import count_with_trees
 
 
 def by_definition(x, y, k, max_norm, closed, rectangle):
@@ -117,9 +117,9 @@ def test_the_search_is_chosen_by_dimension_size_and_device(monkeypatch):
 
         return run
 
-    monkeypatch.setattr("mibench.estimators._brute.count_all_pairs", spy("all pairs", count_all_pairs))
-    monkeypatch.setattr("mibench.estimators._tree.count_with_trees", spy("trees", count_with_trees))
-    monkeypatch.setattr("mibench.estimators._chunked.count_in_chunks", spy("chunks", count_in_chunks))
+    monkeypatch.setattr("mibench.estimators.neighbours.brute.count_all_pairs", spy("all pairs", count_all_pairs))
+    monkeypatch.setattr("mibench.estimators.neighbours.tree.count_with_trees", spy("trees", count_with_trees))
+    monkeypatch.setattr("mibench.estimators.neighbours.chunked.count_in_chunks", spy("chunks", count_in_chunks))
     monkeypatch.setattr(_neighbours, "TREES_FROM", {2: 0, 4: 200})
     rng = np.random.default_rng(2)
     for dim, n in ((1, 50), (2, 50), (2, 250), (3, 250)):

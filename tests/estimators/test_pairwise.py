@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from mibench.estimators.variational import _pairwise
-from mibench.estimators.variational.critics import COMPILED_FROM, build
+from mibench.estimators.critics import pairwise as _pairwise
+from mibench.estimators.critics.critics import COMPILED_FROM, build
 
 ACTIVATIONS = sorted(_pairwise.CODES)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from mibench.estimators._samples import pooled
 
-from mibench.execution.worker import answer
-from mibench.grid import Job
+from mibench.engine.grid import Job
+from mibench.engine.worker import answer
 from mibench.registry import estimators, tasks
 from mibench.result import Cell, Status
 
@@ -43,7 +43,7 @@ def test_infinite_contributions_say_so_without_a_warning(values: list[float], me
 def test_an_estimator_whose_contributions_are_infinite_says_so_without_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from mibench.estimators.variational import evaluation
+    from mibench.estimators.critics import evaluation
 
     original = evaluation.contributions
 

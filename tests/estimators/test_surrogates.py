@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from mibench.estimators._surrogates import gaussian_bias, lack_of_entropy, surrogates, weakened
+from mibench.estimators.densities.surrogates import gaussian_bias, lack_of_entropy, surrogates, weakened
 from mibench.estimators.gaussian import normal_scores
 from mibench.estimators.ksg import KSG
 

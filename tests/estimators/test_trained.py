@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from mibench.estimators._trained import Answer, Outcome, Trained, merged
-from mibench.estimators.doe import DoE
-from mibench.estimators.flow import Flow
-from mibench.estimators.latent import LatentMI
-from mibench.estimators.minde import MINDE
-from mibench.estimators.variational.splits import Split
+from mibench.estimators.critics.splits import Split
+from mibench.estimators.densities.doe import DoE
+from mibench.estimators.densities.flow import Flow
+from mibench.estimators.densities.latent import LatentMI
+from mibench.estimators.densities.minde import MINDE
+from mibench.estimators.densities.trained import Answer, Outcome, Trained, merged
 
 from mibench.errors import DataError, Unsupported, UsageError
 from mibench.estimator import Array

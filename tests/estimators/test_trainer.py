@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from mibench.estimators.variational.bounds import NWJ, DonskerVaradhan, InfoNCE
-from mibench.estimators.variational.critics import build
-from mibench.estimators.variational.evaluation import contributions, sampled_scores, scores, split_table
-from mibench.estimators.variational.splits import scaled, splits
-from mibench.estimators.variational.trainer import AdamW, Schedule, batch_size, fit
+from mibench.estimators.critics.bounds import NWJ, DonskerVaradhan, InfoNCE
+from mibench.estimators.critics.critics import build
+from mibench.estimators.critics.evaluation import contributions, sampled_scores, scores, split_table
+from mibench.estimators.critics.splits import scaled, splits
+from mibench.estimators.critics.trainer import AdamW, Schedule, batch_size, fit
 
 from mibench.bound import Bound
 from mibench.errors import Unsupported
@@ -96,7 +96,7 @@ class _Recognisable:
 @pytest.mark.parametrize("bound", [DonskerVaradhan(), NWJ(), InfoNCE()], ids=lambda b: type(b).__name__)
 @pytest.mark.parametrize("kind", ["separable", "joint"])
 def test_chunked_evaluation_equals_the_full_matrix(bound, kind, monkeypatch):
-    monkeypatch.setattr("mibench.estimators.variational.evaluation.CHUNK", 500)  # a few rows at a time
+    monkeypatch.setattr("mibench.estimators.critics.evaluation.CHUNK", 500)  # a few rows at a time
     critic = build(kind, (2, 2), (5,), 3, "silu")
     theta = critic.layout.initial(rngs(0, 1))
     theta += 0.4 * torch.randn(theta.shape, generator=torch.Generator().manual_seed(0))

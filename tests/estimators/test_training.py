@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from mibench.estimators._trained import Answer
-from mibench.estimators._training import Pair, Problem, Schedule, fit, isolated, shrunk_moments
+from mibench.estimators.densities.trained import Answer
+from mibench.estimators.densities.training import Pair, Problem, Schedule, fit, isolated, shrunk_moments
 from torch import Tensor, nn
 
 from mibench.estimator import Array

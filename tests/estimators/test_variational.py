@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from mibench.estimators.variational.base import Variational
+from mibench.estimators.critics.base import Variational
 
 from mibench.errors import DataError, Unsupported, UsageError
 from mibench.estimator import Kind

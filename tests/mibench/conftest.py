@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mibench.leaderboard import Leaderboard
+from mibench.leaderboard.board import Leaderboard
 from mibench.plugin import digest
 from mibench.report import write_report
 from mibench.result import Cell, Result, Status

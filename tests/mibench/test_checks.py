@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from mibench import checks, estimator_checks, registry, task_checks
+from mibench import checks, registry
 from mibench.checks import CheckResult, Outcome, parametrize_with_checks
+from mibench.checks import estimators as estimator_checks
+from mibench.checks import tasks as task_checks
 from mibench.errors import NotInstalled, Unsupported, UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, FunctionEstimator, Kind, check_samples, rng_for
 from mibench.task import ConsistencyTask, DownstreamTask, Metric, Task

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mibench.cli import main
-from mibench.store import load_results
+from mibench.engine.store import load_results
 
 PLUGINS = str(Path(__file__).parent / "troublemakers.py")
 

@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mibench import scoring
-from mibench.changes import Comparison, EstimatorChange
 from mibench.cli import main
-from mibench.compare import TOLERANCE, compare
-from mibench.leaderboard import Leaderboard
+from mibench.engine.store import Store
+from mibench.leaderboard import scoring
+from mibench.leaderboard.board import Leaderboard
+from mibench.leaderboard.changes import Comparison, EstimatorChange
+from mibench.leaderboard.compare import TOLERANCE, compare
 from mibench.report import comparison as report
 from mibench.result import Result, Status
-from mibench.store import Store
 
 Make = Callable[..., Result]
 PUBLISHED = str(Path(__file__).parents[2] / "results" / "published" / "quick")
@@ -462,7 +462,7 @@ def test_bits_are_for_people_and_scores_have_no_unit(make: Make) -> None:
 
 def test_comparing_loads_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom mibench.compare import compare\nimport mibench.report.comparison\n"
+        "import sys\nfrom mibench.leaderboard.compare import compare\nimport mibench.report.comparison\n"
         "heavy = {'torch', 'mlflow', 'matplotlib', 'pandas', 'sklearn'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mibench import scoring
-from mibench.leaderboard import Leaderboard
-from mibench.panels import spearman
+from mibench.leaderboard import scoring
+from mibench.leaderboard.board import Leaderboard
+from mibench.leaderboard.panels import spearman
 from mibench.report import families, figures
 from mibench.report.figures import share_within
 from mibench.report.sheets import Picture, sheet

@@ -3,8 +3,8 @@
 import pytest
 
 from mibench import registry
+from mibench.engine.grid import Grid, expand, load_grid, make_grid, parse_seeds, presets
 from mibench.errors import UsageError
-from mibench.grid import Grid, expand, load_grid, make_grid, parse_seeds, presets
 from mibench.task import Task
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mibench.leaderboard import Leaderboard
+from mibench.leaderboard.board import Leaderboard
 from mibench.report import figures, html, sheets
 from mibench.report.style import INK, MUTED
 from mibench.result import Status

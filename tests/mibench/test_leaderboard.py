@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mibench.leaderboard import Leaderboard
+from mibench.leaderboard.board import Leaderboard
+from mibench.leaderboard.schema import Ranking
 from mibench.result import Result, Status
-from mibench.rows import Ranking
 
 Make = Callable[..., Result]
 FAMILIES = ("gaussian", "staircase", "images", "student")

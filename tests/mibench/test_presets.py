@@ -2,10 +2,10 @@
 
 import pytest
 
+from mibench.engine.grid import expand, load_grid, presets
+from mibench.engine.worker import answer
 from mibench.errors import NotInstalled
-from mibench.execution.worker import answer
-from mibench.grid import expand, load_grid, presets
-from mibench.leaderboard import Leaderboard
+from mibench.leaderboard.board import Leaderboard
 from mibench.result import Result, Status
 from mibench.task import Task
 

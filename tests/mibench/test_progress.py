@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from mibench.grid import expand, make_grid
-from mibench.progress import Lines, Pace, progress
+from mibench.engine.grid import expand, make_grid
+from mibench.engine.progress import Lines, Pace, progress
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def jobs():
 
 def test_the_time_left_is_that_of_the_cells_left(jobs, make, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr("mibench.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("mibench.engine.progress.time.monotonic", lambda: clock[0])
     pace = Pace(jobs, workers=2)
     assert pace.remaining is None
     for seed in range(5):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mibench.errors import UsageError
-from mibench.leaderboard import Leaderboard
+from mibench.leaderboard.board import Leaderboard
 from mibench.report import write_report
 from mibench.result import Result, Status
 

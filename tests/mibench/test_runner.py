@@ -11,8 +11,8 @@ import pytest
 
 import mibench
 from mibench import registry
+from mibench.engine.store import FILE, load_results
 from mibench.result import Status
-from mibench.store import FILE, load_results
 
 PLUGINS = Path(__file__).parent / "troublemakers.py"
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from mibench.leaderboard import Leaderboard
+from mibench.leaderboard.board import Leaderboard
+from mibench.mlflow.runs import legal, runs_of, saved_views, summary_run
 from mibench.result import Result, Status
-from mibench.runs import legal, runs_of, saved_views, summary_run
 
 LEGAL = re.compile(r"[\w\-./: ]{1,250}")
 

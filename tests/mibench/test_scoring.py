@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mibench import scoring
+from mibench.leaderboard import scoring
 
 errors = st.lists(st.floats(-50, 50) | st.just(np.inf), min_size=1, max_size=20)
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from mibench.engine.store import FILE, Store, load_results
 from mibench.errors import UsageError
-from mibench.store import FILE, Store, load_results
 
 
 def test_records_come_back_equal(tmp_path, make):

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from mibench import tracking
 from mibench.errors import UsageError
+from mibench.mlflow import tracking
+from mibench.mlflow.tracking import Tracker, TrackingError, default_uri, sync
 from mibench.result import Result, Status
-from mibench.tracking import Tracker, TrackingError, default_uri, sync
 
 from .conftest import result as make
 from .conftest import tiny_png
@@ -223,10 +223,10 @@ def test_a_broken_store_does_not_stop_a_run(
     pytest.importorskip("mlflow")
     blocked = tmp_path / "file"
     blocked.write_text("not a database")
-    with caplog.at_level(logging.WARNING, logger="mibench.tracking"):
+    with caplog.at_level(logging.WARNING, logger="mibench.mlflow.tracking"):
         tracker = Tracker(f"sqlite:///{blocked}")
         for _ in range(3):
             tracker.log_group(results[:3])
         tracker.close()
-    assert [record.name for record in caplog.records].count("mibench.tracking") == 1
+    assert [record.name for record in caplog.records].count("mibench.mlflow.tracking") == 1
     assert "`mibench sync` catches up later" in caplog.text

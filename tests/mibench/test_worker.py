@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from mibench import registry
-from mibench.batches import batches
-from mibench.execution.worker import answer
-from mibench.grid import Job, expand, make_grid
+from mibench.engine.batches import batches
+from mibench.engine.grid import Job, expand, make_grid
+from mibench.engine.worker import answer
 from mibench.result import Status
 
 

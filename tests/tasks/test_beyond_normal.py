@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from mibench.grid import expand, load_grid
+from mibench.engine.grid import expand, load_grid
 from mibench.registry import tasks
 from mibench.task import Task
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from mibench.estimators.variational import bounds
+from mibench.estimators.critics import bounds
 from mibench.tasks.downstream import nets
 from mibench.tasks.downstream._training import Training
 from mibench.tasks.downstream.regularizer import (

@@ -8,9 +8,9 @@ import torch
 from mibench.tasks.downstream import _training
 from mibench.tasks.downstream.regularizer import Regularizer
 
+from mibench.engine.grid import expand, make_grid
 from mibench.errors import NotInstalled, Unsupported
 from mibench.estimator import Estimate, Estimator
-from mibench.grid import expand, make_grid
 from mibench.registry import estimators, tasks
 
 MINE, NONE = estimators.create("mine-ema"), estimators.create("none")

@@ -1,0 +1,60 @@
+"""Mutual information as the difference of two entropies, each the held-out cross-entropy of a trained density."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from mibench.estimator import Array
+from mibench.registry import estimators
+
+from .trained import Trained
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .training import Problem
+
+
+@estimators.register("doe")
+@dataclass(frozen=True, eq=False, repr=False)
+class DoE(Trained):
+    """H(Y) - H(Y | X), each term the cross-entropy of a density model on samples that it has not seen.
+
+    A cross-entropy exceeds its entropy by a Kullback-Leibler divergence, so the difference is neither a lower nor an
+    upper bound; but it has no ceiling, and its variance stays small where the information is large. The density of Y
+    and that of Y given X are autoregressive products of Gaussian mixtures of the same architecture; both start as
+    the Gaussian densities with the moments of the training samples. The answer is a mean over the test samples, and
+    its standard error that of this mean.
+
+    components : Gaussians per one-dimensional density; 1 makes each of them Gaussian.
+    hidden : layers of the networks; () leaves linear regressions.
+    target : the variable whose entropies are taken; ``smaller`` is that of lower dimension (Y where they are equal).
+    """
+
+    max_steps: int = 600
+    learning_rate: float = 6e-3
+    components: int = 8
+    hidden: tuple[int, ...] = (128, 128, 128)
+    target: Literal["smaller", "x", "y"] = "smaller"
+
+    version: ClassVar[str] = "2"
+    citation: ClassVar[str] = "McAllester & Stratos (2020), Formal limitations on the measurement of mutual information"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.components < 1:
+            self.refuse(f"components = {self.components}; a density takes 1 or more.")
+        if self.target not in ("smaller", "x", "y"):
+            self.refuse(f"target '{self.target}' is not known; use 'smaller', 'x' or 'y'.")
+
+    def oriented(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """Last the one whose entropies are taken."""
+        turned = self.target == "x" or (self.target == "smaller" and x.shape[1] < y.shape[1])
+        return (y, x) if turned else (x, y)
+
+    def problem(self, x: Tensor, y: Tensor) -> Problem:
+        """The densities of y and of y given x."""
+        from .autoregressive import EntropyDifference
+
+        return EntropyDifference(x, y, self.hidden, self.components)

@@ -1,0 +1,240 @@
+"""One training of ``_trained.py``: the samples of one split, the loop, early stopping and the best checkpoint.
+
+The stacks of critics have their own trainer in ``variational/``. Here a handful of models of any kind are trained side
+by side on one problem: each has its own loss, its own early stopping and its own best checkpoint.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mibench import runtime
+from mibench.estimator import Array
+
+from ..critics.splits import Scaling, Split, scaled
+from .trained import Answer, Outcome, Trained
+
+Pair: TypeAlias = tuple[Tensor, Tensor]  # x (n, dim_x) and y (n, dim_y) of one part of the samples
+
+
+class Problem(ABC):
+    """Models for the samples of one split, what they are trained on, and what they answer in the end.
+
+    models : trained side by side, each by its own losses, and each left with the weights that were best by these.
+    """
+
+    models: Sequence[nn.Module]
+
+    @abstractmethod
+    def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        """The losses on a training batch, shape (losses,): as many for each model, those of one model together."""
+
+    @abstractmethod
+    def validated(self, x: Tensor, y: Tensor) -> Tensor:
+        """The same losses on the validation samples; the same whenever the weights are the same."""
+
+    @abstractmethod
+    def value(self, losses: Array) -> Array:
+        """What the training curve shows, shape (evaluations,), of losses (evaluations, losses)."""
+
+    @abstractmethod
+    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Answer:
+        """The answer from the test samples, by the models as they are."""
+
+
+def train(estimator: Trained, x: Array, y: Array, split: Split, rng: np.random.Generator) -> Outcome:
+    """Train what ``estimator`` makes of the training rows of ``x`` (n, dim_x) and ``y`` (n, dim_y), and test it."""
+    with isolated(rng) as generator:
+        u, v = (tensors(values, split, estimator.standardize) for values in (x, y))
+        training, validation, test = zip(u, v, strict=True)
+        problem = estimator.problem(*training)
+        history = fit(problem, training, validation, Schedule.of(estimator, len(training[0])), generator)
+        tested = None
+        if not history.diverged:
+            with torch.no_grad():
+                tested = problem.tested(*test, generator)
+    return Outcome(tested, history.curve(problem), history.last, history.best)
+
+
+@contextmanager
+def isolated(rng: np.random.Generator) -> Iterator[torch.Generator]:
+    """One thread, torch's own generator seeded for the initial weights, and a generator for everything after them.
+
+    On leaving, the number of threads and torch's generator are what they were.
+    """
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int(rng.integers(2**62)))
+        try:
+            torch.set_num_threads(1)  # small networks run slower on several
+            yield torch.Generator().manual_seed(int(rng.integers(2**62)))
+        finally:
+            torch.set_num_threads(threads)
+
+
+def tensors(values: Array, split: Split, scaling: Scaling) -> list[Tensor]:
+    """Training, validation and test rows of ``values`` (n, dim), scaled by what the first show.
+
+    In float32, on the device that was chosen for training.
+    """
+    columns = torch.as_tensor(scaled(values, split.train, scaling), dtype=torch.float32)
+    parts = split.train, split.validation, split.test
+    return [columns[torch.from_numpy(rows)].to(runtime.device()) for rows in parts]
+
+
+def shrunk_moments(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (dim,) and covariance (dim, dim) in float64 of ``values`` (n, dim), positive definite at every n.
+
+    dim / n times the mean variance is added to the diagonal. Networks that begin with what is right for Gaussian
+    variables of these moments have only the difference to learn.
+    """
+    n, dim = values.shape
+    centred = values.double() - values.double().mean(0)
+    covariance = centred.T @ centred / n
+    ridge = covariance.diagonal().mean() * dim / n
+    return values.double().mean(0), covariance + ridge * torch.eye(dim, device=values.device)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train; what the hyperparameters of :class:`Trained` mean.
+
+    max_steps : most updates; the rate rises linearly over the first 5 % of them and falls to 0 along a cosine.
+    batch : samples per update (all of them where there are fewer).
+    learning_rate, weight_decay : of AdamW.
+    clip : greatest norm of a model's gradient.
+    evaluations : how often the validation samples are looked at.
+    patience : evaluations without a better one after which training stops.
+    average : decay of the moving average of the weights that is evaluated and kept; 0 for the weights themselves.
+    """
+
+    max_steps: int
+    batch: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    clip: float = 5.0
+    evaluations: int = 50
+    patience: int = 15
+    average: float = 0.0
+
+    @classmethod
+    def of(cls, estimator: Trained, n: int) -> Schedule:
+        """The schedule in an estimator's hyperparameters of these names, for ``n`` training samples."""
+        chosen = {f.name: getattr(estimator, f.name) for f in fields(cls) if f.name in estimator.params}
+        per_epoch = max(1, n // estimator.batch)
+        chosen["max_steps"] = min(estimator.max_steps, estimator.max_epochs * per_epoch)
+        return cls(**chosen)
+
+    def rate(self, step: int) -> float:
+        """The learning rate at a step, as a fraction of its maximum."""
+        warm = max(1, self.max_steps // 20)
+        return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * step / self.max_steps))
+
+
+@dataclass
+class History:
+    """What happened: losses (evaluations, losses) on training batches and validation samples, and the best steps.
+
+    last : the last step. diverged : a loss was not finite, so that the models mean nothing.
+    """
+
+    step: list[int] = field(default_factory=list)
+    train: list[list[float]] = field(default_factory=list)
+    validation: list[list[float]] = field(default_factory=list)
+    best: list[int] = field(default_factory=list)
+    last: int = 0
+    diverged: bool = False
+
+    def curve(self, problem: Problem) -> dict[str, list[float]]:
+        """The series of ``Estimate.curve``."""
+        if not self.step:
+            return {}
+        train, validation = (problem.value(np.asarray(losses)).tolist() for losses in (self.train, self.validation))
+        return {"step": [float(s) for s in self.step], "train": train, "validation": validation}
+
+
+def fit(problem: Problem, training: Pair, validation: Pair, schedule: Schedule, generator: torch.Generator) -> History:
+    """Train the models together and leave each with its best weights by its own validation losses."""
+    models = problem.models
+    parameters = [list(model.parameters()) for model in models]
+    every: list[Tensor] = [p for own in parameters for p in own]
+    optimizer = torch.optim.AdamW(every, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
+    averages = [p.detach().clone() for p in every] if schedule.average else every
+    history = History(best=[0] * len(models))
+    kept = [copy.deepcopy(model.state_dict()) for model in models]
+    lowest = [math.inf] * len(models)
+    waited = [0] * len(models)
+    interval = max(1, schedule.max_steps // schedule.evaluations)
+    since: list[Tensor] = []
+    batches = _batches(len(training[0]), schedule.batch, generator)
+
+    for step in range(schedule.max_steps + 1):
+        if step % interval == 0 or step == schedule.max_steps:
+            history.last = step
+            with torch.no_grad(), _holding(every, averages):
+                found = problem.validated(*validation).double().cpu()
+                for m, loss in enumerate(found.reshape(len(models), -1).sum(1).tolist()):
+                    waited[m] += 1
+                    if loss < lowest[m]:
+                        lowest[m], waited[m], history.best[m] = loss, 0, step
+                        kept[m] = copy.deepcopy(models[m].state_dict())
+            recent = torch.stack(since).mean(0).double().cpu() if since else torch.full_like(found, math.nan)
+            if not bool(torch.isfinite(found).all()) or (since and not bool(torch.isfinite(recent).all())):
+                history.diverged = True
+                break
+            if since:  # nothing was trained before the first evaluation
+                history.step.append(step)
+                history.train.append(recent.tolist())
+                history.validation.append(found.tolist())
+            since = []
+            if min(waited) >= schedule.patience or step == schedule.max_steps:
+                break
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.learning_rate * schedule.rate(step)
+        optimizer.zero_grad(set_to_none=True)
+        rows = next(batches).to(training[0].device)
+        loss = problem.losses(training[0][rows], training[1][rows], generator)
+        loss.sum().backward()  # type: ignore[no-untyped-call]
+        for own in parameters:
+            nn.utils.clip_grad_norm_(own, schedule.clip)
+        optimizer.step()
+        since.append(loss.detach())
+        if schedule.average:
+            # at the start the average forgets faster, or it would hold on to the initial weights
+            decay = min(schedule.average, (step + 1) / (step + 10))
+            torch._foreach_lerp_(averages, [p.detach() for p in every], 1 - decay)
+
+    for model, state in zip(models, kept, strict=True):
+        model.load_state_dict(state)
+    return history
+
+
+def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Indices of batches, epoch after epoch, each epoch in a new order; what is left of an epoch is dropped."""
+    size = min(size, n)
+    while True:
+        yield from torch.randperm(n, generator=generator)[: n - n % size].split(size)
+
+
+@contextmanager
+def _holding(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> Iterator[None]:
+    """The parameters with these values for the time being."""
+    if parameters is values:
+        yield
+        return
+    own = [p.detach().clone() for p in parameters]
+    torch._foreach_copy_(list(parameters), list(values))
+    try:
+        yield
+    finally:
+        torch._foreach_copy_(list(parameters), own)

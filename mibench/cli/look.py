@@ -1,0 +1,106 @@
+"""``mibench ls``, ``info`` and ``env``: what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mibench.errors import UsageError
+
+from .shared import Include, Json, app, examples, include_files, print_json, stdout, write
+
+
+class What(StrEnum):
+    """What `mibench ls` lists."""
+
+    ESTIMATORS = "estimators"
+    TASKS = "tasks"
+    GRIDS = "grids"
+
+
+@app.command(
+    epilog=examples(
+        "mibench ls estimators", "mibench ls tasks 'gauss*'", "mibench ls tasks --html gallery.html", "mibench ls grids"
+    )
+)
+def ls(
+    what: Annotated[What, typer.Argument(help="What to list.")] = What.ESTIMATORS,
+    pattern: Annotated[str, typer.Argument(help="Only names that match this glob.")] = "*",
+    as_json: Json = False,
+    html: Annotated[Path | None, typer.Option(help="Write a gallery of the tasks, with a picture of each.")] = None,
+    include: Include = None,
+) -> None:
+    """List estimators, tasks or grids."""
+    include_files(include)
+    from mibench.report import cards
+
+    if html is not None:
+        if what is not What.TASKS:
+            raise UsageError("--html makes a gallery of tasks: `mibench ls tasks --html FILE`.")
+        from mibench.registry import tasks
+        from mibench.report.gallery import write_gallery
+
+        write_gallery(tasks.select(pattern), html)
+        typer.echo(f"wrote {html}", err=True)
+        return
+    rows = _rows(what, pattern)
+    if as_json:
+        print_json([row.to_json() for row in rows])
+    else:
+        cards.show_list(rows, stdout())
+
+
+def _rows(what: What, pattern: str) -> Sequence[Any]:
+    from mibench.report import cards
+
+    match what:
+        case What.ESTIMATORS:
+            return cards.list_estimators(pattern)
+        case What.TASKS:
+            return cards.list_tasks(pattern)
+        case What.GRIDS:
+            return cards.list_grids(pattern)
+
+
+@app.command(epilog=examples("mibench info ksg", "mibench info 'gauss[dim=5]' --plot gauss.png", "mibench info quick"))
+def info(
+    name: Annotated[str, typer.Argument(help="An estimator, a task (with parameters, if you like) or a grid.")],
+    as_json: Json = False,
+    plot: Annotated[Path | None, typer.Option(help="Write a picture of a sample of the task (PNG).")] = None,
+    include: Include = None,
+) -> None:
+    """Tell everything about one estimator, task or grid."""
+    include_files(include)
+    from mibench.report import cards
+
+    if plot is not None:
+        from mibench.registry import tasks
+        from mibench.report.pictures import task_figure
+
+        write(plot, task_figure(tasks.create(name)))
+        typer.echo(f"wrote {plot}", err=True)
+    card = cards.card(name)
+    if as_json:
+        print_json(card.to_json())
+    else:
+        cards.show_card(card, stdout())
+
+
+@app.command(epilog=examples("mibench env", "mibench env --json"))
+def env(as_json: Json = False) -> None:
+    """Show versions and machine, as recorded with every result."""
+    from mibench import runtime
+    from mibench.engine.provenance import provenance
+
+    facts = {**provenance(), "data_dir": str(runtime.data_dir())}
+    if as_json:
+        print_json(facts)
+        return
+    for key, value in facts.items():
+        entries = value.items() if isinstance(value, dict) else [("", value)]
+        for name, entry in entries:
+            typer.echo(f"{' '.join(filter(None, [key, name])):<24}{entry}")

@@ -1,0 +1,146 @@
+"""``mibench report``, ``compare``, ``ui`` and ``sync``: what becomes of results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mibench.errors import UsageError
+
+from .shared import (
+    RESULTS,
+    Json,
+    MlflowUri,
+    Unit,
+    app,
+    artifact_root,
+    closing_lines,
+    examples,
+    mlflow_uri,
+    print_json,
+    report_files,
+    stdout,
+    title,
+)
+
+if TYPE_CHECKING:
+    from mibench.engine.store import Results
+
+
+@app.command(
+    epilog=examples(
+        "mibench report results/quick",
+        "mibench report results/a results/b --out results/both --title 'A and B'",
+    )
+)
+def report(
+    directories: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Folders of results; several are merged.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Where to write. [default: the first folder]")] = None,
+    heading: Annotated[str | None, typer.Option("--title", help="Heading of the report.")] = None,
+    unit: Annotated[Unit, typer.Option(help="Unit of tables and figures.")] = Unit.NATS,
+) -> None:
+    """Make the leaderboard, its figures and the HTML page from finished results, and print it."""
+    from mibench.engine.store import load_results
+    from mibench.report.terminal import show
+
+    results = load_results(*directories)
+    target = out or directories[0]
+    written = results.report(target, heading or title(target), unit)
+    console = stdout()
+    show(results.leaderboard(), console, unit)
+    closing_lines(console, target, written, None)
+
+
+@app.command(
+    epilog=examples(
+        "mibench compare results/published/quick results/quick",
+        "mibench compare before after --tolerance 0.005 --max-slowdown 2",
+        "mibench compare before after --markdown >> summary.md",
+    )
+)
+def compare(
+    base: Annotated[Path, typer.Argument(metavar="BASE", help="Folder of results to compare with.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Folder of results to judge.")],
+    tolerance: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Fall of a score that is a regression. [default: 0.02, errors 15 % greater]"),
+    ] = None,
+    max_slowdown: Annotated[
+        float | None, typer.Option(min=1.0, help="Growth of the CPU time that is one, such as 2. [default: none]")
+    ] = None,
+    unit: Annotated[Unit, typer.Option(help="Unit of the printed tables.")] = Unit.NATS,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare NEW results with BASE on the cells that both have: exit with 1 if an estimator became worse.
+
+    Versions do not matter, only what was asked: estimator, task, n and seed. An estimator is worse if its score falls
+    by more than the tolerance or if a cell that had an answer fails. Exit codes: 0 no regression, 1 regression, 2 bad
+    usage, 3 nothing to compare.
+    """
+    from mibench.leaderboard.compare import TOLERANCE
+    from mibench.leaderboard.compare import compare as compare_results
+    from mibench.report import comparison as report_of
+
+    if as_markdown and as_json:
+        raise UsageError("choose one of --markdown and --json.")
+    found = compare_results(
+        _some_results(base), _some_results(new), TOLERANCE if tolerance is None else tolerance, max_slowdown
+    )
+    if as_json:
+        print_json({"base": str(base), "new": str(new), **found.to_json()})
+    elif as_markdown:
+        typer.echo(report_of.markdown(found, f"{new} against {base}", unit), nl=False)
+    else:
+        report_of.show(found, stdout(), unit)
+    if not found.answered:
+        what = "no cell in common" if not found.cells else "no answer in any cell that both have"
+        typer.echo(f"mibench: nothing to compare: '{base}' and '{new}' have {what}.", err=True)
+        raise typer.Exit(3)
+    if found.worse:
+        raise typer.Exit(1)
+
+
+def _some_results(directory: Path) -> Results:
+    from mibench.engine.store import load_results
+
+    results = load_results(directory)
+    if not results:
+        raise UsageError(f"there are no results in '{directory}': its file is empty (`mibench run` fills it).")
+    return results
+
+
+@app.command(epilog=examples("mibench ui", "mibench ui results/quick --port 5050"))
+def ui(
+    directory: Annotated[Path, typer.Argument(help="The folder whose MLflow store to show.")] = RESULTS,
+    port: Annotated[int, typer.Option(help="The first port to try.")] = 5000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    mlflow: MlflowUri = None,
+) -> None:
+    """Open the MLflow dashboard over the runs; Ctrl-C ends it."""
+    from mibench.mlflow.tracking import open_ui
+
+    open_ui(mlflow or mlflow_uri(directory), host, port)
+
+
+@app.command(epilog=examples("mibench sync results/quick", "mibench sync results/quick --mlflow http://server:5000"))
+def sync(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of results.")],
+    mlflow: MlflowUri = None,
+) -> None:
+    """Bring MLflow up to date with the results of a folder; what is there already is left alone."""
+    from mibench.engine.store import load_results
+    from mibench.mlflow import tracking
+
+    results = load_results(directory)
+    uri = mlflow or mlflow_uri(directory)
+    files = report_files(directory)
+    root = artifact_root(uri)
+    count = tracking.sync(
+        results, uri, artifact_root=root, directory=results.directory, title=title(directory), files=files
+    )
+    typer.echo(f"{count} run{'s' if count != 1 else ''} written to {uri}" if count else f"{uri} is up to date")

@@ -1,0 +1,147 @@
+"""How a run goes, told on stderr: a bar with an ETA on a terminal, a plain line now and then anywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from mibench.result import Cell, Result, Status
+
+from .grid import Job
+from .runner import Observer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_LINE_EVERY = 15.0  # seconds between plain lines
+_EXTRA = 0.02  # seconds that a cell costs beside its estimate: its sample, its record
+
+Kind: TypeAlias = tuple[str, int | str]
+"""Cells that cost about the same: one estimator at one sample size, or in one downstream task."""
+
+
+class Pace:
+    """How long the rest takes, from what cells of the same estimator and sample size have cost so far."""
+
+    def __init__(self, jobs: Sequence[Job], workers: int) -> None:
+        self.workers = workers
+        self._left: Counter[Kind] = Counter(_kind(job.cell) for job in jobs)
+        self._spent: dict[Kind, list[float]] = defaultdict(list)
+        self._total = len(jobs)
+        self._started = time.monotonic()
+
+    def add(self, result: Result) -> None:
+        """One more cell is finished."""
+        key = _kind(result.cell)
+        self._left[key] -= 1
+        self._spent[key].append(result.wall_s)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds to go, or None while too little is known."""
+        known = {key: sum(spent) / len(spent) for key, spent in self._spent.items()}
+        done = sum(len(spent) for spent in self._spent.values())
+        if done < min(4 * self.workers, self._total) or self.elapsed < 2:
+            return None  # the first cells pay for loading libraries, and are the dearest
+        typical = sum(known.values()) / len(known)
+        spent = sum(sum(walls) for walls in self._spent.values()) + _EXTRA * done
+        left = sum(count * (known.get(key, typical) + _EXTRA) for key, count in self._left.items())
+        return self.elapsed * left / spent
+
+
+class Bar:
+    """A progress bar on a terminal."""
+
+    def __init__(self, console: Console, workers: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._workers = workers
+        columns = (BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("{task.fields[times]}"))
+        self._progress = Progress(
+            *columns, TextColumn("{task.fields[last]}", style="dim"), console=console, transient=True
+        )
+        self._failed = 0
+
+    def started(self, jobs: Sequence[Job], done: int) -> None:
+        """Draw the bar, as far filled as earlier runs came."""
+        self._pace = Pace(jobs, self._workers)
+        self._task = self._progress.add_task(
+            "", total=len(jobs) + done, completed=done, times="", last="starting workers"
+        )
+        self._progress.start()
+
+    def finished(self, result: Result) -> None:
+        """One step."""
+        self._pace.add(result)
+        self._failed += _has_failed(result)
+        times = _times(self._pace) + (f", {self._failed} failed" if self._failed else "")
+        last = f"{result.cell.estimator} on {result.cell.task}"
+        self._progress.update(self._task, advance=1, times=times, last=last[:60])
+
+    def ended(self) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+
+class Lines:
+    """Plain lines, for log files and pipes."""
+
+    def __init__(self, console: Console, workers: int) -> None:
+        self._console, self._workers = console, workers
+        self._done = self._total = self._failed = 0
+
+    def started(self, jobs: Sequence[Job], done: int) -> None:
+        """Nothing to say yet."""
+        self._pace = Pace(jobs, self._workers)
+        self._done, self._total = done, len(jobs) + done
+        self._said = time.monotonic()
+
+    def finished(self, result: Result) -> None:
+        """A line when the last one is long ago."""
+        self._pace.add(result)
+        self._done += 1
+        self._failed += _has_failed(result)
+        if time.monotonic() - self._said >= _LINE_EVERY:
+            self._say()
+
+    def ended(self) -> None:
+        """The final count."""
+        if self._total:
+            self._say()
+
+    def _say(self) -> None:
+        self._said = time.monotonic()
+        failed = f", {self._failed} failed" if self._failed else ""
+        line = f"{self._done}/{self._total} cells, {_times(self._pace)}{failed}"
+        self._console.print(line, markup=False, highlight=False)
+
+
+def progress(console: Console, workers: int) -> Observer:
+    """The observer that suits where ``console`` writes."""
+    return Bar(console, workers) if console.is_terminal else Lines(console, workers)
+
+
+def _kind(cell: Cell) -> Kind:
+    return cell.estimator, cell.n or cell.task
+
+
+def _has_failed(result: Result) -> bool:
+    return result.status not in (Status.OK, Status.UNSUPPORTED, Status.NOT_INSTALLED)
+
+
+def _times(pace: Pace) -> str:
+    left = pace.remaining
+    return f"{_clock(pace.elapsed)} elapsed" + (f", about {_clock(left)} left" if left is not None else "")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,1 @@
+"""The leaderboard: a pure function of Results. Imports neither torch nor mlflow nor any plug-in."""

@@ -1,0 +1,381 @@
+"""What changed between two sets of results: a pure function of both. ``mibench compare`` prints it.
+
+Cells are paired by what was asked: estimator, task, n and seed as their labels say, not by version, because a new
+version is what is put to the test. Only what both sets hold is compared, so both scores of an estimator are the
+leaderboard's on the same cells; what is left out is counted and named.
+
+An estimator is *worse*, and the gate fails, if
+
+* its score falls by more than the tolerance (:data:`TOLERANCE` says where the default comes from),
+* a cell that had an answer has none now,
+* a metric of a downstream task moves in the wrong direction by more than the tolerance times its size, in a paired t
+  test over seeds, Holm-adjusted over all metrics that moved at all (so one seed alone never fails it),
+* it is a reference whose answers are known and it misses them, which is an error of the harness, or
+* a limit is given and its CPU time grows beyond it. Time never counts otherwise.
+
+Imports neither torch nor mlflow nor any plug-in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mibench.errors import UsageError
+from mibench.estimator import Kind
+from mibench.result import Result, Status
+
+from . import panels, scoring
+from .board import usable
+from .changes import Comparison, EstimatorChange, LeftOut, MetricChange, NewFailure, PointChange, Verdict
+from .panels import grouped
+
+TOLERANCE = 0.02
+"""The fall of a score that is a regression: every error grows by 15 %, or one perfect cell in fifty fails.
+
+Unchanged code on the same machine moves no score at all. Other instructions of the processor send the training of a
+critic along another path: on the preset ``quick``, with one seed, that moved scores by up to 0.007. New seeds, which
+bring new data besides, move a difference of two scores there by 0.007 to 0.015 (standard deviation, three seeds).
+"""
+NOISE = 1e-6
+"""Answers that differ by this much or less, relative to 1 or to their size if that is greater, are equal."""
+CLOCK = 1e-3
+"""Seconds: shorter CPU times count as this one, because they measure the interpreter and not the estimator."""
+
+DEVIATION = "deviation"
+"""The metric made of a consistency task: |score - expected|."""
+_MUST_SCORE_ONE, _MUST_ANSWER_ZERO = "oracle", "zero"  # the registered names of the references known in advance
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """One cell in both sets of results."""
+
+    base: Result
+    new: Result
+
+    @property
+    def point(self) -> tuple[str, str, int]:
+        return self.new.family, self.new.cell.task, self.new.cell.n
+
+    @property
+    def answered(self) -> bool:
+        return self.base.status is Status.OK and self.new.status is Status.OK
+
+    @property
+    def broken(self) -> bool:
+        return self.base.status is Status.OK and self.new.status is not Status.OK
+
+    @property
+    def mended(self) -> bool:
+        return self.base.status is not Status.OK and self.new.status is Status.OK
+
+    @property
+    def same(self) -> bool:
+        """Whether both ended alike, and with equal answers."""
+        if not self.answered:
+            return self.base.status is self.new.status
+        old, new = ({"mi": r.mi, **r.metrics} for r in (self.base, self.new))
+        return old.keys() == new.keys() and all(_equal(old[name], new[name]) for name in old)
+
+
+def compare(
+    base: Iterable[Result], new: Iterable[Result], tolerance: float = TOLERANCE, max_slowdown: float | None = None
+) -> Comparison:
+    """Compare NEW with BASE; the order of the results does not matter.
+
+    tolerance : the fall of a score that is a regression; for metrics, the change relative to their size.
+    max_slowdown : the growth of the CPU time that is a regression, as a ratio; None to leave time out of it.
+
+    Raises
+    ------
+    UsageError : a negative tolerance.
+    """
+    if not tolerance >= 0:
+        raise UsageError(f"the tolerance must be 0 or more, not {tolerance}.")
+    old, fresh = usable(base), usable(new)
+    pairs, left = _paired(old, fresh)
+    metrics = _judged(_metrics(pairs, left), tolerance)
+    retold = _retold(pairs)
+    of = grouped(metrics, lambda row: row.estimator)
+    changes = [
+        _change(name, own, of.get(name, ()), retold, tolerance, max_slowdown)
+        for name, own in grouped(pairs, lambda p: p.new.cell.estimator).items()
+    ]
+    order = list(Verdict)
+    environment = _environment(old, fresh)
+    return Comparison(
+        changes=tuple(sorted(changes, key=lambda c: (order.index(Verdict(c.verdict)), c.difference or 0, c.estimator))),
+        points=_points(pairs),
+        failures=_failures(pairs),
+        metrics=metrics,
+        left_out=tuple(_left_out(reason, cells) for reason, cells in left.items()),
+        cells=len(pairs),
+        answered=sum(p.base.status is Status.OK or p.new.status is Status.OK for p in pairs),
+        tolerance=tolerance,
+        max_slowdown=max_slowdown,
+        environment=environment,
+        like_with_like=not any(key.startswith("machine.") for key in environment)
+        and all(p.base.batch_size == p.new.batch_size for p in pairs),
+    )
+
+
+def _equal(a: float | None, b: float | None) -> bool:
+    return a is b or (a is not None and b is not None and abs(a - b) <= NOISE * max(1.0, abs(a), abs(b)))
+
+
+def _paired(base: Sequence[Result], new: Sequence[Result]) -> tuple[list[_Pair], dict[str, list[Result]]]:
+    """What can be compared, and the rest by the reason why it cannot."""
+    left: dict[str, list[Result]] = defaultdict(list)
+    old, fresh = ({(r.cell.estimator, r.cell.task, r.cell.n, r.cell.seed): r for r in side} for side in (base, new))
+    pairs = []
+    for key in sorted(old.keys() | fresh.keys()):
+        a, b = old.get(key), fresh.get(key)
+        if a is None or b is None:
+            left["only in BASE" if b is None else "only in NEW"].append(a or b)  # type: ignore[arg-type]
+        elif Status.NOT_INSTALLED in (a.status, b.status):
+            where = [name for name, r in (("BASE", a), ("NEW", b)) if r.status is Status.NOT_INSTALLED]
+            left[f"something is not installed where {' and '.join(where)} ran"].append(b)
+        elif not a.group and a.truth is None and b.truth is None:
+            left["the truth is not known"].append(b)
+        elif a.truth is not None and b.truth is not None and not _same_truth(a, b):
+            left["the truth of the task is not the same in both"].append(b)
+        else:
+            pairs.append(_Pair(a, b))
+    return pairs, left
+
+
+def _same_truth(a: Result, b: Result) -> bool:
+    known_to = a.truth_error + b.truth_error
+    return abs(a.truth - b.truth) <= known_to or _equal(a.truth, b.truth)  # type: ignore[operator]
+
+
+def _left_out(reason: str, cells: Sequence[Result]) -> LeftOut:
+    """Named with the most cells first, so that what is wholly absent stands in front."""
+
+    def names(label: str) -> tuple[str, ...]:
+        count = Counter(getattr(r.cell, label) for r in cells)
+        return tuple(sorted(count, key=lambda name: (-count[name], name)))
+
+    return LeftOut(reason=reason, cells=len(cells), estimators=names("estimator"), tasks=names("task"))
+
+
+def _change(
+    estimator: str,
+    pairs: Sequence[_Pair],
+    metrics: Sequence[MetricChange],
+    retold: Mapping[str, Sequence[str]],
+    tolerance: float,
+    max_slowdown: float | None,
+) -> EstimatorChange:
+    name = pairs[0].new.estimator_name
+    scored = [p for p in pairs if not p.new.group and Kind(p.new.kind).ranked]
+    numbers = _scores(scored) if scored else {}
+    broken, mended = sum(p.broken for p in pairs), sum(p.mended for p in pairs)
+    ratio = _cpu_ratio(pairs)
+    same = all(p.same for p in pairs)
+    difference = 0.0 if same else numbers.get("difference") or 0.0  # equal answers can still differ in the last bits
+    reasons = []
+    if difference < -tolerance:
+        reasons.append(f"its score fell by {-difference:.3f}, more than {tolerance:g}")
+    if broken:
+        reasons.append(f"{broken} cell{'s' if broken > 1 else ''} that had an answer failed")
+    reasons += [f"{m.metric} is worse on {m.task}" for m in metrics if m.verdict == Verdict.WORSE]
+    if name == _MUST_SCORE_ONE and scored and (numbers["new_score"] or 0.0) < 1 - NOISE:
+        reasons.append("it answers the truth and does not score 1: an error of the harness")
+    if name == _MUST_ANSWER_ZERO and not all(_equal(p.new.mi, 0.0) for p in scored if p.new.status is Status.OK):
+        reasons.append("it must answer 0 and does not: an error of the harness")
+    if max_slowdown is not None and ratio is not None and ratio > max_slowdown:
+        reasons.append(f"it takes {ratio:.3g} times the CPU time, more than {max_slowdown:g}")
+    if reasons:
+        verdict = Verdict.WORSE
+    elif difference > tolerance or mended or any(m.verdict == Verdict.BETTER for m in metrics):
+        verdict = Verdict.BETTER
+    else:
+        verdict = Verdict.UNCHANGED if same else Verdict.CHANGED
+    return EstimatorChange(
+        estimator=estimator,
+        verdict=verdict,
+        reasons=tuple(reasons),
+        broken=broken,
+        mended=mended,
+        cpu_ratio=ratio,
+        cells=len(pairs),
+        settings=tuple(retold.get(estimator, ())),
+        **{key: numbers.get(key) for key in _NUMBERS},
+    )
+
+
+_NUMBERS = ("base_score", "new_score", "difference", "low", "high", "base_error", "new_error")
+
+
+def _scores(pairs: Sequence[_Pair]) -> dict[str, float | None]:
+    """The leaderboard's score on both sides, the difference with its interval over families, and the mean errors."""
+    weights = scoring.nested_weights([p.point for p in pairs])
+    errors = np.abs([[p.base.error, p.new.error] for p in pairs])
+    scores = scoring.score(errors)
+    base, new = (scoring.mean(scores[:, side], weights) for side in (0, 1))
+    families = grouped(range(len(pairs)), lambda i: pairs[i].new.family).values()
+    interval = scoring.mean_interval([scoring.mean(scores[own, 1] - scores[own, 0], weights[own]) for own in families])
+    both = np.isfinite(errors).all(axis=1)
+    mean_errors = [scoring.mean(errors[both, side], weights[both]) if both.any() else None for side in (0, 1)]
+    low, high = interval or (None, None)
+    return dict(zip(_NUMBERS, (base, new, new - base, low, high, *mean_errors), strict=True))
+
+
+def _cpu_ratio(pairs: Sequence[_Pair]) -> float | None:
+    """The median in logarithms, so that exchanging BASE and NEW inverts it."""
+    timed = [p for p in pairs if p.answered]
+    if not timed:
+        return None
+    logs = [math.log(max(p.new.cpu_s, CLOCK) / max(p.base.cpu_s, CLOCK)) for p in timed]
+    return math.exp(scoring.weighted_median(logs, scoring.nested_weights([p.point for p in timed])))
+
+
+def _points(pairs: Sequence[_Pair]) -> tuple[PointChange, ...]:
+    answered = [p for p in pairs if p.answered and not p.new.group and Kind(p.new.kind).ranked]
+    rows = []
+    for (estimator, (family, task, n)), own in grouped(answered, lambda p: (p.new.cell.estimator, p.point)).items():
+        base, new = (float(np.mean(np.abs([getattr(p, side).error for p in own]))) for side in ("base", "new"))
+        if new > base and not _equal(base, new):
+            rows.append(
+                PointChange(
+                    estimator=estimator,
+                    family=family,
+                    task=task,
+                    n=n,
+                    base_error=base,
+                    new_error=new,
+                    growth=new - base,
+                    seeds=len(own),
+                )
+            )
+    return tuple(sorted(rows, key=lambda row: (-row.growth, row.estimator, row.task, row.n)))
+
+
+def _failures(pairs: Sequence[_Pair]) -> tuple[NewFailure, ...]:
+    failed = grouped(
+        (p.new for p in pairs if p.broken),
+        lambda r: (r.cell.estimator, r.cell.task, r.cell.n, str(r.status), r.message),
+    )
+    return tuple(
+        NewFailure(estimator=e, task=t, n=n, status=s, message=m, seeds=tuple(r.cell.seed for r in cells))
+        for (e, t, n, s, m), cells in failed.items()
+    )
+
+
+def _metrics(pairs: Sequence[_Pair], left: dict[str, list[Result]]) -> list[MetricChange]:
+    """Every metric whose better direction is declared, not yet judged; those without one are left out."""
+    rows = []
+    answered = [p for p in pairs if p.answered and p.new.group]
+    for (estimator, task, n), own in grouped(
+        answered, lambda p: (p.new.cell.estimator, p.new.cell.task, p.new.cell.n)
+    ).items():
+        for name, info in _declared(own).items():
+            found = [(old, new, p) for p in own for old, new in [(_value(p.base, name), _value(p.new, name))]]
+            both = [(old, new) for old, new, _ in found if old is not None and new is not None]
+            if info.get("better") not in ("lower", "higher"):
+                left[f"metric '{name}', of which no better direction is declared"] += [p.new for *_, p in found]
+                continue
+            if len(both) < len(found):
+                left[f"metric '{name}', which is not in both"] += [p.new for o, f, p in found if None in (o, f)]
+            if not both:
+                continue
+            base, new = np.array(both).T
+            low, high = scoring.mean_interval(new - base) or (None, None)
+            rows.append(
+                MetricChange(
+                    estimator=estimator,
+                    task=task,
+                    n=n,
+                    metric=name,
+                    unit=str(info.get("unit", "")),
+                    better=str(info["better"]),
+                    verdict=Verdict.UNCHANGED if all(map(_equal, base, new)) else Verdict.CHANGED,
+                    base=float(base.mean()),
+                    new=float(new.mean()),
+                    difference=float((new - base).mean()),
+                    low=low,
+                    high=high,
+                    p_value=scoring.paired_p(new - base) if len(both) > 1 else None,
+                    seeds=len(both),
+                )
+            )
+    return rows
+
+
+def _judged(rows: Sequence[MetricChange], tolerance: float) -> tuple[MetricChange, ...]:
+    """Verdicts for the metrics that moved, with p-values adjusted for their number."""
+    moved = {i: r.p_value for i, r in enumerate(rows) if r.verdict == Verdict.CHANGED and r.p_value is not None}
+    adjusted = dict(zip(moved, scoring.holm(list(moved.values())), strict=True))
+    judged = []
+    for i, row in enumerate(rows):
+        p = float(adjusted[i]) if i in adjusted else None
+        far = abs(row.difference) > tolerance * max(abs(row.base), abs(row.new))
+        verdict = row.verdict
+        if far and p is not None and p < 1 - scoring.CONFIDENCE:
+            verdict = Verdict.BETTER if (row.difference > 0) == (row.better == "higher") else Verdict.WORSE
+        judged.append(dataclasses.replace(row, verdict=verdict, p_value=p))
+    return tuple(judged)
+
+
+def _declared(pairs: Sequence[_Pair]) -> dict[str, Mapping[str, Any]]:
+    """The metrics of a task by name, as it declares them; those that NEW does not declare as BASE did."""
+    if pairs[0].new.cell.n > 0:
+        return {DEVIATION: {"better": "lower"}}
+    described = {str(i["name"]): i for side in ("base", "new") for p in pairs for i in getattr(p, side).metric_info}
+    recorded = {name for p in pairs for r in (p.base, p.new) for name in r.metrics}
+    return {name: described.get(name, {}) for name in sorted(recorded)}
+
+
+def _value(result: Result, metric: str) -> float | None:
+    if metric == DEVIATION and result.cell.n > 0:
+        score, expected = result.metrics.get("score"), result.metrics.get("expected")
+        return None if score is None or expected is None else abs(score - expected)
+    return result.metrics.get(metric)
+
+
+def _retold(pairs: Sequence[_Pair]) -> dict[str, list[str]]:
+    """By estimator: what its name stands for now and did not before.
+
+    The id of a cell is a hash of the estimator and of the task. So where an estimator kept its id, the task is the
+    same; and where the id of another one differs on that task, that estimator is not.
+    """
+    steady = {p.new.cell.task for p in pairs if p.base.cell.id == p.new.cell.id}
+    told: dict[str, list[str]] = {}
+    for name, own in grouped(pairs, lambda p: p.new.cell.estimator).items():
+        old, new = own[0].base.estimator_params, own[0].new.estimator_params
+        found = [
+            f"{key} {_written(old.get(key))} → {_written(new.get(key))}"
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key)
+        ]
+        moved = [p for p in own if p.base.cell.id != p.new.cell.id]
+        if moved and not found:
+            sure = any(p.new.cell.task in steady for p in moved)
+            found = ["another version" if sure else "another version of it or of its tasks"]
+        if found:
+            told[name] = found
+    return told
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _environment(base: Sequence[Result], new: Sequence[Result]) -> dict[str, tuple[str, str]]:
+    """What of the versions and the machines differs, where both sides recorded it."""
+    old, fresh = panels.provenance(base), panels.provenance(new)
+    telling = ("mibench", "python", "machine.system", "machine.cpu", "machine.device")
+    return {
+        key: (", ".join(old[key]), ", ".join(fresh[key]))
+        for key in old
+        if key in fresh and old[key] != fresh[key] and (key in telling or key.startswith("versions."))
+    }

@@ -1,0 +1,330 @@
+"""Results as tracked runs: what a dashboard shows of them, under which names.
+
+Values only, no server and no MLflow: `tracking` writes these down. One run per estimator x task x n, its seeds as
+steps; one per seed of a downstream task; one summary per invocation. Runs are flat, because dashboards hide nested ones
+from tables and charts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mibench.plugin import digest
+from mibench.result import Result, Status
+
+if TYPE_CHECKING:
+    from mibench.leaderboard.board import Leaderboard
+
+FORMAT = 2
+"""Raise it when the same results are to be written down in another way: runs of an older format are replaced."""
+
+_MOST_DESCRIBED = 50
+_READABLE = str.maketrans("[=,]()/", " : .  _")
+
+Point: TypeAlias = tuple[str, float, int]
+"""A metric's name, its finite value and its step."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the dashboard.
+
+    key : which run this is (say, ksg on gauss at n = 1,000); content : a hash of the results that it shows.
+    failed : no cell gave an answer.
+    metrics : finite values only, with legal names.
+    files : files to attach, each with the folder it belongs to.
+    tables : tables to attach by name, each as columns.
+    wall_s : how long the work took.
+    """
+
+    name: str
+    key: str
+    content: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Sequence[Point]
+    failed: bool = False
+    files: Sequence[tuple[Path, str]] = ()
+    tables: Mapping[str, Mapping[str, list[Any]]] = field(default_factory=dict)
+    wall_s: float = 0.0
+
+
+def runs_of(results: Iterable[Result], directory: Path | None = None) -> list[Run]:
+    """The runs that show these results, the summary apart; ``directory`` is where their images lie.
+
+    Of several results for the same estimator, task, n and seed the last one counts, as in the leaderboard.
+    """
+    from mibench.leaderboard.board import usable
+
+    groups: dict[tuple[str, str, int, int | None], list[Result]] = defaultdict(list)
+    for result in usable(results):
+        cell = result.cell
+        alone = cell.seed if _is_downstream(result) else None
+        groups[cell.estimator, cell.task, cell.n, alone].append(result)
+    return [_run(group, directory) for group in groups.values()]
+
+
+def summary_run(
+    title: str,
+    results: Sequence[Result],
+    files: Mapping[str, Path] | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> Run:
+    """The run that stands for one invocation: scores as metrics, the leaderboard as a table, the report's files."""
+    from mibench.leaderboard.board import Leaderboard, usable
+    from mibench.leaderboard.schema import plain
+
+    results = usable(results)
+    board = Leaderboard.from_results(results)
+    statuses = Counter(str(r.status) for r in results)
+    metrics: list[Point] = [(f"cells/{status}", float(count), 0) for status, count in sorted(statuses.items())]
+    for row in board.ranking:
+        for name in ("score", "median_error", "bias", "success", "failures", "cpu_s"):
+            metrics += _point(f"{name}/{legal(row.estimator)}", getattr(row, name))
+    for alone in board.independence:
+        metrics += _point(f"independence/{legal(alone.estimator)}", alone.mean_abs)
+    for ratio in board.consistency:
+        metrics += _point(f"{legal(ratio.task)}/{legal(ratio.estimator)}", ratio.score)
+    for arm in board.downstream:
+        metrics += _point(f"{legal(arm.group)}.{legal(arm.metric)}/{legal(arm.arm)}", arm.mean)
+    tables = {
+        name: _columns([plain(row) for row in rows])
+        for name, rows in (("ranking", board.ranking), ("tasks", board.tasks), ("downstream", board.downstream))
+        if rows
+    }
+    return Run(
+        name=title,
+        key=digest(["summary", title, sorted(r.cell.id for r in results)]),
+        content=_content(results),
+        tags={"role": "summary", "title": title, **_provenance(results), **_described(board)},
+        params={
+            **{k: str(v) for k, v in (params or {}).items()},
+            "cells": str(len(results)),
+            **({"best": board.best.estimator, "best score": f"{board.best.score:.3f}"} if board.best else {}),
+        },
+        metrics=metrics,
+        files=[(path, "figures" if path.suffix == ".png" else "") for path in (files or {}).values()],
+        tables=tables,
+        wall_s=sum(r.wall_s for r in results),
+    )
+
+
+def saved_views() -> dict[str, str]:
+    """Views of an experiment for MLflow's dashboard, as experiment tags: what to filter, show and group by."""
+
+    def view(name: str, role: str, columns: Sequence[str], group_by: str = "") -> str:
+        state: dict[str, Any] = {"searchFilter": f"tags.role = '{role}'", "selectedColumns": list(columns)}
+        if group_by:
+            keys = [{"mode": "tag", "groupByData": group_by}]
+            state |= {"groupBy": {"aggregateFunction": "average", "groupByKeys": keys}, "groupsExpanded": {}}
+            state |= {"useGroupedValuesInCharts": True, "hideEmptyCharts": True}
+        return json.dumps({"name": name, "createdAt": 0, "updatedAt": 0, "state": json.dumps(state)})
+
+    means = [f"metrics.`mean/{name}`" for name in ("truth", "mi", "abs_error", "cpu_s")]
+    arm = ["tags.`group`", "tags.`arm`", "tags.`seed`", "tags.`status`"]
+    views = {
+        "leaderboards": view("Leaderboards", "summary", ["params.`best`", "params.`best score`", "params.`cells`"]),
+        "estimates": view("Estimates", "estimate", [*means, "tags.`n`", "tags.`status`"]),
+        "estimators": view("Estimators compared", "estimate", means, "estimator"),
+        "downstream": view("Downstream", "downstream", arm),
+        "arms": view("Downstream arms compared", "downstream", arm, "arm"),
+    }
+    return {f"mlflow.sharedViewState.{key}": value for key, value in views.items()}
+
+
+def legal(text: str) -> str:
+    """A name that MLflow accepts, still readable: ``ksg[k=5]`` becomes ``ksg k:5``.
+
+    Legal are letters, digits and ``_ - . : /`` and blanks, at most 250 characters.
+    """
+    text = text.translate(_READABLE)
+    text = re.sub(r"[^\w.\- :]", "_", text)
+    text = re.sub(r" +", " ", text).rstrip(" .") or "_"
+    return text if len(text) <= 200 else f"{text[:180]} {digest(text)}"
+
+
+def _path(name: str) -> str:
+    """A metric's name whose slashes stay: dashboards make a section of what stands before them."""
+    return "/".join(legal(part) for part in name.split("/"))
+
+
+def _run(results: Sequence[Result], directory: Path | None) -> Run:
+    """The run of one estimator on one task at one n."""
+    first = results[0]
+    cell = first.cell
+    statuses = Counter(str(r.status) for r in results)
+    tags = {
+        "role": _role(first),
+        "estimator": cell.estimator,
+        "task": cell.task,
+        "family": first.family,
+        "n": str(cell.n),
+        "kind": first.kind,
+        "status": ", ".join(f"{status} {count}" for status, count in sorted(statuses.items())),
+        **_provenance(results),
+    }
+    if first.group:
+        tags |= {"group": first.group, "arm": first.arm}
+    if failures := _failures(results):
+        tags["mlflow.note.content"] = failures
+    params = {"estimator": cell.estimator, "task": cell.task, "n": str(cell.n)}
+    params |= dict(_flat("estimator", first.estimator_params)) | dict(_flat("task", first.task_params))
+    name, key = f"{cell.estimator} | {cell.task}", [cell.estimator, cell.task, cell.n]
+    if _is_downstream(first):
+        name, key = f"{name} | seed {cell.seed}", [*key, cell.seed]
+        params["seed"] = tags["seed"] = str(cell.seed)
+        metrics = list(_training(first))
+    else:
+        name += f" | n={cell.n}"
+        params["seeds"] = " ".join(str(r.cell.seed) for r in results)
+        metrics = [*_over_seeds(results), *_mean_curve(results)]
+    return Run(
+        name=name,
+        key=digest(key),
+        content=_content(results),
+        tags=tags,
+        params=params,
+        metrics=metrics,
+        failed=Status.OK not in statuses,
+        files=[((directory or Path()) / file, "images") for r in results for file in r.images.values()],
+        wall_s=sum(r.wall_s for r in results),
+    )
+
+
+def _described(board: Leaderboard) -> dict[str, str]:
+    """The ranking as the description of a run, in Markdown."""
+    if not board.ranking:
+        return {}
+    lines = ["| # | estimator | score | median error (nats) |", "|---:|---|---:|---:|"]
+    for row in board.ranking[:_MOST_DESCRIBED]:
+        place = "" if row.rank is None else str(row.rank)
+        name = row.estimator.replace("|", "\\|")
+        lines.append(f"| {place} | {name} | {row.score:.3f} | {row.median_error:.3f} |")
+    return {"mlflow.note.content": "\n".join(lines)}
+
+
+def _role(result: Result) -> str:
+    if not result.group:
+        return "estimate"
+    return "downstream" if _is_downstream(result) else "consistency"
+
+
+def _is_downstream(result: Result) -> bool:
+    return result.cell.n == 0
+
+
+def _over_seeds(results: Sequence[Result]) -> Iterator[Point]:
+    """Every figure with the seed as its step, then its mean over the seeds that have one; of diagnostics the mean."""
+    series: dict[str, list[float]] = defaultdict(list)
+    for result in results:
+        for name, value, seed in _figures(result):
+            series[name].append(value)
+            if not name.startswith("diagnostics/"):
+                yield name, value, seed
+    for name, values in series.items():
+        yield f"mean/{name}", statistics.fmean(values), 0
+    if len(series["mi"]) > 1:
+        yield "sd/mi", statistics.stdev(series["mi"]), 0
+
+
+def _figures(result: Result) -> Iterator[Point]:
+    ok = result.status is Status.OK
+    error = result.error if ok else None
+    figures: dict[str, Any] = {
+        "ok": float(ok),
+        "mi": result.mi,
+        "stderr": result.stderr,
+        "truth": result.truth,
+        "error": error,
+        "abs_error": None if error is None else abs(error),
+        "wall_s": result.wall_s,
+        "cpu_s": result.cpu_s,
+        **{legal(name): value for name, value in result.metrics.items()},
+        **{f"diagnostics/{legal(name)}": value for name, value in result.diagnostics.items()},
+    }
+    for name, value in figures.items():
+        yield from _point(name, value, result.cell.seed)
+
+
+def _mean_curve(results: Sequence[Result]) -> Iterator[Point]:
+    """Each training series averaged, at every step, over the seeds that trained so long."""
+    points: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for result in results:
+        for name, series in result.curve.items():
+            if name != "step":
+                steps = result.curve.get("step", range(len(series)))
+                for step, value in zip(steps, series, strict=False):
+                    for key, number, at in _point(f"curve/{_path(name)}", value, int(step)):
+                        points[key, at].append(number)
+    for (key, at), values in points.items():
+        yield key, statistics.fmean(values), at
+
+
+def _training(result: Result) -> Iterator[Point]:
+    """The final figures of a downstream training, then its curves of (step, value) pairs."""
+    for name, value, _ in _figures(result):
+        yield name, value, 0
+    for name, series in result.curve.items():
+        for step, value in series:
+            yield from _point(f"curve/{_path(name)}", value, int(step))
+
+
+def _point(name: str, value: Any, step: int = 0) -> list[Point]:
+    """The metric, or nothing: infinity comes back from MLflow as 1.8e308, and a mean over NaN is none."""
+    if not isinstance(value, (bool, int, float)) or not math.isfinite(value):
+        return []
+    return [(name, float(value), step)]
+
+
+def _flat(prefix: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Hyperparameters by dotted name; those of a nested plug-in follow its own name."""
+    for key, value in params.items():
+        name = f"{prefix}.{legal(key)}"
+        if isinstance(value, Mapping) and "name" in value and "params" in value:
+            yield name, str(value["name"])
+            yield from _flat(name, value["params"])
+        else:
+            yield name, str(value)
+
+
+def _failures(results: Sequence[Result]) -> str:
+    failed = [r for r in results if r.status is not Status.OK]
+    return "\n".join(f"* seed {r.cell.seed}: **{r.status}** {r.message}" for r in failed)
+
+
+def _content(results: Sequence[Result]) -> str:
+    """A hash of the answers: results just made and the same ones read back from disk have the same."""
+    bare = (dataclasses.replace(r, curve={}, provenance={}).to_json() for r in results)
+    return digest([FORMAT, sorted(bare, key=lambda record: str(record["cell"]["id"]))])
+
+
+def _provenance(results: Sequence[Result]) -> dict[str, str]:
+    """Versions and machine, as far as all of the results share them."""
+    every = [dict(_facts("provenance", r.provenance)) for r in results]
+    return {k: v for k, v in every[0].items() if all(e.get(k) == v for e in every)} if every else {}
+
+
+def _facts(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        name = f"{prefix}.{legal(key)}"
+        if isinstance(value, Mapping):
+            yield from _facts(name, value)
+        else:
+            yield name, str(value)
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [_cell(row[name]) for row in rows] for name in rows[0]}
+
+
+def _cell(value: Any) -> Any:
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

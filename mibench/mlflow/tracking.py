@@ -1,0 +1,347 @@
+"""MLflow: the one file that imports it. What a run holds is decided in `runs`; this module writes runs down.
+
+The store of results is the truth and MLflow a view of it. A run here is never edited: it carries the key of what it is
+about and a hash of what it shows, so writing the same again does nothing, and a run that is out of date, doubled, or
+was cut short by a kill is replaced. Importing mlflow takes seconds, so it happens in the writer's thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import re
+import socket
+import sqlite3
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from mibench.errors import MibenchError, UsageError
+from mibench.result import Result
+
+from .runs import Run, runs_of, saved_views, summary_run
+
+EXPERIMENT = "mibench"
+
+log = logging.getLogger(__name__)
+
+_METRICS_PER_CALL, _PARAMS_PER_CALL, _RUNS_PER_CALL = 900, 100, 1000
+_REFUSED = frozenset({5060, 5061, 6000, 6566, *range(6665, 6670), 6679, 6697, 10080})  # ports that browsers refuse
+_LONGEST = 5000  # characters of a tag or parameter
+
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # ten processes that serve no purpose here
+    # a server that is down must cost seconds, not the 10 minutes of MLflow's own seven retries
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+}
+
+
+class TrackingError(MibenchError):
+    """The MLflow store cannot be used."""
+
+
+def default_uri(directory: Path) -> str:
+    """The embedded store that the runs under ``directory`` share: ``mlflow.db`` in it."""
+    return f"sqlite:///{(directory / 'mlflow.db').absolute()}"
+
+
+class Tracker:
+    """Writes results to MLflow in the background; nothing here ever stops or slows a benchmark.
+
+    Calls return at once. At the first failure one warning is logged and everything later is dropped: the results are
+    in the store, and :func:`sync` catches up. There must be one writer per MLflow store at a time.
+
+    Parameters
+    ----------
+    uri : an MLflow tracking URI such as ``sqlite:////path/mlflow.db``, ``postgresql://...`` or ``http://...``.
+    experiment : the MLflow experiment, made when missing.
+    artifact_root : where a new experiment keeps its files; None leaves it to MLflow (right for a server).
+    """
+
+    def __init__(self, uri: str, experiment: str = EXPERIMENT, artifact_root: Path | None = None) -> None:
+        self.uri = uri
+        self._book = _Book(uri, experiment, artifact_root)
+        self._jobs: queue.SimpleQueue[Callable[[], list[Run]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="mibench-tracker", daemon=True)
+        self._thread.start()
+
+    def log_group(self, results: Sequence[Result], directory: Path | None = None) -> None:
+        """Write all seeds of one estimator x task x n (or the runs of one downstream arm); again is a no-op.
+
+        ``directory`` is where the file names in ``Result.images`` start.
+        """
+        self._jobs.put(lambda: runs_of(results, directory))
+
+    def log_summary(
+        self, title: str, results: Sequence[Result], files: Mapping[str, Path], params: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write the run that stands for an invocation: scores, tables, figures and the report in ``files``."""
+        self._jobs.put(lambda: [summary_run(title, results, files, params)])
+
+    def close(self) -> None:
+        """Wait until everything is written."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        broken = False
+        while (job := self._jobs.get()) is not None:
+            if broken:
+                continue
+            try:
+                for run in job():
+                    self._book.write(run)
+            except Exception as error:
+                broken = True
+                log.warning("MLflow is not keeping up with this run (%s); `mibench sync` catches up later.", error)
+
+
+def sync(
+    results: Sequence[Result],
+    uri: str,
+    experiment: str = EXPERIMENT,
+    artifact_root: Path | None = None,
+    directory: Path | None = None,
+    title: str = "",
+    files: Mapping[str, Path] | None = None,
+) -> int:
+    """Bring MLflow up to date with the results: write what is missing, replace what is stale or was cut short.
+
+    With a ``title`` the summary run is written too. Returns how many runs were written (0: all was up to date).
+
+    Raises
+    ------
+    TrackingError : the MLflow store cannot be used.
+    """
+    book = _Book(uri, experiment, artifact_root)
+    runs = runs_of(results, directory)
+    if title:
+        runs.append(summary_run(title, results, files))
+    written = sum(book.write(run) for run in runs)
+    book.end_unfinished()
+    return written
+
+
+class _Book:
+    """A connection to one experiment, opened at the first use."""
+
+    def __init__(self, uri: str, experiment: str, artifact_root: Path | None) -> None:
+        self.uri = uri
+        self.experiment = experiment
+        self.artifact_root = artifact_root
+        self._client: Any = None
+        self._experiment_id = ""
+        self._known: dict[str, list[tuple[str, str]]] = defaultdict(list)  # key -> (run id, content; "" if cut short)
+
+    def write(self, run: Run) -> bool:
+        """Write ``run`` unless it is there already; whether anything was written.
+
+        Raises
+        ------
+        TrackingError : the MLflow store cannot be used.
+        """
+        with _explained(self.uri):
+            client = self._open()
+            known = self._known[run.key]
+            if [content for _, content in known] == [run.content]:
+                return False
+            for run_id, _ in known:
+                client.delete_run(run_id)
+            known[:] = [(self._create(client, run), run.content)]
+            return True
+
+    def end_unfinished(self) -> None:
+        """Mark the runs that a kill left running, and whose results are not at hand, as killed."""
+        with _explained(self.uri):
+            client = self._open()
+            for run in _search(client, self._experiment_id, "attributes.status = 'RUNNING'"):
+                if "mibench.key" in run.data.tags:
+                    client.set_terminated(run.info.run_id, status="KILLED")
+
+    def page(self) -> str:
+        """The dashboard's page of this experiment, relative to its server."""
+        with _explained(self.uri):
+            self._open()
+        view = "viewStateShareKey=estimators&compareRunsMode=CHART&workflowType=machine_learning"
+        return f"#/experiments/{self._experiment_id}/runs?{view}"
+
+    def _create(self, client: Any, run: Run) -> str:
+        from mlflow.entities import Metric, Param
+
+        now = int(time.time() * 1000)
+        tags = {**run.tags, "mibench.key": run.key, "mibench.content": run.content}
+        run_id = client.create_run(
+            self._experiment_id,
+            start_time=now - int(run.wall_s * 1000),
+            run_name=run.name,
+            tags={key: value[:_LONGEST] for key, value in tags.items()},
+        ).info.run_id
+        metrics = [Metric(key, value, now, step) for key, value, step in run.metrics]
+        params = [Param(key, value[:_LONGEST]) for key, value in run.params.items()]
+        calls = zip_longest(_chunks(metrics, _METRICS_PER_CALL), _chunks(params, _PARAMS_PER_CALL), fillvalue=())
+        for some_metrics, some_params in calls:
+            client.log_batch(run_id, metrics=some_metrics, params=some_params)
+        for name, columns in run.tables.items():
+            client.log_table(run_id, dict(columns), f"tables/{name}.json")
+        for path, folder in run.files:
+            if path.is_file():  # a picture that was moved away is no reason to lose the run
+                client.log_artifact(run_id, str(path), folder or None)
+        client.set_terminated(run_id, status="FAILED" if run.failed else "FINISHED", end_time=now)
+        return str(run_id)
+
+    def _open(self) -> Any:
+        """The client; with the first call every run's key is read, which beats one search for each run later."""
+        if self._client is None:
+            client = _client(self.uri)
+            self._experiment_id = _experiment(client, self.experiment, self.artifact_root)
+            for run in _search(client, self._experiment_id):
+                whole = run.info.status != "RUNNING"
+                content = run.data.tags.get("mibench.content", "") if whole else ""
+                self._known[run.data.tags.get("mibench.key", "")].append((run.info.run_id, content))
+            self._client = client
+        return self._client
+
+
+def _search(client: Any, experiment_id: str, condition: str = "") -> list[Any]:
+    found: list[Any] = []
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], condition, max_results=_RUNS_PER_CALL, page_token=token)
+        found += page
+        if not (token := page.token):
+            return found
+
+
+def open_ui(
+    uri: str,
+    host: str = "127.0.0.1",
+    port: int = 5000,
+    experiment: str = EXPERIMENT,
+    announce: Callable[[str], None] = print,
+) -> None:
+    """Show the dashboard over ``uri``: this process becomes the server, until Ctrl-C. A taken port moves to the next.
+
+    Where ``uri`` is a server already, only its address is announced.
+
+    Raises
+    ------
+    UsageError : nothing was logged there yet, or no port is free.
+    TrackingError : the MLflow store cannot be used.
+    """
+    database = _sqlite_file(uri)
+    if database and not database.is_file():
+        raise UsageError(f"there is no MLflow store at {database} yet: `mibench run` makes one.")
+    page = _Book(uri, experiment, None).page()
+    if uri.startswith(("http://", "https://")):
+        announce(f"MLflow dashboard: {uri.rstrip('/')}/{page}")
+        return
+    port = _free_port(host, port)
+    announce(f"MLflow dashboard, ready in a few seconds (Ctrl-C ends it): http://{host}:{port}/{page}")
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        uri,
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
+    command += ["--workers", "1", "--uvicorn-opts", "--log-level=warning"]
+    sys.stdout.flush()
+    # a file of the working directory must not stand in for a module of the same name
+    settings = {**_ENVIRONMENT, "PYTHONWARNINGS": "ignore", "PYTHONSAFEPATH": "1"}
+    os.execve(sys.executable, command, {**settings, **os.environ})
+
+
+def _free_port(host: str, port: int, tries: int = 20) -> int:
+    for candidate in range(port, port + tries):
+        if candidate in _REFUSED:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, candidate))
+            except OverflowError:
+                break
+            except socket.gaierror:
+                raise UsageError(f"'{host}' is no address of this machine; use 127.0.0.1 or 0.0.0.0.") from None
+            except OSError:
+                continue
+            return candidate
+    raise UsageError(f"no port from {port} to {port + tries - 1} is free on {host}; choose another with --port.")
+
+
+def _client(uri: str) -> Any:
+    """An MLflow client; a fresh embedded store is made first, by one process at a time."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    from mlflow.tracking import MlflowClient
+
+    for chatty in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    database = _sqlite_file(uri)
+    if database is None:
+        return MlflowClient(uri)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(database.with_suffix(".lock")):
+        # a write-ahead log, so that the dashboard can read while a run writes
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+def _experiment(client: Any, name: str, artifact_root: Path | None) -> str:
+    """The id of the experiment, made or restored where needed."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        location = (artifact_root / name).absolute().as_uri() if artifact_root else None
+        tags = {"mlflow.experimentKind": "custom_model_development", **saved_views()}
+        return str(client.create_experiment(name, location, tags))
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Held by one process at a time: two that migrate the same fresh store break it for good."""
+    import fcntl
+
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _explained(uri: str) -> Iterator[None]:
+    """Turn whatever MLflow, its database or its server raises into one sentence, without the password in ``uri``."""
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        message = f"cannot use the MLflow store at {uri}: {reason}"
+        raise TrackingError(re.sub(r"(//[^:/@\s]*):[^@/\s]+@", r"\1:***@", message)) from error
+
+
+def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
