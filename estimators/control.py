@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mibench.errors import Unsupported
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, Kind, check_samples
-from mibench.registry import estimators
+from mibench.registry import register_estimator
 
 
-@estimators.register("none")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("none")
 class NoEstimator(Estimator):
     """No mutual information in the loss: what a downstream model does on its own.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy.typing as npt
 
 from mibench.errors import Unsupported, UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
-from mibench.registry import estimators
+from mibench.registry import register_estimator
 from mibench.task import Task
 
 from ._samples import pooled
@@ -28,8 +27,7 @@ NUMBERS = 2**20
 """Numbers of x and y handed to a task's density at a time, 8 MiB; a mixture needs many times that."""
 
 
-@estimators.register("exact-critic")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("exact-critic")
 class ExactCritic(Estimator):
     """The variational bound of another estimator on the task's own log density ratio: nothing is learned.
 

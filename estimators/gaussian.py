@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -10,13 +9,12 @@ from scipy.special import digamma, ndtri, polygamma
 
 from mibench.errors import Unsupported
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
-from mibench.registry import estimators
+from mibench.registry import register_estimator
 
 from ._samples import standardized, stderr_of_mean, ties
 
 
-@estimators.register("cca")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("cca")
 class CCA(Estimator):
     """The sum of -1/2 log(1 - rho_i^2) over the canonical correlations, less its bias for Gaussian samples.
 
@@ -43,14 +41,13 @@ class CCA(Estimator):
         return gaussian_information(x, y)
 
 
-@estimators.register("gaussian")
+@register_estimator("gaussian")
 def gaussian() -> CCA:
     """The same as ``cca``."""
     return CCA()
 
 
-@estimators.register("gaussian-copula")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("gaussian-copula")
 class GaussianCopula(Estimator):
     """``cca`` after every column is replaced by the normal scores of its ranks.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -10,15 +9,14 @@ import numpy.typing as npt
 
 from mibench.errors import Unsupported, UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
-from mibench.registry import estimators
+from mibench.registry import register_estimator
 
 from ._samples import stderr_of_mean, ties
 
 PER_CELL = 5  # samples per cell of the joint grid where no number of bins is given
 
 
-@estimators.register("histogram")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("histogram")
 class Histogram(Estimator):
     """The plug-in estimate over bins, less its first-order bias (m_xy - m_x - m_y + 1) / 2n.
 

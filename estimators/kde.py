@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from mibench.errors import Unsupported, UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
-from mibench.registry import estimators
+from mibench.registry import register_estimator
 
 from ._samples import ties
 from .gaussian import normal_scores
@@ -17,8 +16,7 @@ from .gaussian import normal_scores
 CHUNK = 16  # rows of the distance matrix at once: at n = 10,000 they stay in the second-level cache
 
 
-@estimators.register("kde")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("kde")
 class KDE(Estimator):
     """The mean of log p(x, y) - log p(x) - log p(y), each density estimated from the other samples.
 

@@ -13,7 +13,7 @@ from scipy.special import digamma
 
 from mibench.errors import UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
-from mibench.registry import estimators
+from mibench.registry import register_estimator
 
 from ._samples import require_samples, standardized, ties
 
@@ -61,8 +61,7 @@ class _NearestNeighbours(Estimator):
         return neighbourhoods(x, y, self.k, self.metric, **shape), said
 
 
-@estimators.register("ksg")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("ksg")
 class KSG(_NearestNeighbours):
     """KSG-1: psi(k) + psi(n) - <psi(n_x + 1) + psi(n_y + 1)>.
 
@@ -85,8 +84,7 @@ class KSG(_NearestNeighbours):
         return Estimate(float(digamma(len(local)) + local.mean()), diagnostics=diagnostics)
 
 
-@estimators.register("ksg2")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("ksg2")
 class KSG2(_NearestNeighbours):
     """KSG-2: psi(k) - 1/k + psi(n) - <psi(n_x) + psi(n_y)>.
 
@@ -114,8 +112,7 @@ def from_rectangles(counts: Neighbourhoods, k: int) -> Array:
     return local
 
 
-@estimators.register("mixed-ksg")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("mixed-ksg")
 class MixedKSG(_NearestNeighbours):
     """For discrete, continuous and mixed variables: <psi(k_i) + log n - psi(n_x + 1) - psi(n_y + 1)>.
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from mibench.errors import Unsupported, UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
-from mibench.registry import estimators
+from mibench.registry import register_estimator
 
 from ._samples import require_samples, standardized, ties
 from .ksg import from_rectangles
@@ -19,8 +18,7 @@ LEVEL = 5e-3  # how often evenly spread neighbours are taken for uneven ones
 DRAWS = 20_000  # neighbourhoods drawn to find the threshold: 100 of them lie beyond it
 
 
-@estimators.register("lnc")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("lnc")
 class LNC(Estimator):
     """KSG-2 - <log(V'_i / V_i)>: V_i is the volume of the KSG rectangle, V'_i that of a box along the neighbours' axes.
 

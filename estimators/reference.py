@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mibench.errors import Unsupported
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
-from mibench.registry import estimators
+from mibench.registry import register_estimator
 from mibench.task import Task
 
 
-@estimators.register("zero")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("zero")
 class Zero(Estimator):
     """Always answers 0: what an estimator must beat."""
 
@@ -28,8 +26,7 @@ class Zero(Estimator):
         return Estimate(0.0)
 
 
-@estimators.register("oracle")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("oracle")
 class Oracle(Estimator):
     """Answers the truth of the task it is bound to. Its score must be 1, or the harness is wrong."""
 

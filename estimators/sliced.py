@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from mibench.errors import UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, Kind, check_samples, rng_for
-from mibench.registry import estimators
+from mibench.registry import register_estimator
 
 from ._samples import require_samples, ties
 from .ksg import KSG
@@ -17,8 +16,7 @@ from .ksg import KSG
 _KSG = KSG()
 
 
-@estimators.register("sliced")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("sliced")
 class Sliced(Estimator):
     """The mean of I(a'X; b'Y) over directions a and b, uniform on the spheres and independent of each other.
 

@@ -6,15 +6,18 @@ identity under which results are stored all follow from them, so an author write
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import inspect
 import json
+import typing
 from abc import ABC
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
+from . import parameters
 from .errors import UsageError
+from .parameters import constructor
 from .selector import format_selector
 
 
@@ -45,11 +48,28 @@ class Plugin(ABC):
         except TypeError as error:
             raise UsageError(f"{cls.registered_name or cls.__name__}: {error}") from None
         bound.apply_defaults()
-        params = {k: _as_declared(v, constructor(cls).parameters[k].annotation) for k, v in bound.arguments.items()}
+        hints = parameters.declared(cls)
+        params = {k: _as_declared(v, hints.get(k)) for k, v in bound.arguments.items()}
+        for name, value in params.items():
+            if name in hints and value is not bound.signature.parameters[name].default:
+                parameters.check(cls.registered_name or cls.__name__, name, value, hints[name])
         # object.__setattr__, because plug-ins may be frozen dataclasses
         object.__setattr__(self, "params", MappingProxyType(params))
         object.__setattr__(self, "_alias", "")
         return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Plug-ins are values: a parameter is set once, by the constructor.
+
+        Raises
+        ------
+        FrozenInstanceError : a parameter is changed, after which label and identity would no longer be true.
+        """
+        if name in self.params and name in vars(self):
+            raise dataclasses.FrozenInstanceError(
+                f"{name} is a parameter of {type(self).__name__}, which cannot change: make another one instead."
+            )
+        super().__setattr__(name, value)
 
     @property
     def label(self) -> str:
@@ -86,16 +106,6 @@ class Plugin(ABC):
         return _rebuild, (type(self), dict(self.params), self._alias)
 
 
-def constructor(factory: Any) -> inspect.Signature:
-    """The signature of a class's ``__init__`` without ``self``, or of a function."""
-    if not inspect.isclass(factory):
-        return inspect.signature(factory)
-    if factory.__init__ is object.__init__:
-        return inspect.Signature()
-    parameters = list(inspect.signature(factory.__init__).parameters.values())[1:]
-    return inspect.Signature(parameters)
-
-
 def digest(identity: Any) -> str:
     """A short stable hash of JSON-able content."""
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=True)
@@ -108,10 +118,14 @@ def _rebuild(cls: type[Any], params: dict[str, Any], alias: str) -> Any:
     return self
 
 
-def _as_declared(value: Any, annotation: Any) -> Any:
+def _as_declared(value: Any, hint: Any) -> Any:
     """An integer where a float is declared is the float it stands for, so that 2 and 2.0 are one value."""
-    words = str(annotation)
-    return float(value) if type(value) is int and "float" in words and "int" not in words else value
+    return float(value) if type(value) is int and {float, int} & _types(hint) == {float} else value
+
+
+def _types(hint: Any) -> set[Any]:
+    """The types that an annotation is made of."""
+    return {hint} if isinstance(hint, type) else {t for part in typing.get_args(hint) for t in _types(part)}
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -16,13 +16,15 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, dataclass_transform
 
 from .errors import UsageError
 from .estimator import Estimator
-from .plugin import Plugin, constructor
+from .parameters import constructor, declared
+from .plugin import Plugin
 from .selector import format_selector, parse_selector
 from .task import AnyTask
 
@@ -63,6 +65,7 @@ class Registry(Generic[P]):
             self._factories[name] = factory
             self._sources[name] = source
             if inspect.isclass(factory):
+                _as_dataclass(factory)
                 factory.registered_name = name  # type: ignore[attr-defined]
             return factory
 
@@ -128,7 +131,7 @@ class Registry(Generic[P]):
     def _typed(self, name: str, factory: Callable[..., P], params: dict[str, Any]) -> dict[str, Any]:
         """The parameters as the factory's annotations want them."""
         signature = constructor(factory)
-        hints = typing.get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+        hints = declared(factory)
         typed = {}
         for key, value in params.items():
             if key not in signature.parameters:
@@ -144,8 +147,26 @@ class Registry(Generic[P]):
 estimators: Registry[Estimator] = Registry("estimator")
 tasks: Registry[AnyTask] = Registry("task")
 
-register_estimator = estimators.register
-register_task = tasks.register
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def register_estimator(name: str) -> Callable[[F], F]:
+    """Decorator: make an estimator known under ``name``. Annotated class attributes become its parameters.
+
+    A class without an ``__init__`` of its own becomes a frozen dataclass; a function of keyword parameters that builds
+    an estimator becomes an alias.
+
+    Raises
+    ------
+    UsageError : the name is taken (both places are named) or could not be written as a selector.
+    """
+    return estimators.register(name)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def register_task(name: str) -> Callable[[F], F]:
+    """Decorator: make a task known under ``name``; everything else as in :func:`register_estimator`."""
+    return tasks.register(name)
+
 
 _state = {"discovered": False}
 
@@ -219,6 +240,25 @@ def _plugin_type(hint: Any) -> type[Plugin] | None:
         if inspect.isclass(candidate) and issubclass(candidate, Plugin):
             return candidate
     return None
+
+
+def _as_dataclass(cls: type) -> None:
+    """Parameters declared as annotated class attributes become the constructor's, unless the class has one."""
+    if "__init__" in vars(cls):
+        return
+    # a parameter without a default may stand for a property that the contract demands, and is no default itself
+    required = [
+        name
+        for name in vars(cls).get("__annotations__", {})
+        if name not in vars(cls) and isinstance(getattr(cls, name, None), property)
+    ]
+    for name in required:
+        setattr(cls, name, field())
+    dataclass(frozen=True, eq=False, repr=False)(cls)
+    for name in required:
+        setattr(cls, name, None)
+    if required:
+        cls.__abstractmethods__ = cls.__abstractmethods__ - set(required)  # type: ignore[attr-defined]
 
 
 def _source(factory: Any) -> str:

@@ -33,8 +33,15 @@ class Task(Plugin):
 
     family: ClassVar[str] = "other"
 
-    dim_x: int
-    dim_y: int
+    @property
+    @abstractmethod
+    def dim_x(self) -> int:
+        """Columns of X; a parameter of that name will do."""
+
+    @property
+    @abstractmethod
+    def dim_y(self) -> int:
+        """Columns of Y; a parameter of that name will do."""
 
     @property
     @abstractmethod

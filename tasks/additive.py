@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._quadrature import panels
@@ -19,8 +18,7 @@ from ._validate import check_information, check_interval
 from .gaussian import MOST_PER_PAIR
 
 
-@tasks.register("additive-uniform")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("additive-uniform")
 class AdditiveUniform(Task):
     """X ~ U(0, 1), Y = X + U(-eps, eps): I(X; Y) = 1 / (4 eps) where eps > 1/2, otherwise eps - log(2 eps).
 
@@ -74,8 +72,7 @@ class AdditiveUniform(Task):
         return ratio
 
 
-@tasks.register("uniform-channel")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("uniform-channel")
 class UniformChannel(Task):
     """X ~ U(0, 1), Y = X + noise N(0, 1): I(X; Y) = h(Y) - 1/2 log(2 pi e noise^2), h(Y) by quadrature.
     Here p(y) = Phi(y / noise) - Phi((y - 1) / noise).

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from .additive import AdditiveUniform
@@ -21,7 +21,7 @@ from .transforms import Asinh, Bimodal, HalfCube, NormalCdf, Wiggly
 
 
 def _publish(name: str, build: Callable[[], Task]) -> None:
-    @tasks.register(name)
+    @register_task(name)
     def published() -> Task:
         return build()
 

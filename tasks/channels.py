@@ -18,7 +18,7 @@ from scipy.special import xlogy
 from mibench.datasets import Labels
 from mibench.errors import UsageError
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._finite import binary_entropy, check_probability
@@ -139,7 +139,7 @@ class PictureChannel(BitChannel):
         return self.log_ratio_of_classes(classes[0], classes[1])
 
 
-@tasks.register("digits-channel")
+@register_task("digits-channel")
 class DigitsChannel(PictureChannel):
     """Class bits of scikit-learn's 8x8 digits, as two independent pictures, through a binary symmetric channel.
 
@@ -153,7 +153,7 @@ class DigitsChannel(PictureChannel):
     source: ClassVar[str] = "digits"
 
 
-@tasks.register("mnist-channel")
+@register_task("mnist-channel")
 class MnistChannel(PictureChannel):
     """Class bits of MNIST, as two independent pictures of 28x28 pixels, through a binary symmetric channel.
 
@@ -163,7 +163,7 @@ class MnistChannel(PictureChannel):
     source: ClassVar[str] = "mnist"
 
 
-@tasks.register("fashion-mnist-channel")
+@register_task("fashion-mnist-channel")
 class FashionMnistChannel(PictureChannel):
     """Class bits of Fashion-MNIST, as two independent pictures of 28x28 pixels, through a binary symmetric channel.
 
@@ -173,7 +173,7 @@ class FashionMnistChannel(PictureChannel):
     source: ClassVar[str] = "fashion-mnist"
 
 
-@tasks.register("cifar10-channel")
+@register_task("cifar10-channel")
 class Cifar10Channel(PictureChannel):
     """Class bits of CIFAR-10, as two independent 32x32 pictures in colour, through a binary symmetric channel.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -11,14 +10,13 @@ import numpy as np
 from scipy.special import i0e, i1e
 
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._validate import check_dimension, check_information
 
 
-@tasks.register("circle")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("circle")
 class Circle(Task):
     """X = (cos A, sin A), Y = (cos B, sin B), A uniform, B = winding A + von Mises noise of concentration kappa.
     I(X; Y) = kappa I_1(kappa) / I_0(kappa) - log I_0(kappa), with the modified Bessel functions, whatever the winding.

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from .gaussian import Gauss
 from .independent import Independent
 
 
-@tasks.register("concatenate")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("concatenate")
 class Concatenate(Task):
     """X = (X_1, X_2), Y = (Y_1, Y_2) from two independent tasks: I(X; Y) = I(X_1; Y_1) + I(X_2; Y_2).
 
     first, second : the two tasks; an ``independent`` second one adds coordinates of pure noise.
     """
 
-    first: Task = Gauss()  # noqa: RUF009 (an immutable value)
-    second: Task = Independent(dim_x=4)  # noqa: RUF009
+    first: Task = Gauss()
+    second: Task = Independent(dim_x=4)
 
     citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, theorem 2.5.2"
 

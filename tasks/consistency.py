@@ -18,7 +18,7 @@ import numpy as np
 from mibench.datasets import Bytes
 from mibench.errors import UsageError
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import ConsistencyTask
 
 from ._pictures import SHAPES, SOURCES, Pool, pool, shown
@@ -96,8 +96,7 @@ def ratio(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator > 0 else math.nan
 
 
-@tasks.register("rows-independent")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("rows-independent")
 class RowsIndependent(ImageRows):
     """I(X'; Y) / I(X; Y), which is 0: X' is another picture, independent of Y.
 
@@ -124,8 +123,7 @@ class RowsIndependent(ImageRows):
         return ratio(independent, dependent)
 
 
-@tasks.register("rows-monotone")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("rows-monotone")
 class RowsMonotone(ImageRows):
     """I(X; Y) does not fall as Y shows more: its net rise, from an independent picture on, is all of its movement.
 
@@ -163,8 +161,7 @@ class RowsMonotone(ImageRows):
         return (estimates[-1] - estimates[0]) / movement if movement != 0 else 0.0
 
 
-@tasks.register("rows-processing")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("rows-processing")
 class RowsProcessing(ImageRows):
     """I([X, X]; [Y, h(Y)]) / I(X; Y), which is 1: repeating X and adding a function of Y tells nothing new.
 
@@ -201,8 +198,7 @@ class RowsProcessing(ImageRows):
         return ratio(processed, plain)
 
 
-@tasks.register("rows-additive")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("rows-additive")
 class RowsAdditive(ImageRows):
     """I([X1, X2]; [Y1, Y2]) / I(X1; Y1), which is 2: two independent pictures tell twice as much as one.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +15,7 @@ from scipy.special import gammaln, ndtr, xlogy
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._finite import binary_entropy, check_probability, log, xlogx
@@ -43,8 +42,7 @@ def column(values: npt.ArrayLike) -> Array:
     return np.asarray(values, np.float64)[:, None]
 
 
-@tasks.register("discrete-uniform")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("discrete-uniform")
 class DiscreteUniform(Mixed):
     """X uniform on {0, ..., letters - 1} and Y uniform on (X, X + 2): I(X; Y) = ln m - (m - 1) / m ln 2, m letters."""
 
@@ -73,8 +71,7 @@ class DiscreteUniform(Mixed):
         return np.where((x <= y) & (y <= x + 2.0), math.log(self.letters) - np.log(letters_in_reach), -np.inf)
 
 
-@tasks.register("symmetric-channel")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("symmetric-channel")
 class SymmetricChannel(Mixed):
     """X uniform on ``letters`` letters; Y is X, or with probability ``crossover`` one of the others, each as likely."""
 
@@ -107,8 +104,7 @@ class SymmetricChannel(Mixed):
         return np.where(x[:, 0] == y[:, 0], kept, lost)
 
 
-@tasks.register("erasure-channel")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("erasure-channel")
 class ErasureChannel(Mixed):
     """X uniform on ``letters`` letters; Y is X, or with probability ``erasure`` the mark -1: I(X; Y) = (1 - e) ln m."""
 
@@ -137,8 +133,7 @@ class ErasureChannel(Mixed):
         return np.where(y == -1.0, 0.0, np.where(x == y, math.log(self.letters), -np.inf))
 
 
-@tasks.register("zero-inflated-poisson")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("zero-inflated-poisson")
 class ZeroInflatedPoisson(Mixed):
     """X exponential with mean 1; Y is 0 with probability ``inflation``, otherwise Poisson with mean X.
 
@@ -191,8 +186,7 @@ def expected_log_factorial() -> float:
     return float(0.5 ** (k + 1.0) @ gammaln(k + 1.0))
 
 
-@tasks.register("atoms-and-gauss")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("atoms-and-gauss")
 class AtomsAndGauss(Mixed):
     """With probability ``atoms``, X and Y are each 1 or -1, equal with probability ``agreement``; otherwise Gaussian.
 
@@ -239,8 +233,7 @@ class AtomsAndGauss(Mixed):
         return np.where(atom_x == atom_y, ratio, -np.inf)
 
 
-@tasks.register("rounded-gauss")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("rounded-gauss")
 class RoundedGauss(Mixed):
     """X standard normal, Y the multiple of ``step`` nearest to a standard normal with correlation ``rho`` to X."""
 

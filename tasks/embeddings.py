@@ -18,7 +18,7 @@ from mibench import runtime
 from mibench.datasets import Labels
 from mibench.errors import DataError, NotInstalled, UsageError
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 
 from ._numeric import random_isometry
 from ._pictures import unambiguous
@@ -31,8 +31,7 @@ LEE_RHEE = (
 MOST_BITS = 6
 
 
-@tasks.register("embeddings-channel")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("embeddings-channel")
 class EmbeddingsChannel(BitChannel):
     """Class bits through a binary symmetric channel, shown as two vectors of a made-up model of 2 ** bits classes.
 
@@ -95,8 +94,7 @@ class EmbeddingsChannel(BitChannel):
         return self.log_ratio_of_classes(self.classes(x)[:, None], self.classes(y)[:, None])
 
 
-@tasks.register("embeddings-file-channel")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("embeddings-file-channel")
 class EmbeddingsFileChannel(BitChannel):
     """Class bits through a binary symmetric channel, shown as two vectors drawn with replacement from a file.
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._noisy import Curve, information, noisy
@@ -91,8 +90,7 @@ def _cubic(x: Array) -> Array:
 MINE_CURVES = {name: Curve(f, -1.0, 1.0) for name, f in (("linear", _linear), ("cubic", _cubic), ("sine", np.sin))}
 
 
-@tasks.register("equitability")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("equitability")
 class Equitability(NoisyFunction):
     """Y = f(X) + noise E with X uniform on (-1, 1)^dim, f coordinate by coordinate and E standard normal.
 
@@ -171,8 +169,7 @@ RESHEF_CURVES = {
 """The functions of Reshef et al. on [0, 1], in the scaling in which each roughly fills [0, 1]."""
 
 
-@tasks.register("reshef")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("reshef")
 class Reshef(NoisyFunction):
     """Y = f(X) + sigma E with X uniform on (0, 1), E standard normal, and sigma as R^2 = 1 - sigma^2 / Var(Y) asks.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -16,7 +15,7 @@ import numpy.typing as npt
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._validate import check_dimension, check_information, check_interval
@@ -111,8 +110,7 @@ class FullyPaired(PairedGaussian):
         return self.dim
 
 
-@tasks.register("gauss")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("gauss")
 class Gauss(FullyPaired):
     """X, Y ~ N(0, I) of dimension dim, corr(X_i, Y_i) = rho in every pair: I(X; Y) = -dim/2 log(1 - rho^2).
 
@@ -130,8 +128,7 @@ class Gauss(FullyPaired):
         object.__setattr__(self, "mutual_information", self._settle(self.rho, self.mutual_information, 1.0))
 
 
-@tasks.register("multinormal-sparse")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("multinormal-sparse")
 class MultinormalSparse(PairedGaussian):
     """X, Y ~ N(0, I), corr(X_i, Y_i) = rho in the first pairs only: I(X; Y) = -pairs/2 log(1 - rho^2).
 
@@ -162,8 +159,7 @@ class MultinormalSparse(PairedGaussian):
         object.__setattr__(self, "rho", self._rho)
 
 
-@tasks.register("multinormal-dense")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("multinormal-dense")
 class MultinormalDense(Gaussian):
     """Gaussian with unit variances and correlation rho between any two of the dim_x + dim_y coordinates.
     I(X; Y) = 1/2 log[(1 + (dim_x - 1) rho) (1 + (dim_y - 1) rho) / ((1 - rho) (1 + (dim_x + dim_y - 1) rho))].
@@ -221,8 +217,7 @@ class MultinormalDense(Gaussian):
         return norm(x), norm(y), norm(np.hstack([x, y]))
 
 
-@tasks.register("multinormal")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("multinormal")
 class Multinormal(Gaussian):
     """(X, Y) ~ N(0, S) with any covariance S: I(X; Y) = 1/2 (log|S_X| + log|S_Y| - log|S|).
 

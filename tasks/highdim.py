@@ -6,11 +6,10 @@ coordinate carries a little of the information.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mibench.errors import UsageError
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._validate import check_dimension
@@ -20,8 +19,7 @@ from .student import Student, student_information
 from .transforms import NormalCdf
 
 
-@tasks.register("highdim-gauss")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("highdim-gauss")
 class HighDimGauss(PairedGaussian):
     """X, Y ~ N(0, I) of dimension dim, corr(X_i, Y_i) = rho in the first pairs: I(X; Y) = -pairs/2 log(1 - rho^2).
 
@@ -56,7 +54,7 @@ class HighDimGauss(PairedGaussian):
         return self.dim
 
 
-@tasks.register("highdim-student")
+@register_task("highdim-student")
 def highdim_student(mutual_information: float = 4.0, dim: int = 32, pairs: int = 4, dof: float = 5.0) -> Task:
     """Student-t over ``highdim-gauss``; the shared scale carries a part of the information, the pairs the rest.
 
@@ -73,25 +71,25 @@ def highdim_student(mutual_information: float = 4.0, dim: int = 32, pairs: int =
     return Student(base=HighDimGauss(mutual_information - shared, dim, pairs), dof=dof)
 
 
-@tasks.register("highdim-uniform")
+@register_task("highdim-uniform")
 def highdim_uniform(mutual_information: float = 4.0, dim: int = 32, pairs: int = 4) -> Task:
     """Uniform marginals on (0, 1): Phi of every coordinate of ``highdim-gauss``."""
     return NormalCdf(base=HighDimGauss(mutual_information, dim, pairs))
 
 
-@tasks.register("highdim-gauss-mapped")
+@register_task("highdim-gauss-mapped")
 def highdim_gauss_mapped(mutual_information: float = 4.0, dim: int = 32, pairs: int = 4) -> Task:
     """``highdim-gauss`` through a fixed random injective map of X and another of Y."""
     return RandomMap(base=HighDimGauss(mutual_information, dim, pairs))
 
 
-@tasks.register("highdim-student-mapped")
+@register_task("highdim-student-mapped")
 def highdim_student_mapped(mutual_information: float = 4.0, dim: int = 32, pairs: int = 4, dof: float = 5.0) -> Task:
     """``highdim-student`` through a fixed random injective map of X and another of Y."""
     return RandomMap(base=highdim_student(mutual_information, dim, pairs, dof))
 
 
-@tasks.register("highdim-uniform-mapped")
+@register_task("highdim-uniform-mapped")
 def highdim_uniform_mapped(mutual_information: float = 4.0, dim: int = 32, pairs: int = 4) -> Task:
     """``highdim-uniform`` through a fixed random injective map of X and another of Y."""
     return RandomMap(base=highdim_uniform(mutual_information, dim, pairs))

@@ -16,7 +16,7 @@ from scipy.special import ndtr, ndtri
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._validate import check_choice, check_dimension, check_information
@@ -148,7 +148,7 @@ class Rendered(Task):
         return self.pairs.log_density_ratio(self.read(x), self.read(y))
 
 
-@tasks.register("blobs")
+@register_task("blobs")
 class Blobs(Rendered):
     """Pictures of a Gaussian blob, whose row and column are the two numbers of the source.
 
@@ -180,7 +180,7 @@ class Blobs(Rendered):
         return numbers
 
 
-@tasks.register("rectangles")
+@register_task("rectangles")
 class Rectangles(Rendered):
     """Pictures of a rectangle, whose upper, lower, left and right edges are the four numbers of the source.
 

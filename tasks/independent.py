@@ -6,13 +6,12 @@ An estimator that reports dependence here is wrong in the worst way.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._validate import check_choice, check_dimension
@@ -52,8 +51,7 @@ MARGINALS: dict[str, Callable[[np.random.Generator, int, int], Array]] = {
 """How one variable is drawn: generator, n, dimension -> (n, dimension)."""
 
 
-@tasks.register("independent")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("independent")
 class Independent(Task):
     """X and Y drawn independently, so I(X; Y) = 0, whatever their own shapes and tails.
 

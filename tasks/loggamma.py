@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -12,14 +11,13 @@ from scipy.special import digamma
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._validate import check_dimension, check_information
 
 
-@tasks.register("log-gamma")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("log-gamma")
 class LogGamma(Task):
     """X = log G, Y = log E, G ~ Gamma(theta), E | G exponential of rate G, in every pair of coordinates.
     I(X; Y) = dim (psi(theta + 1) - log theta).

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._numeric import random_isometry
@@ -32,8 +31,7 @@ class Warp(Transform):
     over: ClassVar[frozenset[str]] = OVER
 
 
-@tasks.register("spiral")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("spiral")
 class Spiral(Warp):
     """v turned by the angle speed/dim |v|^2: X in the plane of coordinates 0 and 1, Y in the plane of 1 and 2.
 
@@ -43,7 +41,7 @@ class Spiral(Warp):
     speed : radians per unit of |v|^2 / dim.
     """
 
-    base: Task = MultinormalSparse()  # noqa: RUF009 (an immutable value)
+    base: Task = MultinormalSparse()
     speed: float = 1.0
     citation: ClassVar[str] = CZYZ
 
@@ -83,15 +81,14 @@ def turned(values: Array, first: int, speed: float) -> Array:
     return result
 
 
-@tasks.register("swiss-roll")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("swiss-roll")
 class SwissRoll(Warp):
     """X on [0, 1] rolled up in the plane: t = 3/2 pi (1 + 2 x), x -> (t cos t, t sin t) / 21; Y stays.
 
     base : a task with dim_x = 1 and X in [0, 1].
     """
 
-    base: Task = NormalCdf()  # noqa: RUF009 (an immutable value)
+    base: Task = NormalCdf()
     citation: ClassVar[str] = CZYZ
 
     def __post_init__(self) -> None:
@@ -136,8 +133,7 @@ class SwissRoll(Warp):
         return y
 
 
-@tasks.register("cubic")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("cubic")
 class Cubic(OneFunction):
     """y -> (W y)^3 with a fixed random orthogonal matrix W, cubed coordinate by coordinate.
 
@@ -169,8 +165,7 @@ class Cubic(OneFunction):
         return rotated
 
 
-@tasks.register("random-map")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("random-map")
 class RandomMap(Warp):
     """u = W v with a fixed random W whose columns are orthogonal, then u_j + c_j sqrt(1 + (u_j - b_j)^2) for every j.
 

@@ -6,7 +6,6 @@ None has a closed form. Each reduces to an integral over one or two dimensions, 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -14,7 +13,7 @@ import numpy as np
 from scipy.special import gammaln, logsumexp
 
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._mixture import GaussianMixture, Mixture
@@ -24,8 +23,7 @@ from .gaussian import MultinormalSparse
 from .maps import turned
 
 
-@tasks.register("x-shape")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("x-shape")
 class XShape(GaussianMixture):
     """Half of the samples with correlation rho, half with -rho, standard normal marginals: dependent, uncorrelated.
 
@@ -47,8 +45,7 @@ class XShape(GaussianMixture):
         return np.zeros((2, 2)), np.array([[[1, r], [r, 1]] for r in (-self.rho, self.rho)])
 
 
-@tasks.register("ai-shape")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("ai-shape")
 class AIShape(GaussianMixture):
     """Six narrow Gaussians of equal weight that spell the letters AI."""
 
@@ -66,8 +63,7 @@ class AIShape(GaussianMixture):
         return means, np.array([[[0.01, 0], [0, 0.2]], serif, serif, [[0.03, 0], [0, 0.001]], leg, mirrored])
 
 
-@tasks.register("galaxy")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("galaxy")
 class Galaxy(GaussianMixture):
     """1/2 N(-m, I) + 1/2 N(m, I) in 3 dimensions, m = distance/2 (1, 1, 1); X is the first two, turned by speed |x|^2.
 
@@ -110,8 +106,7 @@ class Galaxy(GaussianMixture):
         return turned(x, 0, -self.speed)
 
 
-@tasks.register("waves")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("waves")
 class Waves(GaussianMixture):
     """Equal components N((1.5 k, 0, 1.5 (k mod 4)), diag(0.1, 1, 0.1)), k = 0, 1, ...; X is the first two, waved.
 
@@ -158,8 +153,7 @@ class Waves(GaussianMixture):
         return np.stack([x0 - self.amplitude * np.sin(self.frequency * x1), x1], axis=1)
 
 
-@tasks.register("concentric-gaussians")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("concentric-gaussians")
 class ConcentricGaussians(Mixture):
     """K uniform on 1 ... count, X ~ N(0, K^2 I) of dimension dim_x, Y ~ N(K, 1e-4): Y tells K, X only by its length.
     I(X; Y) = I(|X|; K) = log(count) - E[H(K | |X|)].
@@ -215,8 +209,7 @@ class ConcentricGaussians(Mixture):
         return ratio
 
 
-@tasks.register("multinormal-sparse-with-inliers")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("multinormal-sparse-with-inliers")
 class SparseWithInliers(Mixture):
     """(1 - fraction) of ``multinormal-sparse`` with two pairs of correlation rho, and fraction of N(0, I).
 
@@ -281,38 +274,38 @@ class SparseWithInliers(Mixture):
 # the published names; each number in them is a parameter
 
 
-@tasks.register("1v1-X-0.9")
+@register_task("1v1-X-0.9")
 def x_0_9() -> Task:
     """Two crossing bars."""
     return XShape(0.9)
 
 
-@tasks.register("1v1-AI")
+@register_task("1v1-AI")
 def ai() -> Task:
     """The letters AI."""
     return AIShape()
 
 
-@tasks.register("2v1-galaxy-0.5-3.0")
+@register_task("2v1-galaxy-0.5-3.0")
 def galaxy_published() -> Task:
     """Two balls wound into a spiral."""
     return Galaxy(0.5, 3.0)
 
 
-@tasks.register("2v1-waves-12-5.0-3.0")
+@register_task("2v1-waves-12-5.0-3.0")
 def waves_published() -> Task:
     """Twelve balls bent into waves."""
     return Waves(12, 5.0, 3.0)
 
 
 def _concentric(dim_x: int, count: int) -> None:
-    @tasks.register(f"{dim_x}v1-concentric_gaussians-{count}")
+    @register_task(f"{dim_x}v1-concentric_gaussians-{count}")
     def build() -> Task:
         return ConcentricGaussians(dim_x, count)
 
 
 def _inliers(dim: int, fraction: float) -> None:
-    @tasks.register(f"mult-sparse-w-inliers-{dim}-{dim}-2-2.0-{fraction}")
+    @register_task(f"mult-sparse-w-inliers-{dim}-{dim}-2-2.0-{fraction}")
     def build() -> Task:
         return SparseWithInliers(dim, dim, fraction)
 

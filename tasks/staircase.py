@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._validate import check_dimension
@@ -19,8 +18,7 @@ CITATION = (
 )
 
 
-@tasks.register("staircase")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("staircase")
 class Staircase(FullyPaired):
     """X, Y ~ N(0, I) of dimension dim, corr(X_i, Y_i) = rho for all i: I(X; Y) = -dim/2 log(1 - rho^2).
 
@@ -39,19 +37,19 @@ class Staircase(FullyPaired):
         self._settle(None, self.mutual_information)
 
 
-@tasks.register("staircase-cubic")
+@register_task("staircase-cubic")
 def staircase_cubic(mutual_information: float = 6.0, dim: int = 20) -> Task:
     """The staircase with y -> (W y)^3, W a fixed random orthogonal matrix."""
     return Cubic(base=Staircase(mutual_information, dim))
 
 
-@tasks.register("staircase-asinh")
+@register_task("staircase-asinh")
 def staircase_asinh(mutual_information: float = 6.0, dim: int = 20) -> Task:
     """The staircase with arcsinh of every coordinate."""
     return Asinh(base=Staircase(mutual_information, dim))
 
 
-@tasks.register("staircase-half-cube")
+@register_task("staircase-half-cube")
 def staircase_half_cube(mutual_information: float = 6.0, dim: int = 20) -> Task:
     """The staircase with v sqrt|v| of every coordinate."""
     return HalfCube(base=Staircase(mutual_information, dim))

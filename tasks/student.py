@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +10,7 @@ from scipy.special import digamma, gammaln
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._validate import check_interval
@@ -29,8 +28,7 @@ def student_information(dim_x: int, dim_y: int, dof: float) -> float:
     return student_entropy(dim_x, dof) + student_entropy(dim_y, dof) - student_entropy(dim_x + dim_y, dof)
 
 
-@tasks.register("student")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("student")
 class Student(Task):
     """(X, Y) = Z sqrt(dof / W), Z from a Gaussian base with covariance S, one W ~ chi^2_dof for all coordinates.
     I(X; Y) = I_S + h(dim_x) + h(dim_y) - h(dim_x + dim_y), where I_S is the base's information and, with
@@ -40,7 +38,7 @@ class Student(Task):
     dof : degrees of freedom, greater than 0; 1 gives Cauchy marginals.
     """
 
-    base: Gaussian = Gauss(rho=0.75)  # noqa: RUF009 (an immutable value)
+    base: Gaussian = Gauss(rho=0.75)
     dof: float = 2.0
 
     citation: ClassVar[str] = (
@@ -102,7 +100,7 @@ class Student(Task):
         return ratio
 
 
-@tasks.register("student-identity")
+@register_task("student-identity")
 def student_identity(dim_x: int = 1, dim_y: int = 1, dof: float = 2.0) -> Task:
     """The standard Student-t: uncorrelated coordinates, which depend on each other through the common scale alone."""
     return Student(base=isotropic(dim_x, dim_y), dof=dof)

@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from mibench.estimator import Array
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Task
 
 from ._numeric import invert
@@ -31,8 +30,7 @@ def signed_power(values: Array, exponent: float) -> Array:
     return powered
 
 
-@tasks.register("normal-cdf")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("normal-cdf")
 class NormalCdf(OneFunction):
     """Phi(v) of every coordinate, Phi the standard normal distribution function: uniform marginals from normal ones.
 
@@ -55,8 +53,7 @@ class NormalCdf(OneFunction):
         return normal
 
 
-@tasks.register("half-cube")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("half-cube")
 class HalfCube(OneFunction):
     """v sqrt|v| of every coordinate: longer tails."""
 
@@ -74,8 +71,7 @@ class HalfCube(OneFunction):
         return signed_power(values, 2 / 3)
 
 
-@tasks.register("asinh")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("asinh")
 class Asinh(OneFunction):
     """arcsinh(v) of every coordinate: shorter tails."""
 
@@ -94,8 +90,7 @@ class Asinh(OneFunction):
         return longer
 
 
-@tasks.register("power")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("power")
 class Power(OneFunction):
     """sign(v) |v|^alpha of every coordinate.
 
@@ -120,8 +115,7 @@ class Power(OneFunction):
         return signed_power(values, 1 / self.alpha)
 
 
-@tasks.register("wiggly")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("wiggly")
 class Wiggly(Coordinatewise):
     """Increasing functions with wiggles, one for X and one for Y.
 
@@ -171,8 +165,7 @@ def _unwiggle(target: Array, waves: Waves) -> Array:
     return invert(lambda v: _wiggle(v, waves), target, target - reach, target + reach)
 
 
-@tasks.register("bimodal")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("bimodal")
 class Bimodal(Coordinatewise):
     """F^-1(Phi(v)) of every coordinate, F the distribution function of two Gaussians: bimodal from normal marginals.
 

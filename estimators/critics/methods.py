@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mibench.errors import UsageError
 from mibench.estimator import Kind
-from mibench.registry import estimators
+from mibench.registry import register_estimator
 
 from .base import ConditionalDensity, FreeCritic
 
@@ -19,8 +18,7 @@ BELGHAZI = "Belghazi et al. (2018), MINE: Mutual information neural estimation"
 POOLE = "Poole et al. (2019), On variational bounds of mutual information"
 
 
-@estimators.register("mine-biased")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("mine-biased")
 class MINEBiased(FreeCritic):
     """MINE with the plain gradient of the Donsker-Varadhan bound on a batch, which the batch's logarithm biases."""
 
@@ -33,14 +31,13 @@ class MINEBiased(FreeCritic):
         return DonskerVaradhan()
 
 
-@estimators.register("dv")
+@register_estimator("dv")
 def donsker_varadhan() -> MINEBiased:
     """The same as ``mine-biased``, which takes the hyperparameters."""
     return MINEBiased()
 
 
-@estimators.register("mine-ema")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("mine-ema")
 class MINE(FreeCritic):
     """MINE with the moving average that corrects the gradient's bias.
 
@@ -58,8 +55,7 @@ class MINE(FreeCritic):
         return MovingAverageDV(self.rate)
 
 
-@estimators.register("remine")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("remine")
 class ReMINE(FreeCritic):
     """MINE with a penalty on the squared log-partition, which keeps the critic from drifting.
 
@@ -77,8 +73,7 @@ class ReMINE(FreeCritic):
         return ReMINE(self.penalty)
 
 
-@estimators.register("nwj")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("nwj")
 class NWJ(FreeCritic):
     """E_p f - E_q e^(f - 1), also known as MINE-f: unbiased on batches, of high variance where I is large."""
 
@@ -95,14 +90,13 @@ class NWJ(FreeCritic):
         return NWJ()
 
 
-@estimators.register("mine-f")
+@register_estimator("mine-f")
 def mine_f() -> NWJ:
     """The same as ``nwj``, which takes the hyperparameters."""
     return NWJ()
 
 
-@estimators.register("tuba")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("tuba")
 class TUBA(FreeCritic):
     """Nguyen-Wainwright-Jordan with a learned baseline a(y) in place of the constant."""
 
@@ -115,8 +109,7 @@ class TUBA(FreeCritic):
         return TUBA()
 
 
-@estimators.register("ialpha")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("ialpha")
 class IAlpha(FreeCritic):
     """Between InfoNCE (alpha = 1) and TUBA (alpha = 0).
 
@@ -139,8 +132,7 @@ class IAlpha(FreeCritic):
         return IAlpha(self.alpha)
 
 
-@estimators.register("infonce")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("infonce")
 class InfoNCE(FreeCritic):
     """The log-probability of picking the true partner, above chance; never above log K, K being the test part.
 
@@ -163,8 +155,7 @@ class InfoNCE(FreeCritic):
         return {"K": test, **({"saturated": True} if mi > math.log(test) - 1 else {})}
 
 
-@estimators.register("js")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("js")
 class JensenShannon(FreeCritic):
     """Trained to tell joint from product; the value is the Nguyen-Wainwright-Jordan bound at that optimum."""
 
@@ -180,8 +171,7 @@ class JensenShannon(FreeCritic):
         return JensenShannon()
 
 
-@estimators.register("demi")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("demi")
 class DEMI(FreeCritic):
     """Trained to tell joint from product; the value is the mean log odds on the joint. Not a bound."""
 
@@ -195,8 +185,7 @@ class DEMI(FreeCritic):
         return PlugIn()
 
 
-@estimators.register("smile")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("smile")
 class SMILE(FreeCritic):
     """Trained to tell joint from product; Donsker-Varadhan with density ratios clipped in the partition. Not a bound.
 
@@ -217,8 +206,7 @@ class SMILE(FreeCritic):
         return SMILE(self.tau)
 
 
-@estimators.register("flo")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("flo")
 class FLO(FreeCritic):
     """InfoNCE whose logarithm is a second learned function u(x, y), so that no batch size caps it."""
 
@@ -233,8 +221,7 @@ class FLO(FreeCritic):
         return FLO()
 
 
-@estimators.register("f-dime")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("f-dime")
 class FDime(FreeCritic):
     """Trained on an f-divergence; the value is the mean log ratio on the joint. Not a bound.
 
@@ -255,8 +242,7 @@ class FDime(FreeCritic):
         return FDime(self.divergence)
 
 
-@estimators.register("infonce-anchor")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("infonce-anchor")
 class InfoNCEAnchor(FreeCritic):
     """InfoNCE trained with a further class "none of them", so that its critic is the log ratio itself. Not a bound.
 
@@ -277,8 +263,7 @@ class InfoNCEAnchor(FreeCritic):
         return InfoNCEAnchor(self.anchor)
 
 
-@estimators.register("ba")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("ba")
 class BA(ConditionalDensity):
     """The expected log q(y | x) over its mixture on the sample, which is the entropy term."""
 
@@ -293,8 +278,7 @@ class BA(ConditionalDensity):
         return BA()
 
 
-@estimators.register("l1out")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("l1out")
 class L1Out(ConditionalDensity):
     """The expected log q(y | x) over the mixture of the other samples: an upper bound where q is exact."""
 
@@ -308,8 +292,7 @@ class L1Out(ConditionalDensity):
         return L1Out()
 
 
-@estimators.register("club")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("club")
 class CLUB(ConditionalDensity):
     """The expected log q(y | x) on the joint less that on the product: an upper bound where q is exact."""
 
@@ -323,7 +306,7 @@ class CLUB(ConditionalDensity):
         return CLUB()
 
 
-@estimators.register("benchmark-mi")
+@register_estimator("benchmark-mi")
 def benchmark_mi(estimator: Literal["mine-biased", "mine-ema", "nwj", "infonce"] = "mine-ema") -> FreeCritic:
     """An estimator with the settings of the package benchmark-mi (Czyż et al. 2023), for like-for-like comparison.
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mibench.estimator import Array
-from mibench.registry import estimators
+from mibench.registry import register_estimator
 
 from .trained import Trained
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from .training import Problem
 
 
-@estimators.register("doe")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("doe")
 class DoE(Trained):
     """H(Y) - H(Y | X), each term the cross-entropy of a density model on samples that it has not seen.
 

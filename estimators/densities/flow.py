@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mibench.errors import Unsupported
-from mibench.registry import estimators
+from mibench.registry import register_estimator
 
 from .trained import Trained
 
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from .training import Problem
 
 
-@estimators.register("flow")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("flow")
 class Flow(Trained):
     """-1/2 sum log(1 - rho_j^2) over the canonical correlations of g_x(X) and g_y(Y) on held-out samples.
 

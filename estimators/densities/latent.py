@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal  # noqa: F401, the inherited annotations name Literal
 
 from mibench.estimator import Capabilities
-from mibench.registry import estimators
+from mibench.registry import register_estimator
 
 from ..ksg import KSG
 from .trained import Trained
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from .training import Problem
 
 
-@estimators.register("latent")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("latent")
 class LatentMI(Trained):
     """KSG on codes of at most 16 dimensions from which both variables can be predicted (LMI), corrected for its bias.
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mibench.estimator import Array
-from mibench.registry import estimators
+from mibench.registry import register_estimator
 
 from .trained import Trained
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from .training import Problem
 
 
-@estimators.register("minde")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_estimator("minde")
 class MINDE(Trained):
     """Half the integral over noise levels of g(t)^2 E |s(x_t | y) - s(x_t)|^2, with learned scores s.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -27,15 +28,22 @@ NOISE = 0.02
 """Relative difference between two answers that should agree up to floating-point noise, which training amplifies."""
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class GaussianPairs(Task):
     """X and Y standard normal, corr(X_i, Y_i) = rho: I(X; Y) = -dim/2 log(1 - rho^2)."""
 
-    def __init__(self, rho: float, dim: int) -> None:
-        object.__setattr__(self, "rho", rho)
-        object.__setattr__(self, "dim_x", dim)
-        object.__setattr__(self, "dim_y", dim)
-
     rho: float
+    dim: int
+
+    @property
+    def dim_x(self) -> int:
+        """Pairs."""
+        return self.dim
+
+    @property
+    def dim_y(self) -> int:
+        """Pairs."""
+        return self.dim
 
     @property
     def mutual_information(self) -> float:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mibench.errors import UsageError
 from mibench.estimator import Estimator
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Metric, Outcome
 
 from .arms import CLIPPINGS, CONTROL, PERFECT, PLAIN, RegularizedTask, check_choice, check_positive
@@ -97,8 +97,7 @@ class BiganTask(RegularizedTask):
         return train(self, self.problem(seed), bound, seed, key)
 
 
-@tasks.register("bigan-digits")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("bigan-digits")
 class BiganDigits(BiganTask):
     """scikit-learn's 8x8 digits, 1,297 for training and 500 for tests; perceptrons; an SVC labels."""
 
@@ -109,8 +108,7 @@ class BiganDigits(BiganTask):
         return digits_problem(self, seed)
 
 
-@tasks.register("bigan-25gaussians")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("bigan-25gaussians")
 class Bigan25Gaussians(BiganTask):
     """The 25 Gaussians of ``gan-25gaussians``: reconstructions should keep the mode."""
 
@@ -161,16 +159,14 @@ class ConvolutionalBigan(BiganTask):
         return convolutional_problem(self, getattr(data, self.data)(), seed)
 
 
-@tasks.register("bigan-mnist")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("bigan-mnist")
 class BiganMnist(ConvolutionalBigan):
     """MNIST with DCGAN networks; a CNN labels."""
 
     data: ClassVar[str] = "mnist"
 
 
-@tasks.register("bigan-celeba")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("bigan-celeba")
 class BiganCeleba(ConvolutionalBigan):
     """CelebA at 64 x 64 with DCGAN networks; a CNN labels the 40 attributes."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mibench.errors import UsageError
 from mibench.estimator import Estimator
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Metric, Outcome
 
 from .arms import CLIPPINGS, CONTROL, PERFECT, PLAIN, RegularizedTask, check_choice, check_positive
@@ -119,8 +119,7 @@ class PlaneGanTask(GanTask):
         return plane_problem(self, getattr(data, self.target)(), seed)
 
 
-@tasks.register("gan-25gaussians")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("gan-25gaussians")
 class Gan25Gaussians(PlaneGanTask):
     """25 Gaussians on a 5 x 5 grid with spacing 2 and standard deviation 0.05.
 
@@ -130,8 +129,7 @@ class Gan25Gaussians(PlaneGanTask):
     target: ClassVar[str] = "grid25"
 
 
-@tasks.register("gan-ring")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("gan-ring")
 class GanRing(PlaneGanTask):
     """8 Gaussians on a circle of radius 2, standard deviation 0.02; 8 codes."""
 
@@ -139,8 +137,7 @@ class GanRing(PlaneGanTask):
     target: ClassVar[str] = "ring"
 
 
-@tasks.register("gan-spiral")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("gan-spiral")
 class GanSpiral(PlaneGanTask):
     """A spiral of two turns with noise of standard deviation 0.05; its modes are 50 pieces of equal length."""
 
@@ -158,8 +155,7 @@ class StackedGanTask(GanTask):
     )
 
 
-@tasks.register("gan-stacked-digits")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("gan-stacked-digits")
 class GanStackedDigits(StackedGanTask):
     """Stacks of scikit-learn's 8x8 digits, one per channel; an SVC labels each channel.
 
@@ -184,8 +180,7 @@ class GanStackedDigits(StackedGanTask):
         return stacked_digits_problem(self, seed)
 
 
-@tasks.register("gan-stacked-mnist")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("gan-stacked-mnist")
 class GanStackedMnist(StackedGanTask):
     """Stacked MNIST as published: 128,000 stacks of three digits, DCGAN networks, a CNN labels each channel.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mibench.errors import UsageError
 from mibench.estimator import Estimator
-from mibench.registry import tasks
+from mibench.registry import register_task
 from mibench.task import Metric, Outcome
 
 from .arms import CONTROL, PLAIN, RegularizedTask, check_choice, check_positive
@@ -144,8 +144,7 @@ class BottleneckTask(RegularizedTask):
         return train(self, self.images(seed), bound, seed, key)
 
 
-@tasks.register("ib-digits")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("ib-digits")
 class BottleneckDigits(BottleneckTask):
     """scikit-learn's 8x8 digits, 500 for training and 1,297 for tests."""
 
@@ -156,8 +155,7 @@ class BottleneckDigits(BottleneckTask):
         return digits(500, seed)
 
 
-@tasks.register("ib-mnist")
-@dataclass(frozen=True, eq=False, repr=False)
+@register_task("ib-mnist")
 class BottleneckMnist(BottleneckTask):
     """Permutation-invariant MNIST as published: 784-1024-1024-256, 200 epochs, Polyak averaging, a noisy critic."""
 
