@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mibench.errors import Unsupported
-from mibench.estimator import Array, Capabilities, Estimate, Estimator, Kind, check_samples
+from mibench.estimator import Array, Capabilities, Estimate, Estimator, Kind, Role, check_samples
 from mibench.registry import register_estimator
 
 
@@ -17,7 +17,7 @@ class NoEstimator(Estimator):
     """
 
     kind: ClassVar[Kind] = Kind.OTHER
-    capabilities: ClassVar[Capabilities] = Capabilities(discrete=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(discrete=True, role=Role.CONTROL)
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
         """Decline: there is nothing to estimate with.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mibench.errors import Unsupported, UsageError
-from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
+from mibench.estimator import Array, Capabilities, Estimate, Estimator, Role, check_samples
 from mibench.registry import register_estimator
 from mibench.task import Task
 
@@ -48,7 +48,9 @@ class ExactCritic(Estimator):
         "Poole et al. (2019), On variational bounds of mutual information; "
         "Song & Ermon (2020), Understanding the limitations of variational mutual information estimators"
     )
-    capabilities: ClassVar[Capabilities] = Capabilities(min_n=4, discrete=True, reads_task=True, memory=0.6)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        min_n=4, discrete=True, reads_task=True, role=Role.OBJECTIVE, memory=0.6
+    )
 
     def __post_init__(self) -> None:
         if self.max_pairs < 1:

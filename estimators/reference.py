@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mibench.errors import Unsupported
-from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
+from mibench.estimator import Array, Capabilities, Estimate, Estimator, Role, check_samples
 from mibench.registry import register_estimator
 from mibench.task import Task
 
@@ -14,7 +14,7 @@ from mibench.task import Task
 class Zero(Estimator):
     """Always answers 0: what an estimator must beat."""
 
-    capabilities: ClassVar = Capabilities(discrete=True, reference=True, memory=0.0)
+    capabilities: ClassVar = Capabilities(discrete=True, reference=True, role=Role.FLOOR, memory=0.0)
     expected_failed_checks: ClassVar[dict[str, str]] = {
         "names_its_source": "0 has no author",
         "tells_dependence_from_independence": "its answer is always 0",
@@ -32,7 +32,7 @@ class Oracle(Estimator):
 
     task: Task | None = None
 
-    capabilities: ClassVar = Capabilities(discrete=True, reads_task=True, reference=True, memory=0.0)
+    capabilities: ClassVar = Capabilities(discrete=True, reads_task=True, reference=True, role=Role.CEILING, memory=0.0)
 
     def bind(self, task: Task) -> Oracle:
         """The oracle of ``task``; a task without one truth leaves it as it is."""

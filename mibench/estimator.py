@@ -40,6 +40,20 @@ class Kind(StrEnum):
         return self in (Kind.LOWER_BOUND, Kind.ESTIMATE)
 
 
+class Role(StrEnum):
+    """What a row is there for. Whoever makes tables asks for the role, never for a name."""
+
+    ENTRANT = "entrant"
+    FLOOR = "floor"
+    """Knows nothing of the samples: what an estimator must beat."""
+    CEILING = "ceiling"
+    """Knows the truth: the harness checks itself by it."""
+    OBJECTIVE = "objective"
+    """Another estimator's bound on the exact critic: what its objective alone gets wrong."""
+    CONTROL = "control"
+    """No estimator at all: the arm with which a downstream task compares the others."""
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What an estimator can take. The engine reads these fields; it never asks for names.
@@ -50,6 +64,7 @@ class Capabilities:
     max_batch : how many same-shaped problems one ``estimate_batch`` call should get (1: nothing is gained by more).
     reads_task : looks at the task itself (its truth or its density), so it is a yardstick, not an entrant.
     reference : shown in every table whatever was selected for comparison.
+    role : what its row is there for.
     devices : where it can run.
     memory : peak memory of one cell at n = 10,000 in GiB, measured.
     """
@@ -60,6 +75,7 @@ class Capabilities:
     max_batch: int = 1
     reads_task: bool = False
     reference: bool = False
+    role: Role = Role.ENTRANT
     devices: tuple[str, ...] = ("cpu",)
     memory: float | None = None
 

@@ -42,6 +42,12 @@ class Plugin(ABC):
     _alias: str
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        lacking = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
+        if lacking:
+            how = "as methods, properties or declared parameters (attributes set in __init__ will not do)"
+            raise UsageError(
+                f"{cls.__name__} does not define {lacking}, which its contract asks for; define them {how}."
+            )
         self = super().__new__(cls)
         try:
             bound = constructor(cls).bind(*args, **kwargs)

@@ -91,6 +91,11 @@ class Registry(Generic[P]):
             raise UsageError(f"unknown {self.kind} '{name}'; {hint}")
         return self._factories[name]
 
+    def known(self, name: str) -> Callable[..., P] | None:
+        """The class or function behind a name, or None."""
+        discover()
+        return self._factories.get(name)
+
     def source(self, name: str) -> str:
         """Where a name was registered: ``file:line``."""
         self.factory(name)

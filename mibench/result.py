@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from .estimator import Estimator
+from .estimator import Capabilities, Estimator, Kind, Role
 from .plugin import digest
-from .task import AnyTask
+from .task import AnyTask, TaskKind
+
+SCHEMA = 2
+"""The form of a record; raise it when a reader would have to know."""
 
 
 class Status(StrEnum):
@@ -28,6 +31,16 @@ class Status(StrEnum):
     ERROR = "error"
     UNSUPPORTED = "unsupported"
     NOT_INSTALLED = "not_installed"
+
+    @property
+    def failed(self) -> bool:
+        """Something went wrong; an estimator that declines, or lacks what is not installed, has not failed."""
+        return self not in (Status.OK, Status.UNSUPPORTED, Status.NOT_INSTALLED)
+
+    @property
+    def final(self) -> bool:
+        """Whether running the cell again on another day would change nothing by itself."""
+        return self is not Status.NOT_INSTALLED
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,10 @@ class Result:
     mi, stderr, truth, truth_error : nats; None where there is none (a failure, a downstream task).
     estimator_name, estimator_params, task_name, task_params : registered names and all parameters, defaults included,
         so that reports can group by them (nested plug-ins appear as their identity).
-    kind : the estimator's Kind; reference, reads_task : its capabilities of these names.
+    kind : what the task asks for, and so which of the fields hold the answer.
+    quantity : what the estimator's number is (:class:`mibench.Kind`); role, reference, reads_task : its capabilities
+        of these names.
+    varies : the task's own: the parameter whose values are compared with each other.
     wall_s, cpu_s : the cell's share of its batch; batch_size : how many cells shared it.
     message : for anything but ``ok``, one sentence on what happened.
     metrics : figures other than mi: those of a downstream task; ``score`` and ``expected`` of a consistency task.
@@ -76,7 +92,10 @@ class Result:
     estimator_params: Mapping[str, Any] = field(default_factory=dict)
     task_name: str = ""
     task_params: Mapping[str, Any] = field(default_factory=dict)
-    kind: str = "estimate"
+    kind: TaskKind = TaskKind.INFORMATION
+    quantity: Kind = Kind.ESTIMATE
+    role: Role = Role.ENTRANT
+    varies: str = ""
     reference: bool = False
     reads_task: bool = False
     family: str = "other"
@@ -106,16 +125,40 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for one line of the store; ``from_json`` reads it back."""
-        return _finite(dataclasses.asdict(self))
+        return _finite({"schema": SCHEMA, **dataclasses.asdict(self)})
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Result:
         """The inverse of :meth:`to_json`; fields of later versions are ignored."""
         known = {f.name for f in dataclasses.fields(cls)}
         values = {k: v for k, v in record.items() if k in known}
+        if record.get("schema", 1) < 2:
+            values |= _unsaid(record)
         values["cell"] = Cell(**record["cell"])
-        values["status"] = Status(record["status"])
+        for name, enum in _ENUMS.items():
+            if name in values:
+                values[name] = enum(values[name])
         return cls(**values)
+
+
+def _unsaid(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What records of the first schema leave to be known: their kind by their shape, roles by the plug-ins' names."""
+    from . import registry
+
+    kind = TaskKind.INFORMATION
+    if record.get("group"):
+        kind = TaskKind.CONSISTENCY if record["cell"]["n"] else TaskKind.DOWNSTREAM
+    estimator = registry.estimators.known(record.get("estimator_name", ""))
+    task = registry.tasks.known(record.get("task_name", ""))
+    return {
+        "kind": kind,
+        "quantity": record.get("kind", Kind.ESTIMATE),
+        "role": getattr(estimator, "capabilities", Capabilities()).role,
+        "varies": getattr(task, "varies", ""),
+    }
+
+
+_ENUMS: Mapping[str, Callable[[Any], StrEnum]] = {"status": Status, "kind": TaskKind, "quantity": Kind, "role": Role}
 
 
 def _finite(value: Any) -> Any:

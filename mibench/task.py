@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     from .estimator import Estimator
 
 
+class TaskKind(StrEnum):
+    """What a task asks for, and so which fields of a Result hold the answer."""
+
+    INFORMATION = "information"
+    CONSISTENCY = "consistency"
+    DOWNSTREAM = "downstream"
+
+
 class Task(Plugin):
     """A joint distribution of (X, Y) that can be sampled and whose mutual information is known exactly.
 
@@ -29,9 +38,14 @@ class Task(Plugin):
     Subclasses set ``family`` (the leaderboard averages over families), define ``dim_x``, ``dim_y`` and
     ``mutual_information``, and implement :meth:`draw`. Where the densities are known they implement
     :meth:`log_density_ratio` and leave ``has_density`` True.
+
+    varies : the parameter whose values are compared with each other, all others being equal: an equitable estimator
+        answers the same for each of them. Empty where there is none.
     """
 
+    kind: ClassVar[TaskKind] = TaskKind.INFORMATION
     family: ClassVar[str] = "other"
+    varies: ClassVar[str] = ""
 
     @property
     @abstractmethod
@@ -127,7 +141,9 @@ class ConsistencyTask(Plugin):
     The engine runs the estimator on every part and scores the answers together (Song & Ermon 2020).
     """
 
+    kind: ClassVar[TaskKind] = TaskKind.CONSISTENCY
     family: ClassVar[str] = "self-consistency"
+    varies: ClassVar[str] = ""
 
     @property
     def group(self) -> str:
@@ -155,7 +171,9 @@ class DownstreamTask(Plugin):
     imports no estimator itself.
     """
 
+    kind: ClassVar[TaskKind] = TaskKind.DOWNSTREAM
     family: ClassVar[str] = "downstream"
+    varies: ClassVar[str] = ""
     metrics: ClassVar[tuple[Metric, ...]] = ()
     max_batch: ClassVar[int] = 1
     """How many seeds one call of :meth:`train` should get (1: nothing is gained by more)."""

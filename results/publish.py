@@ -54,7 +54,7 @@ def records(results: list[Result]) -> Iterator[dict[str, Any]]:
         if made_by not in seen:
             seen.append(made_by)
             bare["provenance"] = made_by
-        yield {key: value for key, value in bare.items() if key == "status" or value != defaults.get(key)}
+        yield {key: value for key, value in bare.items() if key in ("schema", "status") or value != defaults.get(key)}
 
 
 if __name__ == "__main__":

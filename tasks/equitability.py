@@ -102,6 +102,8 @@ class Equitability(NoisyFunction):
     dim : coordinates, which are independent of one another.
     """
 
+    varies: ClassVar[str] = "function"
+
     function: Literal["linear", "cubic", "sine"] = "linear"
     noise: float = 0.5
     dim: int = 2
@@ -179,6 +181,8 @@ class Reshef(NoisyFunction):
     r2 : the share of Var(Y) that f(X) explains, between 0 and 1.
     dim : coordinates, which are independent of one another.
     """
+
+    varies: ClassVar[str] = "function"
 
     function: Literal[
         "line",

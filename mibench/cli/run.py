@@ -137,7 +137,7 @@ def _jobs(names: Sequence[str], settings: dict[str, Any], references: bool) -> t
 def _show_plan(jobs: Sequence[Job], directory: Path, retry: bool) -> None:
     from mibench.engine.runner import unfinished
     from mibench.engine.store import FILE, load_results
-    from mibench.leaderboard.panels import grouped
+    from mibench.group import grouped
 
     finished = load_results(directory) if (directory / FILE).is_file() else []
     todo = {job.cell.id for job in unfinished(jobs, finished, retry)}

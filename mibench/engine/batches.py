@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mibench.errors import MibenchError
-from mibench.leaderboard.panels import grouped
+from mibench.group import grouped
 from mibench.task import ConsistencyTask, DownstreamTask, Task
 
 from .grid import Job

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mibench.leaderboard.panels import grouped
+from mibench.group import grouped
 
 from .grid import Job
 from .progress import progress

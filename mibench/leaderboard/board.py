@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 
-from mibench.estimator import Kind
+from mibench.group import grouped
 from mibench.result import Result, Status
+from mibench.task import TaskKind
 
 from . import panels, scoring
-from .panels import grouped
 from .schema import (
     Consistency,
     Downstream,
@@ -100,8 +100,11 @@ class Leaderboard:
         """
         every = usable(results)
         installed = [r for r in every if r.status is not Status.NOT_INSTALLED]
-        scored = [r for r in installed if not r.group and not math.isnan(r.error) and r.truth is not None]
-        ranked = [r for r in scored if Kind(r.kind).ranked]
+        scored = [
+            r for r in installed if r.kind is TaskKind.INFORMATION and not math.isnan(r.error) and r.truth is not None
+        ]
+        trained = [r for r in installed if r.kind is TaskKind.DOWNSTREAM]
+        ranked = [r for r in scored if r.quantity.ranked]
         ranking = _ranking(ranked)
         order = [row.estimator for row in ranking]
         rank = {name: place for place, name in enumerate(order)}
@@ -119,12 +122,12 @@ class Leaderboard:
                 for cells in grouped(by_rank, lambda r: (r.cell.estimator, r.cell.task, r.cell.n)).values()
             ),
             independence=tuple(_independence(cells) for cells in _per_estimator(r for r in by_rank if r.truth == 0)),
-            unranked=tuple(_unranked(cells) for cells in _per_estimator(r for r in by_rank if not Kind(r.kind).ranked)),
+            unranked=tuple(_unranked(cells) for cells in _per_estimator(r for r in by_rank if not r.quantity.ranked)),
             equitability=panels.equitability(by_rank),
-            consistency=panels.consistency([r for r in installed if r.group and r.cell.n > 0]),
+            consistency=panels.consistency([r for r in installed if r.kind is TaskKind.CONSISTENCY]),
             objective=panels.objective(by_rank),
-            downstream=panels.downstream([r for r in installed if r.group and r.cell.n == 0]),
-            flags=panels.flags([r for r in installed if r.group and r.cell.n == 0]),
+            downstream=panels.downstream(trained),
+            flags=panels.flags(trained),
             failures=panels.failures(every),
             notes=tuple(_notes(every, ranking)),
             provenance=panels.provenance(every),
@@ -229,7 +232,7 @@ def _ranking(results: Sequence[Result]) -> tuple[Ranking, ...]:
         row = Ranking(
             rank=None,
             estimator=first.cell.estimator,
-            kind=str(first.kind),
+            kind=str(first.quantity),
             # a score lies in [0, 1], so cutting the interval there loses no coverage
             low=max(0.0, interval[0]) if interval else None,
             high=min(1.0, interval[1]) if interval else None,
@@ -271,7 +274,7 @@ def _task_row(cells: Sequence[Result]) -> TaskRow:
     answers = [r.mi for r in cells if math.isfinite(r.error)]
     return TaskRow(
         estimator=first.cell.estimator,
-        kind=str(first.kind),
+        kind=str(first.quantity),
         family=first.family,
         task=first.cell.task,
         n=first.cell.n,
@@ -293,7 +296,7 @@ def _independence(cells: Sequence[Result]) -> Independence:
     beyond = [r.error > 2 * (r.stderr or 0.0) + _ROUNDING for r in stated]
     return Independence(
         estimator=cells[0].cell.estimator,
-        kind=str(cells[0].kind),
+        kind=str(cells[0].quantity),
         mean_abs=scoring.mean(np.abs(estimates), weights) if answered else None,
         bias=scoring.mean(estimates, weights) if answered else None,
         alarms=scoring.mean(estimates > FALSE_ALARM, weights) if answered else None,
@@ -312,7 +315,7 @@ def _unranked(cells: Sequence[Result]) -> Unranked:
     means = [float(np.mean([r.mi for r in rs])) for rs in points]  # type: ignore[misc]
     return Unranked(
         estimator=cells[0].cell.estimator,
-        kind=str(cells[0].kind),
+        kind=str(cells[0].quantity),
         gap=summary["bias"],
         below=scoring.mean(below, weights) if answered else None,
         correlation=panels.spearman(means, [float(rs[0].truth or 0.0) for rs in points]),
@@ -325,7 +328,7 @@ def _notes(results: Sequence[Result], ranking: Sequence[Ranking]) -> Iterable[st
     absent = grouped((r for r in results if r.status is Status.NOT_INSTALLED), lambda r: r.message)
     for message, cells in absent.items():
         yield f"{_count(cells, 'cell')} left out because something is not installed here: {message}"
-    benchmark = [r for r in results if not r.group and r.status is not Status.NOT_INSTALLED]
+    benchmark = [r for r in results if r.kind is TaskKind.INFORMATION and r.status is not Status.NOT_INSTALLED]
     unknown = [r for r in benchmark if r.truth is None]
     if unknown:
         names = sorted({r.cell.task for r in unknown})

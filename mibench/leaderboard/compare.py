@@ -29,13 +29,12 @@ from typing import Any
 import numpy as np
 
 from mibench.errors import UsageError
-from mibench.estimator import Kind
+from mibench.group import grouped
 from mibench.result import Result, Status
 
 from . import panels, scoring
 from .board import usable
 from .changes import Comparison, EstimatorChange, LeftOut, MetricChange, NewFailure, PointChange, Verdict
-from .panels import grouped
 
 TOLERANCE = 0.02
 """The fall of a score that is a regression: every error grows by 15 %, or one perfect cell in fifty fails.
@@ -176,7 +175,7 @@ def _change(
     max_slowdown: float | None,
 ) -> EstimatorChange:
     name = pairs[0].new.estimator_name
-    scored = [p for p in pairs if not p.new.group and Kind(p.new.kind).ranked]
+    scored = [p for p in pairs if not p.new.group and p.new.quantity.ranked]
     numbers = _scores(scored) if scored else {}
     broken, mended = sum(p.broken for p in pairs), sum(p.mended for p in pairs)
     ratio = _cpu_ratio(pairs)
@@ -240,7 +239,7 @@ def _cpu_ratio(pairs: Sequence[_Pair]) -> float | None:
 
 
 def _points(pairs: Sequence[_Pair]) -> tuple[PointChange, ...]:
-    answered = [p for p in pairs if p.answered and not p.new.group and Kind(p.new.kind).ranked]
+    answered = [p for p in pairs if p.answered and not p.new.group and p.new.quantity.ranked]
     rows = []
     for (estimator, (family, task, n)), own in grouped(answered, lambda p: (p.new.cell.estimator, p.point)).items():
         base, new = (float(np.mean(np.abs([getattr(p, side).error for p in own]))) for side in ("base", "new"))

@@ -9,45 +9,30 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mibench.estimator import Role
+from mibench.group import grouped
 from mibench.result import Result, Status
 from mibench.selector import format_selector
 
 from . import scoring
 from .schema import Consistency, Downstream, Equitability, Failure, Flag, Objective
 
-K = TypeVar("K", bound=Hashable)
-T = TypeVar("T")
-
-CONTROL = "none"
-"""The registered name of the estimator whose arm is the control of a downstream task."""
-EXACT_CRITIC = "exact-critic"
-"""The registered name of the estimator that evaluates another one's bound on the exact critic."""
 ESTIMATE, REFERENCE = "estimate", "reference"
 """Metrics of a downstream task: the bound's own value in nats, and the same information by an independent route."""
-FUNCTION = "function"
-"""The parameter of an equitability task that names the function; tasks that agree in all others are compared."""
-
-
-def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    """Items by key, in order of first appearance."""
-    groups: dict[K, list[T]] = defaultdict(list)
-    for item in items:
-        groups[key(item)].append(item)
-    return dict(groups)
 
 
 def equitability(results: Sequence[Result]) -> tuple[Equitability, ...]:
     """Spread over functions of the same noise: of the mean estimates, and of the truths they should show."""
-    cells = [r for r in results if FUNCTION in r.task_params and r.family == "equitability"]
+    cells = [r for r in results if r.varies and r.varies in r.task_params]
     rows = []
     for (estimator, n, setting), same in grouped(cells, lambda r: (r.cell.estimator, r.cell.n, _setting(r))).items():
-        functions = grouped(same, lambda r: str(r.task_params[FUNCTION]))
+        functions = grouped(same, lambda r: str(r.task_params[r.varies]))
         if len(functions) < 2:
             continue
         truths = [float(rs[0].truth or 0.0) for rs in functions.values()]
@@ -97,9 +82,9 @@ def consistency(results: Sequence[Result]) -> tuple[Consistency, ...]:
 
 def objective(results: Sequence[Result]) -> tuple[Objective, ...]:
     """Each estimator beside its own bound on the exact critic, where both were run."""
-    exact = grouped((r for r in results if r.estimator_name == EXACT_CRITIC), _inner)
+    exact = grouped((r for r in results if r.role is Role.OBJECTIVE), _inner)
     rows = []
-    for (identity, task, n), trained in grouped((r for r in results if r.estimator_name != EXACT_CRITIC), _own).items():
+    for (identity, task, n), trained in grouped((r for r in results if r.role is not Role.OBJECTIVE), _own).items():
         twin = exact.get((identity, task, n))
         if twin is None:
             continue
@@ -131,8 +116,9 @@ def downstream(results: Sequence[Result]) -> tuple[Downstream, ...]:
     rows = []
     for group, runs in grouped(results, lambda r: r.group).items():
         arms = grouped(runs, lambda r: r.arm or r.cell.estimator)
-        controls = [arm for arm, cells in arms.items() if cells[0].estimator_name == CONTROL]
-        control = CONTROL if CONTROL in controls else next(iter(controls), None)
+        controls = [arm for arm, cells in arms.items() if cells[0].role is Role.CONTROL]
+        # the plain control has the estimator's own name; variants of it (say, another penalty) have longer ones
+        control = min(controls, key=lambda arm: (arm != arms[arm][0].estimator_name, controls.index(arm)), default=None)
         ordered = sorted(arms, key=lambda arm: (arm != control, arm not in controls, arm))
         for name, info in _metrics(runs).items():
             reference = _values(arms[control], name) if control is not None else {}
@@ -233,7 +219,7 @@ def _ranks(values: Sequence[float]) -> npt.NDArray[np.float64]:
 
 def _setting(result: Result) -> str:
     """An equitability task without its function: ``name[noise=0.3]``."""
-    return format_selector(result.task_name, {k: v for k, v in result.task_params.items() if k != FUNCTION})
+    return format_selector(result.task_name, {k: v for k, v in result.task_params.items() if k != result.varies})
 
 
 def _own(result: Result) -> tuple[str, str, int]:

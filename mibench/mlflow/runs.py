@@ -168,7 +168,7 @@ def _run(results: Sequence[Result], directory: Path | None) -> Run:
         "task": cell.task,
         "family": first.family,
         "n": str(cell.n),
-        "kind": first.kind,
+        "kind": str(first.quantity),
         "status": ", ".join(f"{status} {count}" for status, count in sorted(statuses.items())),
         **_provenance(results),
     }

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mibench.errors import UsageError
+from mibench.group import grouped
 from mibench.leaderboard.board import Leaderboard
-from mibench.leaderboard.panels import grouped
 from mibench.leaderboard.schema import plain
 from mibench.result import Result
 

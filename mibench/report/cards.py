@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mibench.leaderboard.panels import grouped
+from mibench.group import grouped
 
 from .catalogue import EstimatorRow, GridRow, TaskRow, dimensions, list_estimators, list_grids, list_tasks, truth
 from .particulars import Card, card

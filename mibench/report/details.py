@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mibench.group import grouped
 from mibench.leaderboard.board import Leaderboard
-from mibench.leaderboard.panels import FUNCTION, grouped
 from mibench.leaderboard.schema import Objective
 from mibench.result import Result, Status
 
@@ -27,7 +27,7 @@ _LEAST_ERROR = 1e-3
 def draw(cells: Sequence[Result], board: Leaderboard, palette: Palette, unit: Unit) -> Iterator[Drawn | None]:
     """Each of them, or None where the data does not have enough."""
     yield training(cells, palette, unit)
-    alike = (r for r in cells if r.family == "equitability" and FUNCTION in r.task_params)
+    alike = (r for r in cells if r.varies and r.varies in r.task_params)
     for task, own in sorted(grouped(alike, lambda r: r.task_name).items()):
         yield equitability(task, own, board, palette, unit)
     yield objective(board.objective, palette, unit)
@@ -149,12 +149,12 @@ def _noise(cells: Sequence[Result]) -> str | None:
 
 
 def _rest(result: Result, noise: str) -> str:
-    return repr(sorted((k, repr(v)) for k, v in result.task_params.items() if k not in (FUNCTION, noise)))
+    return repr(sorted((k, repr(v)) for k, v in result.task_params.items() if k not in (result.varies, noise)))
 
 
 def _ranges(cells: Sequence[Result], unit: Unit) -> tuple[tuple[float, float], tuple[float, float]]:
     truths, means = [], []
-    for own in grouped(cells, lambda r: str(r.task_params[FUNCTION])).values():
+    for own in grouped(cells, lambda r: str(r.task_params[r.varies])).values():
         truths.append(float(own[0].truth or 0.0) * unit.factor)
         answers = [r.mi for r in own if r.status is Status.OK and r.mi is not None]
         means.append(float(np.mean(answers)) * unit.factor if answers else math.nan)

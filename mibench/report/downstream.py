@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mibench.group import grouped
 from mibench.leaderboard.board import Leaderboard
-from mibench.leaderboard.panels import ESTIMATE, REFERENCE, grouped
+from mibench.leaderboard.panels import ESTIMATE, REFERENCE
 from mibench.leaderboard.schema import Downstream
 from mibench.result import Result, Status
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mibench.group import grouped
 from mibench.leaderboard import schema as rows
 from mibench.leaderboard.board import Leaderboard
-from mibench.leaderboard.panels import grouped
 
 from .values import MISSING, Column, Entry, Table, mean_over_seeds, number, seconds
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mibench.group import grouped
 from mibench.leaderboard.board import Leaderboard
-from mibench.leaderboard.panels import grouped
 from mibench.leaderboard.schema import TaskRow
 from mibench.result import Result
 

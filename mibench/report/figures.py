@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mibench.group import grouped
 from mibench.leaderboard import scoring
 from mibench.leaderboard.board import Leaderboard, usable
-from mibench.leaderboard.panels import grouped
 from mibench.leaderboard.schema import Ranking, TaskRow
 from mibench.result import Result, Status
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mibench.errors import MibenchError, UsageError
-from mibench.leaderboard.panels import grouped
+from mibench.group import grouped
 from mibench.task import AnyTask, ConsistencyTask, Task
 
 from .catalogue import TaskRow, describe, dimensions, truth

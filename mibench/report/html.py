@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mibench.group import grouped
 from mibench.leaderboard.board import Leaderboard
-from mibench.leaderboard.panels import grouped
 from mibench.result import Result, Status
 
 from . import tables

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mibench.group import grouped
 from mibench.leaderboard.board import Leaderboard
-from mibench.leaderboard.panels import grouped
 from mibench.result import Result
 
 from .style import INK, shorten

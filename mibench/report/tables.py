@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from mibench.group import grouped
 from mibench.leaderboard import schema as rows
 from mibench.leaderboard import scoring
 from mibench.leaderboard.board import FALSE_ALARM, Leaderboard
-from mibench.leaderboard.panels import grouped
 from mibench.result import Status
 
 from .downstream_tables import downstream

@@ -243,7 +243,7 @@ def test_small_samples_train_for_so_many_epochs() -> None:
 
 def test_no_torch_until_asked() -> None:
     code = (
-        "import sys; from mibench.estimators import doe, flow, minde, latent;"
+        "import sys; from mibench.estimators.densities import doe, flow, minde, latent;"
         "[e() for e in (doe.DoE, flow.Flow, minde.MINDE, latent.LatentMI)]; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

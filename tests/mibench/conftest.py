@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mibench.estimator import Kind, Role
 from mibench.leaderboard.board import Leaderboard
 from mibench.plugin import digest
 from mibench.report import write_report
 from mibench.result import Cell, Result, Status
+from mibench.task import TaskKind
 
 MakeResult = Callable[..., Result]
 
@@ -24,6 +26,14 @@ PROVENANCE = {
     "mibench": "0.1.0",
     "versions": {"python": "3.11.2", "numpy": "2.4.6", "torch": "2.13.0"},
     "machine": {"cpu": "AMD EPYC", "cores": 2},
+}
+
+
+ROLES = {
+    "zero": Role.FLOOR,
+    "oracle": Role.CEILING,
+    "exact-critic": Role.OBJECTIVE,
+    "none": Role.CONTROL,
 }
 
 
@@ -42,7 +52,11 @@ def result(
         "wall_s": 0.1,
         "cpu_s": 0.1,
         "provenance": PROVENANCE,
+        "role": ROLES.get(estimator.partition("[")[0], Role.ENTRANT),
+        "varies": "function" if "function" in fields.get("task_params", {}) else "",
     } | fields
+    if fields.get("group"):
+        values = {"kind": TaskKind.CONSISTENCY if n else TaskKind.DOWNSTREAM} | values
     return Result(Cell(estimator, task, n, seed, digest([estimator, task, n, seed])), mi=mi, **values)
 
 
@@ -107,8 +121,14 @@ def _estimators() -> Iterator[tuple[str, str, Any, float, dict[str, Any]]]:
     def noise(rng: np.random.Generator, scale: float) -> float:
         return float(rng.normal(0, scale))
 
-    yield "zero", "lower bound", lambda t, d, n, r: (0.0, None), 1e-5, {"reference": True}
-    yield "oracle", "estimate", lambda t, d, n, r: (t, 0.0), 1e-5, {"reference": True, "reads_task": True}
+    yield "zero", "lower bound", lambda t, d, n, r: (0.0, None), 1e-5, {"reference": True, "role": Role.FLOOR}
+    yield (
+        "oracle",
+        "estimate",
+        lambda t, d, n, r: (t, 0.0),
+        1e-5,
+        {"reference": True, "reads_task": True, "role": Role.CEILING},
+    )
     yield "cca", "lower bound", lambda t, d, n, r: (t * (0.98 if d < 20 else 0.8) + noise(r, 0.01), 0.01), 2e-3, {}
     yield "ksg", "estimate", lambda t, d, n, r: (t * math.exp(-0.025 * d * t) + noise(r, 0.01), None), 0.2, {}
     for name, cap, spread, seconds in (
@@ -125,7 +145,7 @@ def _estimators() -> Iterator[tuple[str, str, Any, float, dict[str, Any]]]:
 
         yield name, "lower bound" if name != "smile" else "estimate", answer, seconds, {}
     nested = {"estimator": {"name": "infonce", "version": "1", "params": {}}}
-    exact = {"reads_task": True, "estimator_name": "exact-critic", "estimator_params": nested}
+    exact = {"reads_task": True, "role": Role.OBJECTIVE, "estimator_name": "exact-critic", "estimator_params": nested}
     name = "exact-critic[estimator=infonce]"
     yield name, "lower bound", lambda t, d, n, r: (6.0 * math.tanh(t / 6.0) + noise(r, 0.02), 0.02), 0.3, exact
     yield "club", "upper bound", lambda t, d, n, r: (t * 1.6 + 0.05 + noise(r, 0.1), None), 4.0, {}
@@ -169,7 +189,7 @@ def _cell(
         mi,
         stderr=stderr if mi is not None else None,
         curve=curve,
-        kind=kind,
+        quantity=Kind(kind),
         family=family,
         dim_x=dim,
         dim_y=dim,

@@ -16,6 +16,7 @@ import pytest
 
 from mibench.cli import main
 from mibench.engine.store import Store
+from mibench.estimator import Kind
 from mibench.leaderboard import scoring
 from mibench.leaderboard.board import Leaderboard
 from mibench.leaderboard.changes import Comparison, EstimatorChange
@@ -236,7 +237,7 @@ def test_the_references_check_the_harness(make: Make) -> None:
 
 
 def test_what_is_not_ranked_cannot_be_better_or_worse_but_can_fail(make: Make) -> None:
-    base = changed(entrant(make, "club"), of("club"), kind="upper bound")
+    base = changed(entrant(make, "club"), of("club"), quantity=Kind.UPPER_BOUND)
     moved = compare(base, rescaled(base, "club", 10.0))
     assert row(moved, "club").verdict == "changed" and row(moved, "club").base_score is None and not moved.points
     failed = compare(base, changed(base, lambda r: r.cell.seed == 0, mi=None, status=Status.ERROR))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,15 +21,21 @@ from mibench.task import ConsistencyTask, DownstreamTask, Task
 from .test_html import Page
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Cloud(Task):
     """X and Y, ``dim`` independent coordinates <each>."""
 
     family: ClassVar[str] = "clouds"
     mutual_information: ClassVar[float] = 0.0  # type: ignore[assignment,misc]
 
-    def __init__(self, dim: int = 1, tail: float = 1.0) -> None:
-        self.dim_x = self.dim_y = dim
-        self.tail = tail
+    dim: int = 1
+    tail: float = 1.0
+
+    @property
+    def dim_x(self) -> int:
+        return self.dim
+
+    dim_y = dim_x
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         x, y = rng.standard_normal((2, n, self.dim_x))
@@ -54,7 +61,12 @@ class Shades(Task):
 
     def __init__(self, side: int = 8, channels: int = 1) -> None:
         self.side, self.channels = side, channels
-        self.dim_x = self.dim_y = channels * side**2
+
+    @property
+    def dim_x(self) -> int:
+        return self.channels * self.side**2
+
+    dim_y = dim_x
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         image = np.tril(np.ones((self.side, self.side)))

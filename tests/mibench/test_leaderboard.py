@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from mibench.estimator import Kind
 from mibench.leaderboard.board import Leaderboard
 from mibench.leaderboard.schema import Ranking
 from mibench.result import Result, Status
@@ -126,7 +127,11 @@ def test_yardsticks_neither_win_nor_set_the_tasks(make: Make) -> None:
 
 
 def test_upper_bounds_are_never_ranked(make: Make) -> None:
-    cells = [make("ksg", mi=1.1), make("club", mi=1.5, kind="upper bound"), make("club", "b", kind="upper bound")]
+    cells = [
+        make("ksg", mi=1.1),
+        make("club", mi=1.5, quantity=Kind.UPPER_BOUND),
+        make("club", "b", quantity=Kind.UPPER_BOUND),
+    ]
     got = board(*cells)
     assert [r.estimator for r in got.ranking] == ["ksg"]
     assert row(got, "ksg").complete

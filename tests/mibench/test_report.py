@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mibench.errors import UsageError
+from mibench.estimator import Kind
 from mibench.leaderboard.board import Leaderboard
 from mibench.report import write_report
 from mibench.result import Result, Status
@@ -100,7 +101,7 @@ def _partial(make: Any) -> dict[str, list[Result]]:
         "failures": [make(seed=s, mi=None, message=f"error {s}") for s in range(3)],
         "not_installed": [make(mi=None, truth=None, **absent)],
         "independent": [make(name, seed=s, mi=0.01 * s, truth=0.0) for name in ("a", "b") for s in range(2)],
-        "upper bounds": [make(seed=s, mi=2.0, kind="upper bound") for s in range(2)],
+        "upper bounds": [make(seed=s, mi=2.0, quantity=Kind.UPPER_BOUND) for s in range(2)],
         "consistency": [make(mi=None, metrics={"score": 0.9, "expected": 1.0}, **ratio)],
         "downstream": [make(n=0, mi=None, status=Status.NONFINITE, **arm)],
     }
