@@ -91,7 +91,7 @@ def test_acknowledged_records_survive_a_kill(tmp_path):
     code = f"""
 import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})
 from conftest import result
-from mibench.store import Store
+from mibench.engine.store import Store
 with Store({str(tmp_path)!r}) as store:
     seed = 0
     while True:
