@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mibench.errors import Unsupported, UsageError
-from mibench.estimator import Array, Capabilities, Estimate, Estimator, Role, check_samples
+from mibench.estimator import Array, Capabilities, Distribution, Estimate, Estimator, Role, check_samples
 from mibench.registry import register_estimator
 from mibench.task import Task
 
@@ -57,7 +57,7 @@ class ExactCritic(Estimator):
             raise UsageError(f"exact-critic: max_pairs = {self.max_pairs} leaves nothing to evaluate; use 1 or more.")
         object.__setattr__(self, "kind", self.estimator.kind)  # what the number is follows from the bound
 
-    def bind(self, task: Task) -> ExactCritic:
+    def bind(self, task: Distribution) -> ExactCritic:
         """This evaluation on the density of ``task``; a task without one truth leaves it as it is."""
         return ExactCritic(self.estimator, self.max_pairs, task) if isinstance(task, Task) else self
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mibench.errors import Unsupported
-from mibench.estimator import Array, Capabilities, Estimate, Estimator, Role, check_samples
+from mibench.estimator import Array, Capabilities, Distribution, Estimate, Estimator, Role, check_samples
 from mibench.registry import register_estimator
 from mibench.task import Task
 
@@ -34,7 +34,7 @@ class Oracle(Estimator):
 
     capabilities: ClassVar = Capabilities(discrete=True, reads_task=True, reference=True, role=Role.CEILING, memory=0.0)
 
-    def bind(self, task: Task) -> Oracle:
+    def bind(self, task: Distribution) -> Oracle:
         """The oracle of ``task``; a task without one truth leaves it as it is."""
         return Oracle(task) if isinstance(task, Task) else self
 

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ from .plugin import Plugin
 
 if TYPE_CHECKING:
     from .bound import Bound
-    from .task import Task
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
 
@@ -96,6 +95,29 @@ class Estimate:
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Distribution(Protocol):
+    """What an estimator that reads its task may know of it: a joint distribution of (X, Y)."""
+
+    @property
+    def dim_x(self) -> int:
+        """Columns of X."""
+
+    @property
+    def dim_y(self) -> int:
+        """Columns of Y."""
+
+    @property
+    def mutual_information(self) -> float:
+        """I(X; Y) in nats."""
+
+    @property
+    def has_density(self) -> bool:
+        """Whether :meth:`log_density_ratio` is available."""
+
+    def log_density_ratio(self, x: Array, y: Array) -> Array:
+        """log p(x, y) / (p(x) p(y)) in nats, shape (n,), for paired rows of x and y."""
+
+
 class Estimator(Plugin):
     """Base class of estimators: hyperparameters in ``__init__``, everything else in ``estimate``.
 
@@ -128,7 +150,7 @@ class Estimator(Plugin):
         """The variational bound that can stand in a model's loss, or None where this estimator has none."""
         return None
 
-    def bind(self, task: Task) -> Estimator:
+    def bind(self, task: Distribution) -> Estimator:
         """The estimator to use on ``task``: itself, unless ``capabilities.reads_task``."""
         return self
 

@@ -35,17 +35,28 @@ class Task(Plugin):
 
     Constructing, printing and listing a task must cost next to nothing: no sampling, no quadrature.
 
-    Subclasses set ``family`` (the leaderboard averages over families), define ``dim_x``, ``dim_y`` and
-    ``mutual_information``, and implement :meth:`draw`. Where the densities are known they implement
-    :meth:`log_density_ratio` and leave ``has_density`` True.
+    Subclasses set ``family``, define ``dim_x``, ``dim_y`` and ``mutual_information``, and implement :meth:`draw`. Where
+    the densities are known they implement :meth:`log_density_ratio` and leave ``has_density`` True.
 
     varies : the parameter whose values are compared with each other, all others being equal: an equitable estimator
         answers the same for each of them. Empty where there is none.
     """
 
     kind: ClassVar[TaskKind] = TaskKind.INFORMATION
-    family: ClassVar[str] = "other"
     varies: ClassVar[str] = ""
+
+    @property
+    def family(self) -> str:
+        """What the leaderboard averages over before it averages over families; a class attribute will do."""
+        return "other"
+
+    @property
+    def family_rank(self) -> int:
+        """What is made of other tasks belongs to the family of the one with the highest rank, at a tie to its base's.
+
+        0 for plain Gaussians, 1 for what has other marginals and no more, 2 for everything else.
+        """
+        return 2
 
     @property
     @abstractmethod
