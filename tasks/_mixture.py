@@ -13,15 +13,14 @@ from scipy.special import logsumexp
 from mibench.estimator import Array
 from mibench.task import Task
 
-from ._quadrature import mixture_information
-
-CITATION = "Czyż et al. (2025), On the properties and estimation of pointwise mutual information profiles, TMLR"
+from .citations import CZYZ_2025
+from .numerics.quadrature import mixture_information
 
 
 class Mixture(Task):
     """A mixture whose information is an integral, computed when first asked for and kept."""
 
-    citation: ClassVar[str] = CITATION
+    citation: ClassVar[str] = CZYZ_2025
 
     @abstractmethod
     def integrate(self) -> tuple[float, float]:
@@ -61,12 +60,12 @@ class GaussianMixture(Mixture):
         """Means (K, 2) and covariances (K, 2, 2) of a function of X and one of Y that carry all the information."""
         return self.components
 
-    def map_x(self, x: Array) -> Array:
+    def forward(self, x: Array) -> Array:
         """What becomes of X; injective."""
         return x
 
-    def unmap_x(self, x: Array) -> Array:
-        """The inverse of the map of X."""
+    def backward(self, x: Array) -> Array:
+        """The inverse of :meth:`forward`."""
         return x
 
     def integrate(self) -> tuple[float, float]:
@@ -81,12 +80,12 @@ class GaussianMixture(Mixture):
         points = means[chosen]
         for j, column in enumerate(np.linalg.cholesky(covariances).transpose(2, 0, 1)):
             points += column[chosen] * z[:, j : j + 1]
-        return self.map_x(points[:, : self.dim_x]), points[:, self.dim_x :]
+        return self.forward(points[:, : self.dim_x]), points[:, self.dim_x :]
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
         """The mixture's log density less those of its marginals, in nats, shape (n,)."""
         means, covariances = self.components
-        k, x = self.dim_x, self.unmap_x(x)
+        k, x = self.dim_x, self.backward(x)
         joint = _log_density(np.hstack([x, y]), means, covariances)
         marginal_x = _log_density(x, means[:, :k], covariances[:, :k, :k])
         return joint - marginal_x - _log_density(y, means[:, k:], covariances[:, k:, k:])

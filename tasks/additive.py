@@ -4,58 +4,56 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar, TypeAlias
 
 import numpy as np
 
-from mibench.errors import UsageError
 from mibench.estimator import Array
+from mibench.parameters import Range, at_least, inside
 from mibench.registry import register_task
 from mibench.task import Task
 
-from ._quadrature import panels
-from ._validate import check_information, check_interval
+from ._either import settle
+from .citations import COVER_THOMAS, CZYZ_2023
 from .gaussian import MOST_PER_PAIR
+from .numerics.quadrature import panels
+
+Information: TypeAlias = Annotated[float, Range(0, MOST_PER_PAIR, with_high=True)]
+Width: TypeAlias = Annotated[float, at_least(7e-12)]
+"""Below it, the information would be more than that."""
+Noise: TypeAlias = Annotated[float, inside(1e-10, 1e3)]
 
 
 @register_task("additive-uniform")
 class AdditiveUniform(Task):
     """X ~ U(0, 1), Y = X + U(-eps, eps): I(X; Y) = 1 / (4 eps) where eps > 1/2, otherwise eps - log(2 eps).
 
+    Parameters
+    ----------
     mutual_information : in nats; 1 where neither it nor eps is given.
     eps : half the width of the noise, instead of mutual_information.
     """
 
-    mutual_information: float = None  # type: ignore[assignment]
-    eps: float = None  # type: ignore[assignment]
-
     family: ClassVar[str] = "additive-noise"
-    citation: ClassVar[str] = "Czyż et al. (2023), Beyond Normal: On the evaluation of mutual information estimators"
-    dim_x: ClassVar[int] = 1  # type: ignore[misc]
-    dim_y: ClassVar[int] = 1  # type: ignore[misc]
+    citation: ClassVar[str] = CZYZ_2023
+    dim_x = dim_y = 1
 
-    def __post_init__(self) -> None:
-        if self.mutual_information is not None and self.eps is not None:
-            raise UsageError(f"{self.registered_name}: give mutual_information or eps, not both.")
-        if self.eps is not None:
-            check_interval(self, "eps", 0, math.inf)
-            information = 0.25 / self.eps if self.eps > 0.5 else self.eps - math.log(2 * self.eps)
-            object.__setattr__(self, "mutual_information", information)
-        else:
-            if self.mutual_information is None:
-                object.__setattr__(self, "mutual_information", 1.0)
-            check_interval(self, "mutual_information", 0, math.inf)
-            object.__setattr__(self, "eps", self._width(self.mutual_information))
-        check_information(self, "mutual_information", MOST_PER_PAIR)
+    def __init__(self, mutual_information: Information | None = None, eps: Width | None = None) -> None:
+        settle(self, {"mutual_information": 1.0}, mutual_information=mutual_information, eps=eps)
 
-    @staticmethod
-    def _width(information: float) -> float:
-        """The eps with that information; below 1/2 it solves eps - log(eps) = I + log 2, by Lambert's W."""
-        if information < 0.5:
-            return 0.25 / information
+    @cached_property
+    def mutual_information(self) -> float:
+        """By the formula above."""
+        return 0.25 / self.eps if self.eps > 0.5 else self.eps - math.log(2 * self.eps)
+
+    @cached_property
+    def eps(self) -> float:
+        """Below 1/2 it solves eps - log(eps) = I + log 2, by Lambert's W."""
+        if self.mutual_information < 0.5:
+            return 0.25 / self.mutual_information
         from scipy.special import lambertw
 
-        return float(-lambertw(-0.5 * math.exp(-information)).real)
+        return float(-lambertw(-0.5 * math.exp(-self.mutual_information)).real)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """X, then X plus the noise."""
@@ -77,19 +75,17 @@ class UniformChannel(Task):
     """X ~ U(0, 1), Y = X + noise N(0, 1): I(X; Y) = h(Y) - 1/2 log(2 pi e noise^2), h(Y) by quadrature.
     Here p(y) = Phi(y / noise) - Phi((y - 1) / noise).
 
+    Parameters
+    ----------
     noise : standard deviation of the noise; small noise makes Y a nearly exact copy of X.
     """
 
-    noise: float = 0.01
+    noise: Noise = 0.01
 
     family: ClassVar[str] = "near-deterministic"
-    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, chapter 9"
-    mutual_information_error: ClassVar[float] = 1e-11  # type: ignore[misc]
-    dim_x: ClassVar[int] = 1  # type: ignore[misc]
-    dim_y: ClassVar[int] = 1  # type: ignore[misc]
-
-    def __post_init__(self) -> None:
-        check_interval(self, "noise", 1e-10, 1e3)
+    citation: ClassVar[str] = f"{COVER_THOMAS}, chapter 9"
+    mutual_information_error: ClassVar[float] = 1e-11
+    dim_x = dim_y = 1
 
     def _log_density(self, z: Array) -> Array:
         """log p(y) at y = noise z."""
@@ -102,18 +98,14 @@ class UniformChannel(Task):
         return density
 
     @cached_property
-    def _information(self) -> float:
+    def mutual_information(self) -> float:
+        """h(Y) by Gauss-Legendre quadrature less h(noise), in nats; computed when first asked for."""
         # in units of the noise: p is 1 but for a few units at either end of [0, 1]
         width = 1 / self.noise
         z, weights = panels(np.unique(np.minimum(np.arange(-40.0, 13.0), width / 2)), 64)
         log_p = self._log_density(z)
         entropy = 2 * self.noise * float(weights @ (-np.exp(log_p) * log_p))
         return entropy - 0.5 * math.log(2 * math.pi * math.e) - math.log(self.noise)
-
-    @property
-    def mutual_information(self) -> float:
-        """h(Y) by Gauss-Legendre quadrature less h(noise), in nats; computed when first asked for."""
-        return self._information
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """X, then X plus the noise."""

@@ -10,44 +10,35 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, TypeAlias
 
 import numpy as np
 from scipy.special import xlogy
 
 from mibench.datasets import Labels
-from mibench.errors import UsageError
 from mibench.estimator import Array
+from mibench.parameters import Count, between
 from mibench.registry import register_task
 from mibench.task import Task
 
-from ._finite import binary_entropy, check_probability
-from ._pictures import Pool, pixels_of, pool, read, shown
-from ._validate import check_dimension
+from .citations import LEE_RHEE
+from .numerics.entropy import binary_entropy
+from .pools.pictures import levels_of, pixels_of, pool, read, shown
+from .pools.pool import Pool
+
+Crossover: TypeAlias = Annotated[float, between(0, 0.5)]
 
 
 class BitChannel(Task):
     """Bits through a binary symmetric channel, shown by whatever carries classes; its law is known exactly.
 
-    Subclasses are frozen dataclasses with the fields ``bits`` (per symbol), ``crossover`` and, where a sample shows
-    several symbols, ``tiles``.
+    Subclasses have the parameters ``bits`` (per symbol), ``crossover`` and, where a sample shows several symbols,
+    ``tiles``.
     """
 
     bits: int
     crossover: float
     tiles: int = 1
-
-    def check_channel(self, most_bits: int) -> None:
-        """Validate the fields.
-
-        Raises
-        ------
-        UsageError : one is out of range.
-        """
-        check_dimension(self, "bits", "tiles")
-        if self.bits > most_bits:
-            raise UsageError(f"{self.registered_name}: bits={self.bits}; a class carries 1 to {most_bits} bits here.")
-        check_probability(self, "crossover", most=0.5)
 
     @property
     def mutual_information(self) -> float:
@@ -65,7 +56,8 @@ class BitChannel(Task):
         """log p(b, c) / (p(b) p(c)) for classes (n, tiles): ln 2(1 - p) for each bit that arrived, ln 2p for others."""
         flipped = np.bitwise_count(sent ^ received).sum(axis=1)
         arrived = self.bits * self.tiles - flipped
-        return xlogy(arrived, 2.0 * (1.0 - self.crossover)) + xlogy(flipped, 2.0 * self.crossover)
+        ratio: Array = xlogy(arrived, 2.0 * (1.0 - self.crossover)) + xlogy(flipped, 2.0 * self.crossover)
+        return ratio
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,28 +68,21 @@ class PictureChannel(BitChannel):
     """
 
     family: ClassVar[str] = "images"
-    citation: ClassVar[str] = (
-        "Lee & Rhee (2024), A benchmark suite for evaluating neural mutual information estimators on unstructured "
-        "datasets"
-    )
+    citation: ClassVar[str] = LEE_RHEE
     source: ClassVar[str]
 
-    bits: int = 1
-    crossover: float = 0.05
-    tiles: int = 1
+    bits: Annotated[int, between(1, 3)] = 1
+    crossover: Crossover = 0.05
+    tiles: Count = 1
     grain: bool = True
 
-    def __post_init__(self) -> None:
-        self.check_channel(most_bits=3)
-
     @property
-    def dim_x(self) -> int:  # type: ignore[override]
+    def dim_x(self) -> int:
         """Pixels of all tiles."""
         return self.tiles * pixels_of(self.source)
 
     @property
-    def dim_y(self) -> int:  # type: ignore[override]
-        """Pixels of all tiles."""
+    def dim_y(self) -> int:
         return self.dim_x
 
     @property
@@ -117,11 +102,11 @@ class PictureChannel(BitChannel):
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Draw bits, flips, then a picture for every class."""
-        pictures = self.pool
+        pictures, levels = self.pool, levels_of(self.source)
         sides = []
         for classes in self.draw_classes(n, rng):
             drawn = pictures.draw(classes, rng).reshape(n, -1)
-            sides.append(shown(drawn, pictures.levels, rng if self.grain else None))
+            sides.append(shown(drawn, levels, rng if self.grain else None))
         return sides[0], sides[1]
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
@@ -131,10 +116,10 @@ class PictureChannel(BitChannel):
         ------
         DataError : a picture that this task cannot have drawn.
         """
-        pictures = self.pool
+        pictures, levels = self.pool, levels_of(self.source)
         classes = []
         for values in (x, y):
-            tiles = read(values, pictures.levels).reshape(len(values) * self.tiles, -1)
+            tiles = read(values, levels).reshape(len(values) * self.tiles, -1)
             classes.append(pictures.classes(tiles).reshape(len(values), self.tiles))
         return self.log_ratio_of_classes(classes[0], classes[1])
 
@@ -143,6 +128,8 @@ class PictureChannel(BitChannel):
 class DigitsChannel(PictureChannel):
     """Class bits of scikit-learn's 8x8 digits, as two independent pictures, through a binary symmetric channel.
 
+    Parameters
+    ----------
     bits : per picture, 1 to 3; class 5 spells the bits 1, 0, 1.
     crossover : the probability that a bit is flipped.
     tiles : pictures side by side in each of X and Y; the information of all of them adds up.

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from scipy.special import i0e, i1e
 
 from mibench.estimator import Array
+from mibench.parameters import Count, between
 from mibench.registry import register_task
 from mibench.task import Task
-
-from ._validate import check_dimension, check_information
 
 
 @register_task("circle")
@@ -21,21 +20,18 @@ class Circle(Task):
     """X = (cos A, sin A), Y = (cos B, sin B), A uniform, B = winding A + von Mises noise of concentration kappa.
     I(X; Y) = kappa I_1(kappa) / I_0(kappa) - log I_0(kappa), with the modified Bessel functions, whatever the winding.
 
+    Parameters
+    ----------
     mutual_information : in nats; kappa follows from it.
     winding : how often Y goes round while X goes round once; from 2 on X and Y are uncorrelated.
     """
 
-    mutual_information: float = 5.0
-    winding: int = 1
+    mutual_information: Annotated[float, between(0, 15)] = 5.0  # beyond, the noise drowns in rounding
+    winding: Count = 1
 
     family: ClassVar[str] = "near-deterministic"
     citation: ClassVar[str] = "Mardia & Jupp (2000), Directional Statistics"
-    dim_x: ClassVar[int] = 2  # type: ignore[misc]
-    dim_y: ClassVar[int] = 2  # type: ignore[misc]
-
-    def __post_init__(self) -> None:
-        check_information(self, "mutual_information", 15.0)
-        check_dimension(self, "winding")
+    dim_x = dim_y = 2
 
     @cached_property
     def kappa(self) -> float:

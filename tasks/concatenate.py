@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from mibench.errors import UsageError
 from mibench.estimator import Array
 from mibench.registry import register_task
 from mibench.task import Task
 
+from .citations import COVER_THOMAS
 from .gaussian import Gauss
 from .independent import Independent
 
@@ -19,54 +19,47 @@ from .independent import Independent
 class Concatenate(Task):
     """X = (X_1, X_2), Y = (Y_1, Y_2) from two independent tasks: I(X; Y) = I(X_1; Y_1) + I(X_2; Y_2).
 
+    Parameters
+    ----------
     first, second : the two tasks; an ``independent`` second one adds coordinates of pure noise.
     """
 
     first: Task = Gauss()
     second: Task = Independent(dim_x=4)
 
-    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, theorem 2.5.2"
-
-    def __post_init__(self) -> None:
-        for name in ("first", "second"):
-            part = getattr(self, name)
-            if not isinstance(part, Task):
-                label = getattr(part, "label", repr(part))
-                raise UsageError(f"{self.registered_name}: {name}={label} is no task that draws x and y.")
+    citation: ClassVar[str] = f"{COVER_THOMAS}, theorem 2.5.2"
 
     @property
-    def family(self) -> str:  # type: ignore[override]
+    def family(self) -> str:
         """That of the first task."""
         return self.first.family
 
     @property
-    def dim_x(self) -> int:  # type: ignore[override]
-        """The sum of the two."""
+    def family_rank(self) -> int:
+        return self.first.family_rank
+
+    @property
+    def dim_x(self) -> int:
         return self.first.dim_x + self.second.dim_x
 
     @property
-    def dim_y(self) -> int:  # type: ignore[override]
-        """The sum of the two."""
+    def dim_y(self) -> int:
         return self.first.dim_y + self.second.dim_y
 
     @property
     def mutual_information(self) -> float:
-        """The sum of the two, in nats."""
         return self.first.mutual_information + self.second.mutual_information
 
     @property
     def mutual_information_error(self) -> float:
-        """The sum of the two, in nats."""
         return self.first.mutual_information_error + self.second.mutual_information_error
 
     @property
     def has_density(self) -> bool:
-        """Whether both have one."""
         return self.first.has_density and self.second.has_density
 
     @property
     def discrete(self) -> bool:
-        """Whether either is."""
         return self.first.discrete or self.second.discrete
 
     @property

@@ -11,44 +11,40 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, TypeAlias
 
 import numpy as np
 
 from mibench.datasets import Bytes
 from mibench.errors import UsageError
 from mibench.estimator import Array
+from mibench.parameters import Length, between
 from mibench.registry import register_task
 from mibench.task import ConsistencyTask
 
-from ._pictures import SHAPES, SOURCES, Pool, pool, shown
-from ._validate import check_choice
+from .citations import SONG_ERMON
+from .pools.pictures import SHAPES, Source, levels_of, pool, shown
 
 EIGHTHS = 8
+"""Of a picture's rows: the unit in which is said how much of it Y shows."""
+Eighths: TypeAlias = Annotated[int, between(1, EIGHTHS)]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageRows(ConsistencyTask):
     """Pictures of one data set and their tops.
 
+    Parameters
+    ----------
     source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
     grain : independent continuous changes of less than half a grey level in X and in Y, so that no picture repeats
         exactly; the information stays as it is.
     """
 
-    source: Literal["digits", "mnist", "fashion-mnist", "cifar10"] = "digits"
+    source: Source = "digits"
     grain: bool = True
 
-    citation: ClassVar[str] = (
-        "Song & Ermon (2020), Understanding the limitations of variational mutual information estimators"
-    )
-
-    def __post_init__(self) -> None:
-        check_choice(self, "source", SOURCES)
-        for name in ("rows", "fewer"):
-            for value in np.atleast_1d(getattr(self, name, 1)):
-                if value not in range(1, EIGHTHS + 1):
-                    raise UsageError(f"{self.registered_name}: {name}={value}; give 1 to 8 eighths of a picture.")
+    citation: ClassVar[str] = SONG_ERMON
 
     @abstractmethod
     def problems(self, n: int, pictures: Album) -> list[tuple[Array, Array]]:
@@ -64,23 +60,25 @@ class ImageRows(ConsistencyTask):
         """
         if n < 1:
             raise UsageError(f"{self.label}: cannot draw {n} samples; n must be at least 1.")
-        album = Album(pool(self.source, 10), SHAPES[self.source], self.grain, np.random.default_rng([0, seed]))
-        return self.problems(n, album)
+        return self.problems(n, Album(self.source, self.grain, np.random.default_rng([0, seed])))
 
 
 class Album:
     """Draws pictures and shows all or the top of them, with grain or without."""
 
-    def __init__(self, pictures: Pool, shape: tuple[int, int], grain: bool, rng: np.random.Generator) -> None:
-        self.pool, self.shape, self.grain, self.rng = pictures, shape, grain, rng
+    def __init__(self, source: Source, grain: bool, rng: np.random.Generator) -> None:
+        self.pictures: Bytes = pool(source, 10).rows
+        self.levels, self.shape = levels_of(source), SHAPES[source]
+        self.grain, self.rng = grain, rng
 
     def draw(self, n: int) -> Bytes:
         """n pictures (n, pixels), drawn with replacement."""
-        return self.pool.pictures[self.rng.integers(len(self.pool.pictures), size=n)]
+        drawn: Bytes = self.pictures[self.rng.integers(len(self.pictures), size=n)]
+        return drawn
 
     def show(self, pictures: Bytes, eighths: int = EIGHTHS) -> Array:
         """The upper eighths of pictures, black below, as numbers (n, pixels) in [0, 1]."""
-        values = shown(pictures, self.pool.levels, self.rng if self.grain else None)
+        values = shown(pictures, self.levels, self.rng if self.grain else None)
         return self.crop(values, eighths)
 
     def crop(self, values: Array, eighths: int) -> Array:
@@ -100,16 +98,17 @@ def ratio(numerator: float, denominator: float) -> float:
 class RowsIndependent(ImageRows):
     """I(X'; Y) / I(X; Y), which is 0: X' is another picture, independent of Y.
 
+    Parameters
+    ----------
     source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
     grain : independent continuous changes of less than half a grey level in X and in Y; the information stays.
     rows : eighths of the picture that Y shows.
     """
 
-    rows: int = 4
+    rows: Eighths = 4
 
     @property
     def expected(self) -> float:
-        """0."""
         return 0.0
 
     def problems(self, n: int, pictures: Album) -> list[tuple[Array, Array]]:
@@ -130,22 +129,22 @@ class RowsMonotone(ImageRows):
     The score is (last - first) / sum of |changes|: 1 for estimates that only rise, less by twice the share of the
     movement that falls, and 0 for estimates that do not move.
 
+    Parameters
+    ----------
     source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
     grain : independent continuous changes of less than half a grey level in X and in Y; the information stays.
     rows : eighths of the picture that Y shows, increasing; an independent picture comes before them. The first eighth
         of MNIST's digits is always black.
     """
 
-    rows: tuple[int, ...] = (2, 3, 4, 6, 8)
+    rows: Annotated[tuple[Eighths, ...], Length(1)] = (2, 3, 4, 6, 8)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.rows or list(self.rows) != sorted(set(self.rows)):
+        if list(self.rows) != sorted(set(self.rows)):
             raise UsageError(f"{self.registered_name}: rows={self.rows}; give increasing numbers of eighths.")
 
     @property
     def expected(self) -> float:
-        """1."""
         return 1.0
 
     def problems(self, n: int, pictures: Album) -> list[tuple[Array, Array]]:
@@ -167,23 +166,23 @@ class RowsProcessing(ImageRows):
 
     h(Y) is Y with fewer rows.
 
+    Parameters
+    ----------
     source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
     grain : independent continuous changes of less than half a grey level in X and in Y; the information stays.
     rows : eighths of the picture that Y shows.
     fewer : eighths that h(Y) shows, fewer than ``rows``.
     """
 
-    rows: int = 4
-    fewer: int = 3
+    rows: Eighths = 4
+    fewer: Eighths = 3
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.fewer >= self.rows:
             raise UsageError(f"{self.registered_name}: fewer={self.fewer}; it must be less than rows={self.rows}.")
 
     @property
     def expected(self) -> float:
-        """1."""
         return 1.0
 
     def problems(self, n: int, pictures: Album) -> list[tuple[Array, Array]]:
@@ -202,16 +201,17 @@ class RowsProcessing(ImageRows):
 class RowsAdditive(ImageRows):
     """I([X1, X2]; [Y1, Y2]) / I(X1; Y1), which is 2: two independent pictures tell twice as much as one.
 
+    Parameters
+    ----------
     source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
     grain : independent continuous changes of less than half a grey level in X and in Y; the information stays.
     rows : eighths of the picture that Y shows.
     """
 
-    rows: int = 4
+    rows: Eighths = 4
 
     @property
     def expected(self) -> float:
-        """2."""
         return 2.0
 
     def problems(self, n: int, pictures: Album) -> list[tuple[Array, Array]]:

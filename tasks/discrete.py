@@ -7,34 +7,30 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import ClassVar
+from typing import Annotated, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, ndtr, xlogy
 
-from mibench.errors import UsageError
 from mibench.estimator import Array
+from mibench.parameters import Correlation, Inner, Range, Share, at_least, between
 from mibench.registry import register_task
 from mibench.task import Task
 
-from ._finite import binary_entropy, check_probability, log, xlogx
-from ._validate import check_dimension, check_interval
+from .citations import COVER_THOMAS, GAO
+from .numerics.entropy import binary_entropy, log, xlogx
 
-GAO = "Gao, Kannan, Oh & Viswanath (2017), Estimating mutual information for discrete-continuous mixtures"
+Letters: TypeAlias = Annotated[int, at_least(2)]
+Fraction: TypeAlias = Annotated[float, Range(0, 1, with_low=True)]
 
 
 class Mixed(Task):
     """One column of X and one of Y, at least one of them with atoms."""
 
     family: ClassVar[str] = "mixed"
-    dim_x = 1
-    dim_y = 1
-
-    @property
-    def discrete(self) -> bool:
-        """Always."""
-        return True
+    dim_x = dim_y = 1
+    discrete: ClassVar[bool] = True
 
 
 def column(values: npt.ArrayLike) -> Array:
@@ -46,12 +42,9 @@ def column(values: npt.ArrayLike) -> Array:
 class DiscreteUniform(Mixed):
     """X uniform on {0, ..., letters - 1} and Y uniform on (X, X + 2): I(X; Y) = ln m - (m - 1) / m ln 2, m letters."""
 
-    letters: int = 5
+    letters: Letters = 5
 
     citation: ClassVar[str] = GAO
-
-    def __post_init__(self) -> None:
-        check_dimension(self, "letters", at_least=2)
 
     @property
     def mutual_information(self) -> float:
@@ -75,14 +68,10 @@ class DiscreteUniform(Mixed):
 class SymmetricChannel(Mixed):
     """X uniform on ``letters`` letters; Y is X, or with probability ``crossover`` one of the others, each as likely."""
 
-    letters: int = 4
-    crossover: float = 0.1
+    letters: Letters = 4
+    crossover: Fraction = 0.1
 
-    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, section 7.2"
-
-    def __post_init__(self) -> None:
-        check_dimension(self, "letters", at_least=2)
-        check_probability(self, "crossover", reached=False)
+    citation: ClassVar[str] = f"{COVER_THOMAS}, section 7.2"
 
     @property
     def mutual_information(self) -> float:
@@ -108,14 +97,10 @@ class SymmetricChannel(Mixed):
 class ErasureChannel(Mixed):
     """X uniform on ``letters`` letters; Y is X, or with probability ``erasure`` the mark -1: I(X; Y) = (1 - e) ln m."""
 
-    letters: int = 4
-    erasure: float = 0.3
+    letters: Letters = 4
+    erasure: Fraction = 0.3
 
-    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, chapter 7"
-
-    def __post_init__(self) -> None:
-        check_dimension(self, "letters", at_least=2)
-        check_probability(self, "erasure", reached=False)
+    citation: ClassVar[str] = f"{COVER_THOMAS}, chapter 7"
 
     @property
     def mutual_information(self) -> float:
@@ -140,12 +125,9 @@ class ZeroInflatedPoisson(Mixed):
     Which zeros are inflated is not observed, so the information is less than (1 - inflation) times that without.
     """
 
-    inflation: float = 0.15
+    inflation: Fraction = 0.15
 
     citation: ClassVar[str] = f"{GAO} (whose value for inflation > 0 is corrected here)"
-
-    def __post_init__(self) -> None:
-        check_probability(self, "inflation", reached=False)
 
     @property
     def mutual_information(self) -> float:
@@ -190,20 +172,18 @@ def expected_log_factorial() -> float:
 class AtomsAndGauss(Mixed):
     """With probability ``atoms``, X and Y are each 1 or -1, equal with probability ``agreement``; otherwise Gaussian.
 
-    rho : correlation of the Gaussian part, whose variances are 1.
     X and Y both tell which part they come from, so I(X; Y) is the entropy of that, plus the mean over the parts.
+
+    Parameters
+    ----------
+    rho : correlation of the Gaussian part, whose variances are 1.
     """
 
-    rho: float = 0.9
-    atoms: float = 0.5
-    agreement: float = 0.9
+    rho: Correlation = 0.9
+    atoms: Inner = 0.5
+    agreement: Share = 0.9
 
     citation: ClassVar[str] = GAO
-
-    def __post_init__(self) -> None:
-        check_interval(self, "rho", -1, 1)
-        check_interval(self, "atoms", 0, 1)
-        check_probability(self, "agreement")
 
     @property
     def mutual_information(self) -> float:
@@ -237,18 +217,10 @@ class AtomsAndGauss(Mixed):
 class RoundedGauss(Mixed):
     """X standard normal, Y the multiple of ``step`` nearest to a standard normal with correlation ``rho`` to X."""
 
-    rho: float = 0.9
-    step: float = 1.0
+    rho: Annotated[float, between(-0.99995, 0.99995)] = 0.9
+    step: Annotated[float, at_least(0.01)] = 1.0
 
-    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, chapter 8"
-
-    def __post_init__(self) -> None:
-        check_interval(self, "rho", -1, 1)
-        if 1.0 - self.rho**2 < 1e-4:
-            raise UsageError(f"{self.registered_name}: rho={self.rho!r}; rho^2 must be at most 0.9999.")
-        check_interval(self, "step", 0, math.inf)
-        if self.step < 0.01:
-            raise UsageError(f"{self.registered_name}: step={self.step!r}; step must be 0.01 or more.")
+    citation: ClassVar[str] = f"{COVER_THOMAS}, chapter 8"
 
     @property
     def mutual_information(self) -> float:

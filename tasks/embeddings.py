@@ -6,67 +6,55 @@ draws from the user's own vectors. The mutual information is that of the bits, a
 
 from __future__ import annotations
 
-import functools
-import hashlib
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from mibench import runtime
 from mibench.datasets import Labels
-from mibench.errors import DataError, NotInstalled, UsageError
+from mibench.errors import UsageError
 from mibench.estimator import Array
+from mibench.parameters import Count, between, inside
 from mibench.registry import register_task
 
-from ._numeric import random_isometry
-from ._pictures import unambiguous
-from ._validate import check_dimension, check_interval
-from .channels import BitChannel
+from ._dimensions import EqualDimensions
+from .channels import BitChannel, Crossover
+from .citations import LEE_RHEE
+from .numerics.isometry import random_isometry
+from .pools import files
+from .pools.pool import Pool
 
-LEE_RHEE = (
-    "Lee & Rhee (2024), A benchmark suite for evaluating neural mutual information estimators on unstructured datasets"
-)
-MOST_BITS = 6
+Bits: TypeAlias = Annotated[int, between(1, 6)]
 
 
 @register_task("embeddings-channel")
-class EmbeddingsChannel(BitChannel):
+class EmbeddingsChannel(EqualDimensions, BitChannel):
     """Class bits through a binary symmetric channel, shown as two vectors of a made-up model of 2 ** bits classes.
 
     A vector is standard normal in one direction per class, the direction of its own class having the greatest value of
     these, plus ``separation``. In the other directions the standard deviation falls as 1, 1/2, 1/3, ..., much as it
     does in real embeddings. A fixed random rotation hides the directions.
 
+    Parameters
+    ----------
     bits : per vector; there are 2 ** bits classes.
     crossover : the probability that a bit is flipped.
     dim : dimension of a vector, at least 2 ** bits.
     separation : how much the direction of the class stands out beyond being the greatest.
     """
 
-    bits: int = 2
-    crossover: float = 0.05
-    dim: int = 64
-    separation: float = 3.0
+    bits: Bits = 2
+    crossover: Crossover = 0.05
+    dim: Count = 64
+    separation: Annotated[float, inside(0, 1e6)] = 3.0
 
     family: ClassVar[str] = "embeddings"
     citation: ClassVar[str] = LEE_RHEE
 
     def __post_init__(self) -> None:
-        self.check_channel(most_bits=MOST_BITS)
-        check_dimension(self, "dim", at_least=2**self.bits)
-        check_interval(self, "separation", 0, 1e6)
-
-    @property
-    def dim_x(self) -> int:  # type: ignore[override]
-        """The parameter ``dim``."""
-        return self.dim
-
-    @property
-    def dim_y(self) -> int:  # type: ignore[override]
-        """The parameter ``dim``."""
-        return self.dim
+        if self.dim < 2**self.bits:
+            raise UsageError(
+                f"{self.registered_name}: dim={self.dim}; dim must be at least {2**self.bits}, a direction per class."
+            )
 
     def embed(self, classes: Labels, rng: np.random.Generator) -> Array:
         """A random vector (n, dim) for each class (n,)."""
@@ -82,7 +70,8 @@ class EmbeddingsChannel(BitChannel):
     def classes(self, vectors: Array) -> Labels:
         """The class (n,) that each vector tells: its direction with the greatest value."""
         values = vectors @ random_isometry(self.dim, self.dim, 0)[:, : 2**self.bits]
-        return values.argmax(axis=1)
+        classes: Labels = values.argmax(axis=1)
+        return classes
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Draw bits and flips, then a vector for every class."""
@@ -101,6 +90,8 @@ class EmbeddingsFileChannel(BitChannel):
     The least 2 ** bits values among the labels are the classes. Vectors that occur under two of them are left out, for
     they would not tell theirs. Vectors repeat, so the task is discrete.
 
+    Parameters
+    ----------
     embeddings : a .npy file with one vector per row, (N, dim); relative paths start at the data directory.
     labels : a .npy file with the class of each vector, (N,).
     bits : per vector; there must be 2 ** bits classes.
@@ -109,22 +100,15 @@ class EmbeddingsFileChannel(BitChannel):
 
     embeddings: str = "embeddings.npy"
     labels: str = "labels.npy"
-    bits: int = 1
-    crossover: float = 0.05
+    bits: Bits = 1
+    crossover: Crossover = 0.05
 
     family: ClassVar[str] = "embeddings"
     citation: ClassVar[str] = LEE_RHEE
-
-    def __post_init__(self) -> None:
-        self.check_channel(most_bits=MOST_BITS)
+    discrete: ClassVar[bool] = True
 
     @property
-    def discrete(self) -> bool:
-        """Vectors repeat."""
-        return True
-
-    @property
-    def dim_x(self) -> int:  # type: ignore[override]
+    def dim_x(self) -> int:
         """The length of a vector in the file.
 
         Raises
@@ -132,24 +116,19 @@ class EmbeddingsFileChannel(BitChannel):
         NotInstalled : the file is missing.
         DataError : the file is no table of vectors.
         """
-        path = _existing(self.embeddings)
-        shape = np.shape(_read(path, mapped=True))
-        if len(shape) != 2:
-            raise DataError(f"{path} holds an array of shape {shape}; expected (N, dim), one vector per row.")
-        return int(shape[1])
+        return files.width(self.embeddings)
 
     @property
-    def dim_y(self) -> int:  # type: ignore[override]
+    def dim_y(self) -> int:
         """As of X."""
         return self.dim_x
 
     def identity(self) -> dict[str, Any]:
         """Names the content of the files too: results for other vectors under the same name are other results."""
-        content = [_digest(runtime.data_dir() / name) for name in (self.embeddings, self.labels)]
-        return {**super().identity(), "content": content}
+        return {**super().identity(), "content": [files.content(name) for name in (self.embeddings, self.labels)]}
 
     @property
-    def pool(self) -> VectorPool:
+    def pool(self) -> Pool:
         """The vectors that are shown.
 
         Raises
@@ -157,7 +136,7 @@ class EmbeddingsFileChannel(BitChannel):
         NotInstalled : a file is missing.
         DataError : a file is no array, or the two do not fit together.
         """
-        return _vector_pool(_existing(self.embeddings), _existing(self.labels), 2**self.bits)
+        return files.pool(self.embeddings, self.labels, 2**self.bits)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Draw bits and flips, then a vector of every class."""
@@ -173,84 +152,3 @@ class EmbeddingsFileChannel(BitChannel):
         """
         pool = self.pool
         return self.log_ratio_of_classes(pool.classes(x)[:, None], pool.classes(y)[:, None])
-
-
-# Vectors from files --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class VectorPool:
-    """Vectors (N, dim), class after class, and where each class begins (classes + 1,)."""
-
-    vectors: Array
-    start: Labels
-
-    def draw(self, classes: Labels, rng: np.random.Generator) -> Array:
-        """A vector of each class, drawn with replacement."""
-        return self.vectors[self.start[classes] + rng.integers(np.diff(self.start)[classes])]
-
-    @functools.cached_property
-    def index(self) -> dict[bytes, int]:
-        """The class of every vector, by its bytes."""
-        labels = np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
-        return {row.tobytes(): int(label) for row, label in zip(self.vectors, labels, strict=True)}
-
-    def classes(self, vectors: Array) -> Labels:
-        """The class (n,) of each vector (n, dim)."""
-        try:
-            found = [self.index[row.tobytes()] for row in np.ascontiguousarray(vectors, np.float64)]
-        except KeyError:
-            raise DataError("the rows hold a vector that this task cannot have drawn.") from None
-        return np.array(found, np.int64)
-
-
-@functools.lru_cache(maxsize=4)
-def _vector_pool(embeddings: Path, labels: Path, classes: int) -> VectorPool:
-    vectors, named = np.asarray(_read(embeddings), np.float64) + 0.0, _read(labels)  # + 0.0 makes -0.0 equal to 0.0
-    if vectors.ndim != 2 or named.shape != vectors.shape[:1]:
-        raise DataError(
-            f"{embeddings} holds an array of shape {vectors.shape} and {labels} one of shape {named.shape}; "
-            "expected (N, dim) and (N,)."
-        )
-    if not np.isfinite(vectors).all():
-        raise DataError(f"{embeddings} holds NaN or infinite values.")
-    values, label = np.unique(named, return_inverse=True)
-    if len(values) < classes:
-        raise UsageError(f"{labels} names {len(values)} classes; {classes} are needed: ask for fewer bits.")
-    kept = label < classes
-    vectors, label = np.ascontiguousarray(vectors[kept]), label[kept]
-    kept = unambiguous(vectors, label)
-    vectors, label = vectors[kept], label[kept]
-    order = np.argsort(label, kind="stable")
-    start = np.searchsorted(label[order], np.arange(classes + 1))
-    if (np.diff(start) == 0).any():
-        raise DataError(f"no vector in {embeddings} tells its class for one of the first {classes} classes.")
-    return VectorPool(vectors[order], start)
-
-
-def _existing(name: str) -> Path:
-    path = runtime.data_dir() / name
-    if not path.is_file():
-        raise NotInstalled(f"there is no file {path}; write the array there with numpy.save, or give its path.")
-    return path
-
-
-def _read(path: Path, mapped: bool = False) -> Any:
-    try:
-        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"cannot read {path} as an array of numbers: {error}") from None
-
-
-def _digest(path: Path) -> str:
-    try:
-        status = path.stat()
-    except OSError:
-        return "missing"
-    return _digest_of(path, status.st_mtime_ns, status.st_size)
-
-
-@functools.lru_cache(maxsize=64)
-def _digest_of(path: Path, modified: int, size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -9,27 +9,26 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from mibench.errors import UsageError
 from mibench.estimator import Array
+from mibench.parameters import Count, Range, at_least
 from mibench.registry import register_task
-from mibench.task import Task
 
-from ._noisy import Curve, information, noisy
-from ._validate import check_choice, check_dimension, check_interval
+from ._dimensions import EqualDimensions
+from .numerics.noisy import Curve, information, noisy
 
 LEAST_NOISE = 1e-3
 """The least noise, relative to the spread of f, for which the quadrature is kept within seconds."""
 
 
-class NoisyFunction(Task):
+class NoisyFunction(EqualDimensions):
     """Y_i = f(X_i) + sigma E_i with X_i uniform and E_i standard normal, independently for i < dim."""
 
     family: ClassVar[str] = "equitability"
-    dim: int
+    varies: ClassVar[str] = "function"
 
     @property
     @abstractmethod
@@ -40,16 +39,6 @@ class NoisyFunction(Task):
     @abstractmethod
     def sigma(self) -> float:
         """Standard deviation of the noise."""
-
-    @property
-    def dim_x(self) -> int:  # type: ignore[override]
-        """The parameter ``dim``."""
-        return self.dim
-
-    @property
-    def dim_y(self) -> int:  # type: ignore[override]
-        """The parameter ``dim``."""
-        return self.dim
 
     @property
     def r_squared(self) -> float:
@@ -88,6 +77,10 @@ def _cubic(x: Array) -> Array:
 
 
 MINE_CURVES = {name: Curve(f, -1.0, 1.0) for name, f in (("linear", _linear), ("cubic", _cubic), ("sine", np.sin))}
+if TYPE_CHECKING:
+    MineFunction: TypeAlias = str
+else:
+    MineFunction = Literal[tuple(MINE_CURVES)]
 
 
 @register_task("equitability")
@@ -97,25 +90,18 @@ class Equitability(NoisyFunction):
     Belghazi et al. vary the noise from 0.1 to 0.9 at dim = 2 and expect equal information at equal noise; the truth is
     not equal (at noise 0.5 it is 0.837, 0.451 and 0.729 nats for the three functions).
 
+    Parameters
+    ----------
     function : ``linear`` (x), ``cubic`` (x^3) or ``sine`` (sin x).
     noise : standard deviation of the noise.
     dim : coordinates, which are independent of one another.
     """
 
-    varies: ClassVar[str] = "function"
-
-    function: Literal["linear", "cubic", "sine"] = "linear"
-    noise: float = 0.5
-    dim: int = 2
+    function: MineFunction = "linear"
+    noise: Annotated[float, at_least(LEAST_NOISE)] = 0.5
+    dim: Count = 2
 
     citation: ClassVar[str] = "Belghazi et al. (2018), MINE: mutual information neural estimation, section 4.2"
-
-    def __post_init__(self) -> None:
-        check_choice(self, "function", MINE_CURVES)
-        check_dimension(self, "dim")
-        check_interval(self, "noise", 0, math.inf)
-        if self.noise < LEAST_NOISE:
-            raise UsageError(f"{self.registered_name}: noise={self.noise!r}; noise must be {LEAST_NOISE} or more.")
 
     @property
     def curve(self) -> Curve:
@@ -129,7 +115,8 @@ class Equitability(NoisyFunction):
 
 
 def _sigmoid(x: Array) -> Array:
-    return np.clip(50.0 * (x - 0.5) + 0.5, 0.05, 0.95)
+    clipped: Array = np.clip(50.0 * (x - 0.5) + 0.5, 0.05, 0.95)
+    return clipped
 
 
 def _l_shape(x: Array) -> Array:
@@ -169,6 +156,10 @@ RESHEF_CURVES = {
     "cosine-varying": Curve(lambda x: 0.4 * np.cos(5.0 * np.pi * x * (1.0 + x)) + 0.5),
 }
 """The functions of Reshef et al. on [0, 1], in the scaling in which each roughly fills [0, 1]."""
+if TYPE_CHECKING:
+    ReshefFunction: TypeAlias = str
+else:
+    ReshefFunction = Literal[tuple(RESHEF_CURVES)]
 
 
 @register_task("reshef")
@@ -177,50 +168,21 @@ class Reshef(NoisyFunction):
 
     Equitability in the sense of Reshef et al.: functions of all shapes compared at equal R^2.
 
+    Parameters
+    ----------
     function : one of 20, from ``line`` and ``parabola`` to ``spike`` and ``cosine-varying``.
     r2 : the share of Var(Y) that f(X) explains, between 0 and 1.
     dim : coordinates, which are independent of one another.
     """
 
-    varies: ClassVar[str] = "function"
-
-    function: Literal[
-        "line",
-        "parabola",
-        "cubic",
-        "exponential-2",
-        "exponential-8",
-        "sigmoid",
-        "l-shape",
-        "lopsided-l",
-        "spike",
-        "line-periodic-low",
-        "line-periodic-medium",
-        "line-periodic-high",
-        "line-periodic-strong",
-        "sine-low",
-        "sine-high",
-        "sine-non-fourier",
-        "sine-varying",
-        "cosine-non-fourier",
-        "cosine-high",
-        "cosine-varying",
-    ] = "line"
-    r2: float = 0.8
-    dim: int = 1
+    function: ReshefFunction = "line"
+    r2: Annotated[float, Range(0, 1 / (1 + LEAST_NOISE**2), with_high=True)] = 0.8
+    dim: Count = 1
 
     citation: ClassVar[str] = (
         "Reshef et al. (2011), Detecting novel associations in large data sets, Science 334, 1518; "
         "Kinney & Atwal (2014), Equitability, mutual information, and the maximal information coefficient"
     )
-
-    def __post_init__(self) -> None:
-        check_choice(self, "function", RESHEF_CURVES)
-        check_dimension(self, "dim")
-        check_interval(self, "r2", 0, 1)
-        most = 1.0 / (1.0 + LEAST_NOISE**2)
-        if self.r2 > most:
-            raise UsageError(f"{self.registered_name}: r2={self.r2!r}; r2 must be at most {most:.7g}.")
 
     @property
     def curve(self) -> Curve:

@@ -8,30 +8,31 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
+from mibench.parameters import Correlation, Count, NotNegative, Range, between
 from mibench.registry import register_task
 from mibench.task import Task
 
-from ._validate import check_dimension, check_information, check_interval
+from ._dimensions import EqualDimensions, OwnDimensions
+from ._either import either, settle
+from .citations import COVER_THOMAS, CZYZ_2023
 
 MOST_PER_PAIR = 25.0
 """Nats that one correlated pair can carry in double precision: the noise is then 1e-11 of the signal."""
-
-PLAIN = frozenset({"gaussian", "sparse-gaussian"})
-"""Families of Gaussians; what is made of their members belongs to other families."""
 
 
 class Gaussian(Task):
     """Jointly Gaussian X and Y with mean 0: I(X; Y) = 1/2 (log|S_X| + log|S_Y| - log|S|)."""
 
     family: ClassVar[str] = "gaussian"
-    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, theorem 8.4.1"
+    family_rank: ClassVar[int] = 0
+    citation: ClassVar[str] = f"{COVER_THOMAS}, theorem 8.4.1"
 
     @abstractmethod
     def squared_norms(self, x: Array, y: Array) -> tuple[Array, Array, Array]:
@@ -47,66 +48,62 @@ class Gaussian(Task):
 class PairedGaussian(Gaussian):
     """Standard normal coordinates, independent but for pairs (X_i, Y_i) with correlation rho.
 
-    Subclasses say how many ``pairs`` there are and which ``rho`` and ``noise`` = sqrt(1 - rho^2) they have.
+    Subclasses say how many ``pairs`` there are, and set ``rho`` or ``mutual_information``, whose other then follows.
     """
 
     pairs: int
-    _rho: float
-    _noise: float
 
-    def _settle(self, rho: float | None, information: float | None, default: float | None = None) -> float:
-        """Fix the correlation from rho or from the information in nats; returns the information."""
-        name = self.registered_name
-        if rho is not None and information is not None:
-            raise UsageError(f"{name}: give mutual_information or rho, not both; either decides the other.")
-        if rho is not None:
-            check_interval(self, "rho", -1, 1)
-            information = abs(0.5 * self.pairs * math.log1p(-rho * rho))
-        else:
-            information = default if information is None else information
-            object.__setattr__(self, "mutual_information", information)
-            check_information(self, "mutual_information", MOST_PER_PAIR * self.pairs)
-            assert information is not None
-            rho = math.sqrt(-math.expm1(-2 * information / self.pairs))
-        object.__setattr__(self, "_rho", rho)
-        object.__setattr__(self, "_noise", math.exp(-information / self.pairs))
-        return information
+    @cached_property
+    def mutual_information(self) -> float:
+        """-pairs/2 log(1 - rho^2)."""
+        return abs(0.5 * self.pairs * math.log1p(-self.rho * self.rho))
+
+    @cached_property
+    def rho(self) -> float:
+        """The correlation that gives every pair its share of the information."""
+        return math.sqrt(-math.expm1(-2 * self.mutual_information / self.pairs))
+
+    @cached_property
+    def noise(self) -> float:
+        """sqrt(1 - rho^2), which does not cancel when written as exp(-I / pairs)."""
+        return math.exp(-self.mutual_information / self.pairs)
+
+    def check_precision(self) -> None:
+        """Refuse more information than double precision can carry.
+
+        Raises
+        ------
+        UsageError : more than 25 nats per pair.
+        """
+        most = MOST_PER_PAIR * self.pairs
+        if self.mutual_information > most:
+            raise UsageError(
+                f"{self.registered_name}: mutual_information={self.mutual_information!r}; it must be at most {most:g} "
+                "nats here: beyond, the noise drowns in rounding."
+            )
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """X and the noise are standard normal; Y_i = rho X_i + sqrt(1 - rho^2) noise_i in the pairs."""
         x = rng.standard_normal((n, self.dim_x))
         y = rng.standard_normal((n, self.dim_y))
         paired = y[:, : self.pairs]
-        paired *= self._noise
-        paired += self._rho * x[:, : self.pairs]
+        paired *= self.noise
+        paired += self.rho * x[:, : self.pairs]
         return x, y
 
     def squared_norms(self, x: Array, y: Array) -> tuple[Array, Array, Array]:
         """Sums of squares; in the pairs ((y - rho x) / sqrt(1 - rho^2))^2 stands for what y adds to x."""
         norm_x, norm_y = (x**2).sum(axis=1), (y**2).sum(axis=1)
-        noise = (y[:, : self.pairs] - self._rho * x[:, : self.pairs]) / self._noise
+        noise = (y[:, : self.pairs] - self.rho * x[:, : self.pairs]) / self.noise
         unpaired = (y[:, self.pairs :] ** 2).sum(axis=1)
         return norm_x, norm_y, norm_x + unpaired + (noise**2).sum(axis=1)
 
 
-class FullyPaired(PairedGaussian):
+class FullyPaired(EqualDimensions, PairedGaussian):
     """X and Y of the same dimension ``dim``, every coordinate of X correlated with its own of Y."""
-
-    dim: int
-
-    @property
-    def dim_x(self) -> int:  # type: ignore[override]
-        """dim."""
-        return self.dim
-
-    @property
-    def dim_y(self) -> int:  # type: ignore[override]
-        """dim."""
-        return self.dim
 
     @property
     def pairs(self) -> int:  # type: ignore[override]
-        """Every coordinate is correlated."""
         return self.dim
 
 
@@ -114,84 +111,86 @@ class FullyPaired(PairedGaussian):
 class Gauss(FullyPaired):
     """X, Y ~ N(0, I) of dimension dim, corr(X_i, Y_i) = rho in every pair: I(X; Y) = -dim/2 log(1 - rho^2).
 
+    Parameters
+    ----------
     mutual_information : in nats, spread evenly over the pairs; 1 where neither it nor rho is given.
     dim : dimension of X and of Y.
     rho : the correlation, instead of mutual_information.
     """
 
-    mutual_information: float = None  # type: ignore[assignment]
-    dim: int = 1
-    rho: float | None = None
-
-    def __post_init__(self) -> None:
-        check_dimension(self, "dim")
-        object.__setattr__(self, "mutual_information", self._settle(self.rho, self.mutual_information, 1.0))
+    def __init__(
+        self, mutual_information: NotNegative | None = None, dim: Count = 1, rho: Correlation | None = None
+    ) -> None:
+        self.dim = dim
+        settle(self, {"mutual_information": 1.0}, mutual_information=mutual_information, rho=rho)
+        if rho is None:
+            self.check_precision()
 
 
 @register_task("multinormal-sparse")
-class MultinormalSparse(PairedGaussian):
+class MultinormalSparse(OwnDimensions, PairedGaussian):
     """X, Y ~ N(0, I), corr(X_i, Y_i) = rho in the first pairs only: I(X; Y) = -pairs/2 log(1 - rho^2).
 
+    Parameters
+    ----------
     dim_x, dim_y : dimensions.
     pairs : how many coordinates of X and Y are correlated.
     rho : the correlation; 0.8 where neither it nor mutual_information is given.
     mutual_information : in nats, spread evenly over the pairs, instead of rho.
     """
 
-    dim_x: int = 3
-    dim_y: int = 3
-    pairs: int = 2
-    rho: float = None  # type: ignore[assignment]
-    mutual_information: float = None  # type: ignore[assignment]
-
     family: ClassVar[str] = "sparse-gaussian"
-    citation: ClassVar[str] = "Czyż et al. (2023), Beyond Normal: On the evaluation of mutual information estimators"
+    citation: ClassVar[str] = CZYZ_2023
 
-    def __post_init__(self) -> None:
-        check_dimension(self, "dim_x", "dim_y")
-        if not 1 <= self.pairs <= min(self.dim_x, self.dim_y):
-            least = min(self.dim_x, self.dim_y)
-            raise UsageError(f"{self.registered_name}: pairs={self.pairs}; pairs must be from 1 to {least}.")
-        if self.rho is None and self.mutual_information is None:
-            object.__setattr__(self, "rho", 0.8)
-        information = self._settle(self.rho, self.mutual_information)
-        object.__setattr__(self, "mutual_information", information)
-        object.__setattr__(self, "rho", self._rho)
+    def __init__(
+        self,
+        dim_x: Count = 3,
+        dim_y: Count = 3,
+        pairs: Count = 2,
+        rho: Correlation | None = None,
+        mutual_information: NotNegative | None = None,
+    ) -> None:
+        self.dim_x, self.dim_y, self.pairs = dim_x, dim_y, pairs
+        if pairs > min(dim_x, dim_y):
+            raise UsageError(f"{self.registered_name}: pairs={pairs}; pairs must be from 1 to {min(dim_x, dim_y)}.")
+        settle(self, {"rho": 0.8}, rho=rho, mutual_information=mutual_information)
+        if mutual_information is not None:
+            self.check_precision()
 
 
 @register_task("multinormal-dense")
-class MultinormalDense(Gaussian):
+class MultinormalDense(OwnDimensions, Gaussian):
     """Gaussian with unit variances and correlation rho between any two of the dim_x + dim_y coordinates.
     I(X; Y) = 1/2 log[(1 + (dim_x - 1) rho) (1 + (dim_y - 1) rho) / ((1 - rho) (1 + (dim_x + dim_y - 1) rho))].
 
+    Parameters
+    ----------
     dim_x, dim_y : dimensions.
     rho : the correlation, from 0 to 1; 0.5 where neither it nor mutual_information is given.
     mutual_information : in nats, instead of rho.
     """
 
-    dim_x: int = 2
-    dim_y: int = 2
-    rho: float = None  # type: ignore[assignment]
-    mutual_information: float = None  # type: ignore[assignment]
+    citation: ClassVar[str] = CZYZ_2023
 
-    citation: ClassVar[str] = "Czyż et al. (2023), Beyond Normal: On the evaluation of mutual information estimators"
+    def __init__(
+        self,
+        dim_x: Count = 2,
+        dim_y: Count = 2,
+        rho: Annotated[float, Range(0, 1, with_low=True)] | None = None,
+        mutual_information: Annotated[float, between(0, MOST_PER_PAIR / 2)] | None = None,
+    ) -> None:
+        self.dim_x, self.dim_y = dim_x, dim_y
+        name, value = either(self, {"rho": 0.5}, rho=rho, mutual_information=mutual_information)
+        self.rho = value if name == "rho" else self._correlation(value)
 
-    def __post_init__(self) -> None:
-        check_dimension(self, "dim_x", "dim_y")
-        if self.rho is not None and self.mutual_information is not None:
-            raise UsageError(f"{self.registered_name}: give mutual_information or rho, not both.")
-        if self.mutual_information is not None:
-            check_information(self, "mutual_information", MOST_PER_PAIR / 2)
-            object.__setattr__(self, "rho", self._correlation(self.mutual_information))
-        elif self.rho is None:
-            object.__setattr__(self, "rho", 0.5)
-        if not 0 <= self.rho < 1:
-            raise UsageError(f"{self.registered_name}: rho={self.rho!r}; rho must be from 0 to less than 1.")
+    @property
+    def mutual_information(self) -> float:
+        """By the formula above."""
         p, q, rho = self.dim_x, self.dim_y, self.rho
         information = 0.5 * (
             math.log1p((p - 1) * rho) + math.log1p((q - 1) * rho) - math.log1p(-rho) - math.log1p((p + q - 1) * rho)
         )
-        object.__setattr__(self, "mutual_information", max(0.0, information))
+        return max(0.0, information)
 
     def _correlation(self, information: float) -> float:
         """The positive root of the quadratic equation that the formula for I(X; Y) is in rho."""
@@ -211,8 +210,9 @@ class MultinormalDense(Gaussian):
 
         def norm(v: Array) -> Array:
             k, mean = v.shape[1], v.mean(axis=1, keepdims=True)
-            squares: Array = ((v - mean) ** 2).sum(axis=1)
-            return squares / (1 - self.rho) + k * mean[:, 0] ** 2 / (1 + (k - 1) * self.rho)
+            squares = ((v - mean) ** 2).sum(axis=1)
+            total: Array = squares / (1 - self.rho) + k * mean[:, 0] ** 2 / (1 + (k - 1) * self.rho)
+            return total
 
         return norm(x), norm(y), norm(np.hstack([x, y]))
 
@@ -221,6 +221,8 @@ class MultinormalDense(Gaussian):
 class Multinormal(Gaussian):
     """(X, Y) ~ N(0, S) with any covariance S: I(X; Y) = 1/2 (log|S_X| + log|S_Y| - log|S|).
 
+    Parameters
+    ----------
     covariance : S, symmetric and positive definite, as rows ``((1 .5) (.5 1))`` or an array.
     dim_x : how many of the coordinates are X; the others are Y.
 
@@ -230,7 +232,7 @@ class Multinormal(Gaussian):
     """
 
     covariance: tuple[tuple[float, ...], ...] = ((1.0, 0.75), (0.75, 1.0))
-    dim_x: int = 1
+    dim_x: Count = 1
 
     def __new__(cls, covariance: Any = ((1.0, 0.75), (0.75, 1.0)), dim_x: int = 1) -> Self:
         """Whatever holds the numbers, they are remembered as rows of floats, so that they can be written down."""
@@ -241,7 +243,6 @@ class Multinormal(Gaussian):
         return super().__new__(cls, covariance=rows, dim_x=dim_x)
 
     def __post_init__(self) -> None:
-        check_dimension(self, "dim_x")
         check_covariance(self.registered_name, self._matrix)
         if self.dim_x >= len(self._matrix):
             raise UsageError(
@@ -249,8 +250,7 @@ class Multinormal(Gaussian):
             )
 
     @property
-    def dim_y(self) -> int:  # type: ignore[override]
-        """What the covariance has beyond X."""
+    def dim_y(self) -> int:
         return len(self.covariance) - self.dim_x
 
     @cached_property

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mibench.errors import UsageError
+from mibench.parameters import Count, NotNegative
 from mibench.registry import register_task
 from mibench.task import Task
 
-from ._validate import check_dimension
+from ._dimensions import EqualDimensions
+from .citations import BUTAKOV
 from .gaussian import PairedGaussian
 from .maps import RandomMap
 from .student import Student, student_information
@@ -20,38 +22,28 @@ from .transforms import NormalCdf
 
 
 @register_task("highdim-gauss")
-class HighDimGauss(PairedGaussian):
+class HighDimGauss(EqualDimensions, PairedGaussian):
     """X, Y ~ N(0, I) of dimension dim, corr(X_i, Y_i) = rho in the first pairs: I(X; Y) = -pairs/2 log(1 - rho^2).
 
+    Parameters
+    ----------
     mutual_information : in nats, spread evenly over the dependent pairs.
     dim : dimension of X and of Y.
     pairs : how many of the dim pairs are dependent, from 1 to dim.
     """
 
-    mutual_information: float = 4.0
-    dim: int = 32
-    pairs: int = 4
+    mutual_information: NotNegative = 4.0
+    dim: Count = 32
+    pairs: Count = 4
 
     family: ClassVar[str] = "highdim"
-    citation: ClassVar[str] = (
-        "Butakov et al. (2024), Information bottleneck analysis of deep neural networks via lossy compression"
-    )
+    family_rank: ClassVar[int] = 2
+    citation: ClassVar[str] = BUTAKOV
 
     def __post_init__(self) -> None:
-        check_dimension(self, "dim")
-        if not 1 <= self.pairs <= self.dim:
+        if self.pairs > self.dim:
             raise UsageError(f"{self.registered_name}: pairs={self.pairs}; pairs must be from 1 to dim={self.dim}.")
-        self._settle(None, self.mutual_information)
-
-    @property
-    def dim_x(self) -> int:  # type: ignore[override]
-        """dim."""
-        return self.dim
-
-    @property
-    def dim_y(self) -> int:  # type: ignore[override]
-        """dim."""
-        return self.dim
+        self.check_precision()
 
 
 @register_task("highdim-student")

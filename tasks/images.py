@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
+from mibench.parameters import NotNegative, at_least
 from mibench.registry import register_task
 from mibench.task import Task
 
-from ._validate import check_choice, check_dimension, check_information
 from .additive import AdditiveUniform
+from .citations import BUTAKOV
 from .gaussian import Gauss
 
 MOST_PER_PAIR = 10.0
@@ -90,31 +91,30 @@ def source_of(kind: str, per_pair: float) -> Source:
 class Rendered(Task):
     """Pictures of side x side pixels rendered from ``numbers`` pairs of a source."""
 
-    side: int = 16
-    mutual_information: float = 1.0  # type: ignore[assignment]
+    side: Annotated[int, at_least(8)] = 16
+    mutual_information: NotNegative = 1.0
     source: Literal["gaussian", "uniform"] = "gaussian"
 
     family: ClassVar[str] = "images"
-    citation: ClassVar[str] = (
-        "Butakov et al. (2024), Information bottleneck analysis of deep neural networks via lossy compression"
-    )
+    citation: ClassVar[str] = BUTAKOV
     numbers: ClassVar[int]
 
     def __post_init__(self) -> None:
-        check_dimension(self, "side", at_least=8)
         if self.side % 2:
             raise UsageError(f"{self.registered_name}: side={self.side}; side must be even.")
-        check_choice(self, "source", ("gaussian", "uniform"))
-        check_information(self, "mutual_information", MOST_PER_PAIR * self.numbers)
+        if self.mutual_information > MOST_PER_PAIR * self.numbers:
+            raise UsageError(
+                f"{self.registered_name}: mutual_information={self.mutual_information!r}; it must be at most "
+                f"{MOST_PER_PAIR * self.numbers:g} nats here."
+            )
 
     @property
-    def dim_x(self) -> int:  # type: ignore[override]
+    def dim_x(self) -> int:
         """Pixels."""
         return self.side**2
 
     @property
-    def dim_y(self) -> int:  # type: ignore[override]
-        """Pixels."""
+    def dim_y(self) -> int:
         return self.side**2
 
     @property
@@ -152,6 +152,8 @@ class Rendered(Task):
 class Blobs(Rendered):
     """Pictures of a Gaussian blob, whose row and column are the two numbers of the source.
 
+    Parameters
+    ----------
     side : pixels along an edge, even; the blob's standard deviation is an eighth of it.
     mutual_information : in nats, half of it in the rows and half in the columns.
     source : ``gaussian`` (Gaussian copula) or ``uniform`` (uniform with additive uniform noise).
@@ -186,6 +188,8 @@ class Rectangles(Rendered):
 
     A pixel is as bright as the share of it that the rectangle covers.
 
+    Parameters
+    ----------
     side : pixels along an edge, even; the rectangle covers the middle four pixels and may reach every other one.
     mutual_information : in nats, a quarter of it in each edge.
     source : ``gaussian`` (Gaussian copula) or ``uniform`` (uniform with additive uniform noise).

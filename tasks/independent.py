@@ -5,22 +5,25 @@ An estimator that reports dependence here is wrong in the worst way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
 from mibench.estimator import Array
+from mibench.parameters import Count
 from mibench.registry import register_task
-from mibench.task import Task
 
-from ._validate import check_choice, check_dimension
+from ._dimensions import OwnDimensions
+from .citations import COVER_THOMAS
 
 
 def _ring(rng: np.random.Generator, n: int, dim: int) -> Array:
     directions = rng.standard_normal((n, dim))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    return directions * (1 + 0.1 * rng.standard_normal((n, 1)))
+    ring: Array = directions * (1 + 0.1 * rng.standard_normal((n, 1)))
+    return ring
 
 
 def _bimodal(rng: np.random.Generator, n: int, dim: int) -> Array:
@@ -32,7 +35,8 @@ def _joint_student(rng: np.random.Generator, n: int, dim: int) -> Array:
 
 
 def _equicorrelated(rng: np.random.Generator, n: int, dim: int) -> Array:
-    return np.sqrt(0.5) * (rng.standard_normal((n, dim)) + rng.standard_normal((n, 1)))
+    own, common = rng.standard_normal((n, dim)), rng.standard_normal((n, 1))
+    return math.sqrt(0.5) * (own + common)
 
 
 MARGINALS: dict[str, Callable[[np.random.Generator, int, int], Array]] = {
@@ -50,9 +54,14 @@ MARGINALS: dict[str, Callable[[np.random.Generator, int, int], Array]] = {
 }
 """How one variable is drawn: generator, n, dimension -> (n, dimension)."""
 
+if TYPE_CHECKING:
+    Marginal: TypeAlias = str
+else:
+    Marginal = Literal[tuple(MARGINALS)]
+
 
 @register_task("independent")
-class Independent(Task):
+class Independent(OwnDimensions):
     """X and Y drawn independently, so I(X; Y) = 0, whatever their own shapes and tails.
 
     The marginals: ``gaussian`` (standard), ``uniform`` on (0, 1), ``exponential``, ``laplace``, ``log-normal``,
@@ -60,27 +69,25 @@ class Independent(Task):
     coordinates. Those of ``equicorrelated`` (Gaussian, correlation 0.5), ``joint-student`` (multivariate t, 2 degrees
     of freedom) and ``ring`` (a sphere of radius 1 with noise 0.1) depend on each other within X and within Y.
 
+    Parameters
+    ----------
     dim_x, dim_y : dimensions; dim_y equals dim_x unless given.
     marginal, marginal_y : the distribution of X and that of Y, which is the same unless given.
     """
 
-    dim_x: int = 1
-    marginal: str = "gaussian"
-    dim_y: int = None  # type: ignore[assignment]
-    marginal_y: str = None  # type: ignore[assignment]
-
     family: ClassVar[str] = "independent"
-    citation: ClassVar[str] = "Cover & Thomas (2006), Elements of Information Theory, section 2.6"
-    mutual_information: ClassVar[float] = 0.0  # type: ignore[misc]
+    citation: ClassVar[str] = f"{COVER_THOMAS}, section 2.6"
+    mutual_information: ClassVar[float] = 0.0
 
-    def __post_init__(self) -> None:
-        if self.dim_y is None:
-            object.__setattr__(self, "dim_y", self.dim_x)
-        if self.marginal_y is None:
-            object.__setattr__(self, "marginal_y", self.marginal)
-        check_dimension(self, "dim_x", "dim_y")
-        check_choice(self, "marginal", MARGINALS)
-        check_choice(self, "marginal_y", MARGINALS)
+    def __init__(
+        self,
+        dim_x: Count = 1,
+        marginal: Marginal = "gaussian",
+        dim_y: Count | None = None,
+        marginal_y: Marginal | None = None,
+    ) -> None:
+        self.dim_x, self.dim_y = dim_x, dim_x if dim_y is None else dim_y
+        self.marginal, self.marginal_y = marginal, marginal if marginal_y is None else marginal_y
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """X, then Y, from the same stream."""

@@ -11,23 +11,25 @@ from scipy.special import digamma
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
+from mibench.parameters import Count, Positive
 from mibench.registry import register_task
-from mibench.task import Task
 
-from ._validate import check_dimension, check_information
+from ._dimensions import EqualDimensions
 
 
 @register_task("log-gamma")
-class LogGamma(Task):
+class LogGamma(EqualDimensions):
     """X = log G, Y = log E, G ~ Gamma(theta), E | G exponential of rate G, in every pair of coordinates.
     I(X; Y) = dim (psi(theta + 1) - log theta).
 
+    Parameters
+    ----------
     mutual_information : in nats, greater than 0, spread evenly over the pairs; theta follows from it.
     dim : dimension of X and of Y.
     """
 
-    mutual_information: float = 1.0
-    dim: int = 1
+    mutual_information: Positive = 1.0
+    dim: Count = 1
 
     family: ClassVar[str] = "log-gamma"
     citation: ClassVar[str] = (
@@ -36,23 +38,11 @@ class LogGamma(Task):
     )
 
     def __post_init__(self) -> None:
-        check_dimension(self, "dim")
-        check_information(self, "mutual_information", 15.0 * self.dim)
-        if self.mutual_information / self.dim < 1e-6:
+        if not 1e-6 <= self.mutual_information / self.dim <= 15.0:
             raise UsageError(
-                f"{self.registered_name}: mutual_information={self.mutual_information!r}; it must be at least "
-                "1e-6 nats per pair, because independence is only reached as theta goes to infinity."
+                f"{self.registered_name}: mutual_information={self.mutual_information!r}; it must be at least 1e-6 "
+                "nats per pair, because independence is only reached as theta goes to infinity, and at most 15."
             )
-
-    @property
-    def dim_x(self) -> int:  # type: ignore[override]
-        """dim."""
-        return self.dim
-
-    @property
-    def dim_y(self) -> int:  # type: ignore[override]
-        """dim."""
-        return self.dim
 
     @cached_property
     def theta(self) -> float:

@@ -11,64 +11,49 @@ import numpy as np
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
+from mibench.parameters import Count, Finite
 from mibench.registry import register_task
 from mibench.task import Task
 
-from ._numeric import random_isometry
-from ._transform import OneFunction, Transform
-from ._validate import check_dimension, check_interval
+from ._made_of import Side, Sides, Transform
+from .citations import BUTAKOV, CZYZ_2023, STAIRCASE
 from .gaussian import Gauss, MultinormalSparse
-from .transforms import CZYZ, NormalCdf
-
-OVER = Transform.over | {"marginals"}
-_BASE = Gauss()
-
-
-class Warp(Transform):
-    """A map that mixes coordinates: a family of its own over Gaussians and over what only their marginals change."""
-
-    own_family: ClassVar[str] = "warped"
-    over: ClassVar[frozenset[str]] = OVER
+from .numerics.isometry import Seed, random_isometry
+from .transforms import NormalCdf
 
 
 @register_task("spiral")
-class Spiral(Warp):
+class Spiral(Transform):
     """v turned by the angle speed/dim |v|^2: X in the plane of coordinates 0 and 1, Y in the plane of 1 and 2.
 
     dim is v's own dimension. The angle depends on the length alone, which turning keeps, so the map can be undone.
 
+    Parameters
+    ----------
     base : a task with dim_x at least 2 and dim_y at least 3.
     speed : radians per unit of |v|^2 / dim.
     """
 
     base: Task = MultinormalSparse()
-    speed: float = 1.0
-    citation: ClassVar[str] = CZYZ
+    speed: Finite = 1.0
+
+    citation: ClassVar[str] = CZYZ_2023
+    first: ClassVar[dict[Side, int]] = {"x": 0, "y": 1}  # coordinate of the plane; the other is the next
 
     def __post_init__(self) -> None:
-        self._check_base()
-        check_interval(self, "speed", -math.inf, math.inf)
         if self.base.dim_x < 2 or self.base.dim_y < 3:
             raise UsageError(
                 f"{self.registered_name}: base={self.base.label} has dimensions {self.base.dim_x} and "
                 f"{self.base.dim_y}; the spiral turns two coordinates of X and the second and third of Y."
             )
 
-    def map_x(self, x: Array) -> Array:
-        """Turned in the plane (0, 1)."""
-        return turned(x, 0, self.speed / x.shape[1])
+    def forward(self, values: Array, side: Side) -> Array:
+        """Turned."""
+        return turned(values, self.first[side], self.speed / values.shape[1])
 
-    def map_y(self, y: Array) -> Array:
-        """Turned in the plane (1, 2)."""
-        return turned(y, 1, self.speed / y.shape[1])
-
-    def unmap_x(self, x: Array) -> Array:
+    def backward(self, values: Array, side: Side) -> Array:
         """Turned back."""
-        return turned(x, 0, -self.speed / x.shape[1])
-
-    def unmap_y(self, y: Array) -> Array:
-        """Turned back."""
-        return turned(y, 1, -self.speed / y.shape[1])
+        return turned(values, self.first[side], -self.speed / values.shape[1])
 
 
 def turned(values: Array, first: int, speed: float) -> Array:
@@ -82,83 +67,71 @@ def turned(values: Array, first: int, speed: float) -> Array:
 
 
 @register_task("swiss-roll")
-class SwissRoll(Warp):
+class SwissRoll(Transform):
     """X on [0, 1] rolled up in the plane: t = 3/2 pi (1 + 2 x), x -> (t cos t, t sin t) / 21; Y stays.
 
+    Parameters
+    ----------
     base : a task with dim_x = 1 and X in [0, 1].
     """
 
     base: Task = NormalCdf()
-    citation: ClassVar[str] = CZYZ
+
+    sides = "x"
+    dim_x = 2
+    citation: ClassVar[str] = CZYZ_2023
 
     def __post_init__(self) -> None:
-        self._check_base()
         if self.base.dim_x != 1:
             raise UsageError(
                 f"{self.registered_name}: base={self.base.label} has dim_x={self.base.dim_x}; "
                 "only a one-dimensional X in [0, 1] can be rolled up."
             )
 
-    @property
-    def dim_x(self) -> int:  # type: ignore[override]
-        """2: the plane of the roll."""
-        return 2
-
-    def map_x(self, x: Array) -> Array:
+    def forward(self, values: Array, side: Side) -> Array:
         """The point of the roll at x.
 
         Raises
         ------
         UsageError : X outside [0, 1].
         """
-        if x.min() < 0 or x.max() > 1:
+        if values.min() < 0 or values.max() > 1:
             raise UsageError(
                 f"{self.registered_name}: X of base={self.base.label} is not in [0, 1]; take its normal-cdf."
             )
-        t = 1.5 * math.pi * (1 + 2 * x)
+        t = 1.5 * math.pi * (1 + 2 * values)
         return np.hstack([t * np.cos(t), t * np.sin(t)]) / 21
 
-    def map_y(self, y: Array) -> Array:
-        """Unchanged."""
-        return y
-
-    def unmap_x(self, x: Array) -> Array:
+    def backward(self, values: Array, side: Side) -> Array:
         """From the distance to the centre, which is t / 21."""
-        t = 21 * np.hypot(x[:, :1], x[:, 1:])
+        t = 21 * np.hypot(values[:, :1], values[:, 1:])
         position: Array = 0.5 * (t / (1.5 * math.pi) - 1)
         return position
 
-    def unmap_y(self, y: Array) -> Array:
-        """Unchanged."""
-        return y
-
 
 @register_task("cubic")
-class Cubic(OneFunction):
+class Cubic(Transform):
     """y -> (W y)^3 with a fixed random orthogonal matrix W, cubed coordinate by coordinate.
 
+    Parameters
+    ----------
     matrix_seed : which matrix.
     sides : "y" (the published task), "x" or "xy".
     """
 
-    base: Task = _BASE
-    sides: str = "y"
-    matrix_seed: int = 0
+    base: Task = Gauss()
+    sides: Sides = "y"
+    matrix_seed: Seed = 0
 
-    own_family: ClassVar[str] = "warped"
-    over: ClassVar[frozenset[str]] = OVER
-    citation: ClassVar[str] = (
-        "Poole et al. (2019), On variational bounds of mutual information; Song & Ermon (2020), "
-        "Understanding the limitations of variational mutual information estimators"
-    )
+    citation: ClassVar[str] = STAIRCASE
 
-    def forward(self, values: Array) -> Array:
+    def forward(self, values: Array, side: Side) -> Array:
         """(W v)^3."""
         dim = values.shape[1]
         rotated: Array = values @ random_isometry(dim, dim, self.matrix_seed).T
         return rotated * rotated * rotated
 
-    def backward(self, values: Array) -> Array:
+    def backward(self, values: Array, side: Side) -> Array:
         """W' of the cube roots."""
         dim = values.shape[1]
         rotated: Array = np.cbrt(values) @ random_isometry(dim, dim, self.matrix_seed)
@@ -166,63 +139,55 @@ class Cubic(OneFunction):
 
 
 @register_task("random-map")
-class RandomMap(Warp):
+class RandomMap(Transform):
     """u = W v with a fixed random W whose columns are orthogonal, then u_j + c_j sqrt(1 + (u_j - b_j)^2) for every j.
 
     Each coordinate is thus a bent line, smooth and increasing (|c_j| < 1). W, b and c are drawn once, for X and for Y
     apart; the columns of W have length sqrt(dim / base dimension), so that coordinates keep their size.
 
+    Parameters
+    ----------
     base : the task whose X and Y are mapped.
     dim : dimension of the mapped X and of the mapped Y; that of the base unless given.
     map_seed : which map.
     """
 
-    base: Task = _BASE
-    dim: int | None = None
-    map_seed: int = 0
-    citation: ClassVar[str] = (
-        "Butakov et al. (2024), Information bottleneck analysis of deep neural networks via lossy compression"
-    )
+    base: Task = Gauss()
+    dim: Count | None = None
+    map_seed: Seed = 0
+
+    citation: ClassVar[str] = BUTAKOV
 
     def __post_init__(self) -> None:
-        self._check_base()
-        check_dimension(self, "map_seed", at_least=0)
-        if self.dim is not None:
-            least = max(self.base.dim_x, self.base.dim_y)
-            check_dimension(self, "dim", at_least=least)
+        least = max(self.base.dim_x, self.base.dim_y)
+        if self.dim is not None and self.dim < least:
+            raise UsageError(
+                f"{self.registered_name}: dim={self.dim}; base={self.base.label} has {least} dimensions, so it must be "
+                "at least that."
+            )
 
     @property
-    def dim_x(self) -> int:  # type: ignore[override]
-        """dim, or as in the base."""
+    def dim_x(self) -> int:
         return self.dim or self.base.dim_x
 
     @property
-    def dim_y(self) -> int:  # type: ignore[override]
-        """dim, or as in the base."""
+    def dim_y(self) -> int:
         return self.dim or self.base.dim_y
 
     @cached_property
-    def _bends(self) -> tuple[BentMap, BentMap]:
-        return (
-            BentMap(self.base.dim_x, self.dim_x, 2 * self.map_seed),
-            BentMap(self.base.dim_y, self.dim_y, 2 * self.map_seed + 1),
-        )
+    def _bends(self) -> dict[Side, BentMap]:
+        return {
+            "x": BentMap(self.base.dim_x, self.dim_x, 2 * self.map_seed),
+            "y": BentMap(self.base.dim_y, self.dim_y, 2 * self.map_seed + 1),
+        }
 
-    def map_x(self, x: Array) -> Array:
-        """X's bent map."""
-        return self._bends[0].forward(x)
+    def forward(self, values: Array, side: Side) -> Array:
+        """The bent map."""
+        return self._bends[side].forward(values)
 
-    def map_y(self, y: Array) -> Array:
-        """Y's bent map."""
-        return self._bends[1].forward(y)
-
-    def unmap_x(self, x: Array) -> Array:
+    def backward(self, values: Array, side: Side) -> Array:
         """Bends undone, then projected back."""
-        return self._bends[0].backward(x)
-
-    def unmap_y(self, y: Array) -> Array:
-        """Bends undone, then projected back."""
-        return self._bends[1].backward(y)
+        return self._bends[side].backward(values)
 
 
 class BentMap:
@@ -241,7 +206,8 @@ class BentMap:
         def bent(rows: Array) -> Array:
             u: Array = rows @ self.matrix.T
             bend = u - self.b
-            return u + self.c * np.sqrt(1 + bend * bend)
+            u += self.c * np.sqrt(1 + bend * bend)
+            return u
 
         return by_blocks(bent, values, len(self.b))
 

@@ -7,40 +7,38 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
 from mibench.estimator import Array
+from mibench.parameters import Correlation, Count, Finite, Inner, Positive, at_least
 from mibench.registry import register_task
 from mibench.task import Task
 
 from ._mixture import GaussianMixture, Mixture
-from ._quadrature import panels
-from ._validate import check_dimension, check_interval
 from .gaussian import MultinormalSparse
 from .maps import turned
+from .numerics.quadrature import panels
 
 
 @register_task("x-shape")
 class XShape(GaussianMixture):
     """Half of the samples with correlation rho, half with -rho, standard normal marginals: dependent, uncorrelated.
 
+    Parameters
+    ----------
     rho : the correlation of either half, from 0 to 1.
     """
 
-    rho: float = 0.9
+    rho: Inner = 0.9
 
     family: ClassVar[str] = "local-dependence"
-    dim_x: ClassVar[int] = 1  # type: ignore[misc]
-    dim_y: ClassVar[int] = 1  # type: ignore[misc]
-
-    def __post_init__(self) -> None:
-        check_interval(self, "rho", 0, 1)
+    dim_x = dim_y = 1
 
     @cached_property
-    def components(self) -> tuple[Array, Array]:  # type: ignore[override]
+    def components(self) -> tuple[Array, Array]:
         """The falling and the rising bar."""
         return np.zeros((2, 2)), np.array([[[1, r], [r, 1]] for r in (-self.rho, self.rho)])
 
@@ -50,11 +48,10 @@ class AIShape(GaussianMixture):
     """Six narrow Gaussians of equal weight that spell the letters AI."""
 
     family: ClassVar[str] = "local-dependence"
-    dim_x: ClassVar[int] = 1  # type: ignore[misc]
-    dim_y: ClassVar[int] = 1  # type: ignore[misc]
+    dim_x = dim_y = 1
 
     @cached_property
-    def components(self) -> tuple[Array, Array]:  # type: ignore[override]
+    def components(self) -> tuple[Array, Array]:
         """The three strokes of the I, then the bar and the two legs of the A."""
         c = 0.95 * math.sqrt(0.04 * 0.2)
         means = np.array([[1, 0], [1, 1], [1, -1], [-0.8, -0.2], [-1.2, 0], [-0.4, 0]])
@@ -70,23 +67,20 @@ class Galaxy(GaussianMixture):
     The turn is injective and the difference of the first two coordinates is independent of all else, so the information
     is that between their sum and Y.
 
+    Parameters
+    ----------
     speed : radians per unit of |x|^2.
     distance : between the means, along each axis.
     """
 
-    speed: float = 0.5
-    distance: float = 3.0
+    speed: Finite = 0.5
+    distance: Positive = 3.0
 
     family: ClassVar[str] = "warped-mixtures"
-    dim_x: ClassVar[int] = 2  # type: ignore[misc]
-    dim_y: ClassVar[int] = 1  # type: ignore[misc]
-
-    def __post_init__(self) -> None:
-        check_interval(self, "speed", -math.inf, math.inf)
-        check_interval(self, "distance", 0, math.inf)
+    dim_x, dim_y = 2, 1
 
     @cached_property
-    def components(self) -> tuple[Array, Array]:  # type: ignore[override]
+    def components(self) -> tuple[Array, Array]:
         """Two balls."""
         half = 0.5 * self.distance
         return np.array([[-half] * 3, [half] * 3]), np.array([np.eye(3)] * 2)
@@ -97,11 +91,11 @@ class Galaxy(GaussianMixture):
         mean = np.array([math.sqrt(2) * half, half])
         return np.array([-mean, mean]), np.array([np.eye(2)] * 2)
 
-    def map_x(self, x: Array) -> Array:
+    def forward(self, x: Array) -> Array:
         """Turned."""
         return turned(x, 0, self.speed)
 
-    def unmap_x(self, x: Array) -> Array:
+    def backward(self, x: Array) -> Array:
         """Turned back."""
         return turned(x, 0, -self.speed)
 
@@ -113,25 +107,21 @@ class Waves(GaussianMixture):
     To x_0 is added amplitude sin(frequency x_1), then X becomes (0.1 x_0 - 0.8, 0.5 x_1). The map is injective and x_1
     is independent of all else, so the information is that between x_0 and Y.
 
+    Parameters
+    ----------
     count : number of components.
     amplitude, frequency : of the wave.
     """
 
-    count: int = 12
-    amplitude: float = 5.0
-    frequency: float = 3.0
+    count: Count = 12
+    amplitude: Finite = 5.0
+    frequency: Finite = 3.0
 
     family: ClassVar[str] = "warped-mixtures"
-    dim_x: ClassVar[int] = 2  # type: ignore[misc]
-    dim_y: ClassVar[int] = 1  # type: ignore[misc]
-
-    def __post_init__(self) -> None:
-        check_dimension(self, "count")
-        check_interval(self, "amplitude", -math.inf, math.inf)
-        check_interval(self, "frequency", -math.inf, math.inf)
+    dim_x, dim_y = 2, 1
 
     @cached_property
-    def components(self) -> tuple[Array, Array]:  # type: ignore[override]
+    def components(self) -> tuple[Array, Array]:
         """Balls on rising lines of four."""
         k = np.arange(self.count)
         means = np.stack([1.5 * k, 0 * k, 1.5 * (k % 4)], axis=1)
@@ -142,12 +132,12 @@ class Waves(GaussianMixture):
         means, covariances = self.components
         return means[:, [0, 2]], covariances[:, [0, 2]][:, :, [0, 2]]
 
-    def map_x(self, x: Array) -> Array:
+    def forward(self, x: Array) -> Array:
         """The wave, then the scaling."""
         wave = self.amplitude * np.sin(self.frequency * x[:, 1])
         return np.stack([0.1 * (x[:, 0] + wave) - 0.8, 0.5 * x[:, 1]], axis=1)
 
-    def unmap_x(self, x: Array) -> Array:
+    def backward(self, x: Array) -> Array:
         """The scaling undone, then the wave."""
         x0, x1 = 10 * (x[:, 0] + 0.8), 2 * x[:, 1]
         return np.stack([x0 - self.amplitude * np.sin(self.frequency * x1), x1], axis=1)
@@ -158,20 +148,19 @@ class ConcentricGaussians(Mixture):
     """K uniform on 1 ... count, X ~ N(0, K^2 I) of dimension dim_x, Y ~ N(K, 1e-4): Y tells K, X only by its length.
     I(X; Y) = I(|X|; K) = log(count) - E[H(K | |X|)].
 
+    Parameters
+    ----------
     dim_x : dimension of X.
     count : number of components.
     """
 
-    dim_x: int = 3
-    count: int = 5
+    dim_x: Count = 3
+    count: Count = 5
 
     family: ClassVar[str] = "concentric"
-    dim_y: ClassVar[int] = 1  # type: ignore[misc]
+    dim_y = 1
 
     spread: ClassVar[float] = 0.01  # of Y about K: components are 100 spreads apart, so Y decides K
-
-    def __post_init__(self) -> None:
-        check_dimension(self, "dim_x", "count")
 
     def _log_joint(self, squared_norm: Array) -> Array:
         """log p(x | k) + d/2 log(2 pi) for every k, shape (count, n)."""
@@ -217,22 +206,19 @@ class SparseWithInliers(Mixture):
     Gaussian. Over two pairs s = -log(1 - rho^2) + rho (E - E') for the dependent part and the same with
     E / (1 + rho) - E' / (1 - rho) for the independent one, E and E' standard exponential: one-dimensional integrals.
 
+    Parameters
+    ----------
     dim_x, dim_y : dimensions, at least 2.
     fraction : of independent samples, between 0 and 1.
     rho : the correlation, between -1 and 1.
     """
 
-    dim_x: int = 5
-    dim_y: int = 5
-    fraction: float = 0.2
-    rho: float = 0.8
+    dim_x: Annotated[int, at_least(2)] = 5
+    dim_y: Annotated[int, at_least(2)] = 5
+    fraction: Inner = 0.2
+    rho: Correlation = 0.8
 
     family: ClassVar[str] = "inliers"
-
-    def __post_init__(self) -> None:
-        check_dimension(self, "dim_x", "dim_y", at_least=2)
-        check_interval(self, "fraction", 0, 1)
-        check_interval(self, "rho", -1, 1)
 
     @cached_property
     def _gaussian(self) -> MultinormalSparse:

@@ -4,37 +4,35 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from mibench.parameters import Count, NotNegative
 from mibench.registry import register_task
 from mibench.task import Task
 
-from ._validate import check_dimension
+from .citations import STAIRCASE
 from .gaussian import FullyPaired
 from .maps import Cubic
 from .transforms import Asinh, HalfCube
-
-CITATION = (
-    "Poole et al. (2019), On variational bounds of mutual information; Song & Ermon (2020), "
-    "Understanding the limitations of variational mutual information estimators"
-)
 
 
 @register_task("staircase")
 class Staircase(FullyPaired):
     """X, Y ~ N(0, I) of dimension dim, corr(X_i, Y_i) = rho for all i: I(X; Y) = -dim/2 log(1 - rho^2).
 
+    Parameters
+    ----------
     mutual_information : in nats, spread evenly over the coordinates.
     dim : dimension of X and of Y.
     """
 
-    mutual_information: float = 6.0
-    dim: int = 20
+    mutual_information: NotNegative = 6.0
+    dim: Count = 20
 
     family: ClassVar[str] = "staircase"
-    citation: ClassVar[str] = CITATION
+    family_rank: ClassVar[int] = 2
+    citation: ClassVar[str] = STAIRCASE
 
     def __post_init__(self) -> None:
-        check_dimension(self, "dim")
-        self._settle(None, self.mutual_information)
+        self.check_precision()
 
 
 @register_task("staircase-cubic")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import numpy as np
 from scipy.special import digamma, gammaln
 
-from mibench.errors import UsageError
 from mibench.estimator import Array
+from mibench.parameters import Count, Positive
 from mibench.registry import register_task
-from mibench.task import Task
 
-from ._validate import check_interval
-from .gaussian import PLAIN, Gauss, Gaussian, MultinormalSparse
+from ._made_of import MadeOf
+from .citations import CZYZ_2023
+from .gaussian import Gauss, Gaussian, MultinormalSparse
 
 
 def student_entropy(k: int, dof: float) -> float:
@@ -29,51 +28,25 @@ def student_information(dim_x: int, dim_y: int, dof: float) -> float:
 
 
 @register_task("student")
-class Student(Task):
+class Student(MadeOf):
     """(X, Y) = Z sqrt(dof / W), Z from a Gaussian base with covariance S, one W ~ chi^2_dof for all coordinates.
     I(X; Y) = I_S + h(dim_x) + h(dim_y) - h(dim_x + dim_y), where I_S is the base's information and, with
     a = (dof + k) / 2, h(k) = -log Gamma(a) + log Gamma(dof / 2) + k/2 log(dof pi) + a (psi(a) - psi(dof / 2)).
 
+    Parameters
+    ----------
     base : the Gaussian task.
     dof : degrees of freedom, greater than 0; 1 gives Cauchy marginals.
     """
 
     base: Gaussian = Gauss(rho=0.75)
-    dof: float = 2.0
+    dof: Positive = 2.0
 
+    own_family: ClassVar[str] = "student"
     citation: ClassVar[str] = (
         "Arellano-Valle, Contreras-Reyes & Genton (2013), Shannon entropy and mutual information for multivariate "
-        "skew-elliptical distributions; "
-        "Czyż et al. (2023), Beyond Normal: On the evaluation of mutual information estimators"
+        f"skew-elliptical distributions; {CZYZ_2023}"
     )
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.base, Gaussian):
-            label = getattr(self.base, "label", repr(self.base))
-            raise UsageError(
-                f"{self.registered_name}: base={label}; base must be a Gaussian task, such as gauss[dim=2]."
-            )
-        check_interval(self, "dof", 0, math.inf)
-
-    @property
-    def family(self) -> str:  # type: ignore[override]
-        """``student``, unless the base is made for a family beyond the Gaussians."""
-        return "student" if self.base.family in PLAIN else self.base.family
-
-    @property
-    def construction(self) -> str:
-        """The scale mixture, then its Gaussian."""
-        return f"{super().construction}\n\nBase {self.base.label}: {self.base.construction}"
-
-    @property
-    def dim_x(self) -> int:  # type: ignore[override]
-        """As in the base."""
-        return self.base.dim_x
-
-    @property
-    def dim_y(self) -> int:  # type: ignore[override]
-        """As in the base."""
-        return self.base.dim_y
 
     @property
     def mutual_information(self) -> float:
@@ -101,11 +74,9 @@ class Student(Task):
 
 
 @register_task("student-identity")
-def student_identity(dim_x: int = 1, dim_y: int = 1, dof: float = 2.0) -> Task:
+def student_identity(dim_x: Count = 1, dim_y: Count = 1, dof: Positive = 2.0) -> Student:
     """The standard Student-t: uncorrelated coordinates, which depend on each other through the common scale alone."""
-    return Student(base=isotropic(dim_x, dim_y), dof=dof)
+    return Student(base=MultinormalSparse(dim_x=dim_x, dim_y=dim_y, pairs=1, rho=0.0), dof=dof)
 
 
-def isotropic(dim_x: int, dim_y: int) -> Gaussian:
-    """The Gaussian with covariance I, whose X and Y are independent."""
-    return MultinormalSparse(dim_x=dim_x, dim_y=dim_y, pairs=1, rho=0.0)
+StudentT = student_identity  # as the distribution is called elsewhere

@@ -6,22 +6,109 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from mibench.estimator import Array
+from mibench.parameters import Positive
 from mibench.registry import register_task
 from mibench.task import Task
 
-from ._numeric import invert
-from ._transform import Coordinatewise, OneFunction
-from ._validate import check_interval
+from ._made_of import Side, Sides, Transform
+from .citations import CZYZ_2023
 from .gaussian import Gauss
+from .numerics.inverse import invert
 
-CZYZ = "Czyż et al. (2023), Beyond Normal: On the evaluation of mutual information estimators"
 _BASE = Gauss()
+
+
+class Marginals(Transform):
+    """Increasing functions of each coordinate of X, of Y or (by default) of both, as ``sides`` says."""
+
+    own_family: ClassVar[str] = "marginals"
+    own_rank: ClassVar[int] = 1
+    citation: ClassVar[str] = CZYZ_2023
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Coordinatewise(Marginals):
+    """Functions without parameters of their own."""
+
+    base: Task = _BASE
+    sides: Sides = "xy"
+
+
+@register_task("normal-cdf")
+class NormalCdf(Coordinatewise):
+    """Phi(v) of every coordinate, Phi the standard normal distribution function: uniform marginals from normal ones.
+
+    Phi rounds to 1 above 8.3: not for heavy tails.
+    """
+
+    def forward(self, values: Array, side: Side) -> Array:
+        """Phi."""
+        uniform: Array = ndtr(values)
+        return uniform
+
+    def backward(self, values: Array, side: Side) -> Array:
+        """The quantile function; 0 and 1, to which Phi rounds, count as the nearest numbers inside."""
+        inside = np.clip(values, np.finfo(float).tiny, 1 - np.finfo(float).epsneg)
+        normal: Array = ndtri(inside)
+        return normal
+
+
+@register_task("half-cube")
+class HalfCube(Coordinatewise):
+    """v sqrt|v| of every coordinate: longer tails."""
+
+    def forward(self, values: Array, side: Side) -> Array:
+        """v sqrt|v|."""
+        longer: Array = values * np.sqrt(np.abs(values))
+        return longer
+
+    def backward(self, values: Array, side: Side) -> Array:
+        """sign(v) |v|^(2/3)."""
+        return signed_power(values, 2 / 3)
+
+
+@register_task("asinh")
+class Asinh(Coordinatewise):
+    """arcsinh(v) of every coordinate: shorter tails."""
+
+    def forward(self, values: Array, side: Side) -> Array:
+        """The inverse hyperbolic sine."""
+        shorter: Array = np.arcsinh(values)
+        return shorter
+
+    def backward(self, values: Array, side: Side) -> Array:
+        """The hyperbolic sine."""
+        longer: Array = np.sinh(values)
+        return longer
+
+
+@register_task("power")
+class Power(Marginals):
+    """sign(v) |v|^alpha of every coordinate.
+
+    Parameters
+    ----------
+    alpha : the exponent, greater than 0; above 1 it makes longer tails, below 1 shorter ones.
+    """
+
+    base: Task = _BASE
+    alpha: Positive = 2.0
+    sides: Sides = "xy"
+
+    def forward(self, values: Array, side: Side) -> Array:
+        """sign(v) |v|^alpha."""
+        return signed_power(values, self.alpha)
+
+    def backward(self, values: Array, side: Side) -> Array:
+        """sign(v) |v|^(1 / alpha)."""
+        return signed_power(values, 1 / self.alpha)
 
 
 def signed_power(values: Array, exponent: float) -> Array:
@@ -30,89 +117,8 @@ def signed_power(values: Array, exponent: float) -> Array:
     return powered
 
 
-@register_task("normal-cdf")
-class NormalCdf(OneFunction):
-    """Phi(v) of every coordinate, Phi the standard normal distribution function: uniform marginals from normal ones.
-
-    Phi rounds to 1 above 8.3: not for heavy tails.
-    """
-
-    base: Task = _BASE
-    sides: str = "xy"
-    citation: ClassVar[str] = CZYZ
-
-    def forward(self, values: Array) -> Array:
-        """Phi."""
-        uniform: Array = ndtr(values)
-        return uniform
-
-    def backward(self, values: Array) -> Array:
-        """The quantile function; 0 and 1, to which Phi rounds, count as the nearest numbers inside."""
-        inside = np.clip(values, np.finfo(float).tiny, 1 - np.finfo(float).epsneg)
-        normal: Array = ndtri(inside)
-        return normal
-
-
-@register_task("half-cube")
-class HalfCube(OneFunction):
-    """v sqrt|v| of every coordinate: longer tails."""
-
-    base: Task = _BASE
-    sides: str = "xy"
-    citation: ClassVar[str] = CZYZ
-
-    def forward(self, values: Array) -> Array:
-        """v sqrt|v|."""
-        longer: Array = values * np.sqrt(np.abs(values))
-        return longer
-
-    def backward(self, values: Array) -> Array:
-        """sign(v) |v|^(2/3)."""
-        return signed_power(values, 2 / 3)
-
-
-@register_task("asinh")
-class Asinh(OneFunction):
-    """arcsinh(v) of every coordinate: shorter tails."""
-
-    base: Task = _BASE
-    sides: str = "xy"
-    citation: ClassVar[str] = CZYZ
-
-    def forward(self, values: Array) -> Array:
-        """Inverse hyperbolic sine."""
-        shorter: Array = np.arcsinh(values)
-        return shorter
-
-    def backward(self, values: Array) -> Array:
-        """Hyperbolic sine."""
-        longer: Array = np.sinh(values)
-        return longer
-
-
-@register_task("power")
-class Power(OneFunction):
-    """sign(v) |v|^alpha of every coordinate.
-
-    alpha : the exponent, greater than 0; above 1 it makes longer tails, below 1 shorter ones.
-    """
-
-    base: Task = _BASE
-    alpha: float = 2.0
-    sides: str = "xy"
-    citation: ClassVar[str] = CZYZ
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_interval(self, "alpha", 0, np.inf)
-
-    def forward(self, values: Array) -> Array:
-        """sign(v) |v|^alpha."""
-        return signed_power(values, self.alpha)
-
-    def backward(self, values: Array) -> Array:
-        """sign(v) |v|^(1 / alpha)."""
-        return signed_power(values, 1 / self.alpha)
+Waves: TypeAlias = tuple[tuple[float, float, float], ...]
+"""Amplitude, frequency and phase of each sine."""
 
 
 @register_task("wiggly")
@@ -123,32 +129,20 @@ class Wiggly(Coordinatewise):
     y -> y - 0.4 sin 0.4 y + 0.17 sin(1.3 y + 3.5) + 0.02 sin(4.3 y - 2.5), for every coordinate.
     """
 
-    base: Task = _BASE
-    sides: str = "xy"
-    citation: ClassVar[str] = CZYZ
+    waves: ClassVar[dict[Side, Waves]] = {
+        "x": ((0.4, 1.0, 0.0), (0.2, 1.7, 1.0), (0.03, 3.3, -2.5)),
+        "y": ((-0.4, 0.4, 0.0), (0.17, 1.3, 3.5), (0.02, 4.3, -2.5)),
+    }
 
-    # amplitude, frequency, phase of each sine
-    waves_x: ClassVar = ((0.4, 1.0, 0.0), (0.2, 1.7, 1.0), (0.03, 3.3, -2.5))
-    waves_y: ClassVar = ((-0.4, 0.4, 0.0), (0.17, 1.3, 3.5), (0.02, 4.3, -2.5))
+    def forward(self, values: Array, side: Side) -> Array:
+        """The value and its wiggles."""
+        return _wiggle(values, self.waves[side])[0]
 
-    def forward_x(self, values: Array) -> Array:
-        """The wiggles of X."""
-        return _wiggle(values, self.waves_x)[0]
-
-    def forward_y(self, values: Array) -> Array:
-        """The wiggles of Y."""
-        return _wiggle(values, self.waves_y)[0]
-
-    def backward_x(self, values: Array) -> Array:
+    def backward(self, values: Array, side: Side) -> Array:
         """Solved numerically, to rounding."""
-        return _unwiggle(values, self.waves_x)
-
-    def backward_y(self, values: Array) -> Array:
-        """Solved numerically, to rounding."""
-        return _unwiggle(values, self.waves_y)
-
-
-Waves = tuple[tuple[float, float, float], ...]
+        waves = self.waves[side]
+        reach = sum(abs(amplitude) for amplitude, _, _ in waves)
+        return invert(lambda v: _wiggle(v, waves), values, values - reach, values + reach)
 
 
 def _wiggle(v: Array, waves: Waves) -> tuple[Array, Array]:
@@ -160,11 +154,6 @@ def _wiggle(v: Array, waves: Waves) -> tuple[Array, Array]:
     return value, slope
 
 
-def _unwiggle(target: Array, waves: Waves) -> Array:
-    reach = sum(abs(amplitude) for amplitude, _, _ in waves)
-    return invert(lambda v: _wiggle(v, waves), target, target - reach, target + reach)
-
-
 @register_task("bimodal")
 class Bimodal(Coordinatewise):
     """F^-1(Phi(v)) of every coordinate, F the distribution function of two Gaussians: bimodal from normal marginals.
@@ -172,29 +161,18 @@ class Bimodal(Coordinatewise):
     X: 0.3 N(0, 1) + 0.7 N(5, 1); Y: 0.5 N(-1, 1) + 0.5 N(3, 1).
     """
 
-    base: Task = _BASE
-    sides: str = "xy"
-    citation: ClassVar[str] = CZYZ
-
     # weight of the lower component, the two means
-    mixture_x: ClassVar = (0.3, 0.0, 5.0)
-    mixture_y: ClassVar = (0.5, -1.0, 3.0)
+    mixtures: ClassVar[dict[Side, tuple[float, float, float]]] = {"x": (0.3, 0.0, 5.0), "y": (0.5, -1.0, 3.0)}
 
-    def forward_x(self, values: Array) -> Array:
-        """To 0.3 N(0, 1) + 0.7 N(5, 1)."""
-        return _to_mixture(values, self.mixture_x)
+    def forward(self, values: Array, side: Side) -> Array:
+        """F^-1(Phi(v)), solved numerically, to rounding."""
+        mixture = self.mixtures[side]
+        _, low, high = mixture  # the quantile lies between those of the two components
+        return invert(lambda v: _normal_score(v, mixture), values, values + low, values + high)
 
-    def forward_y(self, values: Array) -> Array:
-        """To 0.5 N(-1, 1) + 0.5 N(3, 1)."""
-        return _to_mixture(values, self.mixture_y)
-
-    def backward_x(self, values: Array) -> Array:
+    def backward(self, values: Array, side: Side) -> Array:
         """Phi^-1(F(v))."""
-        return _normal_score(values, self.mixture_x)[0]
-
-    def backward_y(self, values: Array) -> Array:
-        """Phi^-1(F(v))."""
-        return _normal_score(values, self.mixture_y)[0]
+        return _normal_score(values, self.mixtures[side])[0]
 
 
 def _normal_score(v: Array, mixture: tuple[float, float, float]) -> tuple[Array, Array]:
@@ -206,8 +184,3 @@ def _normal_score(v: Array, mixture: tuple[float, float, float]) -> tuple[Array,
     # the common factor 1 / sqrt(2 pi) of the densities cancels
     density = weight * np.exp(-0.5 * (v - low) ** 2) + (1 - weight) * np.exp(-0.5 * (v - high) ** 2)
     return score, density * np.exp(0.5 * score**2)
-
-
-def _to_mixture(normal: Array, mixture: tuple[float, float, float]) -> Array:
-    _, low, high = mixture  # the quantile lies between those of the two components
-    return invert(lambda v: _normal_score(v, mixture), normal, normal + low, normal + high)

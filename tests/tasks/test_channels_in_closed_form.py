@@ -19,13 +19,6 @@ from mibench.errors import UsageError
 from mibench.registry import tasks
 from mibench.task import Task
 
-
-def monte_carlo_deviation(task: Task, n: int = 20_000, seed: int = 8) -> float:
-    """How many standard errors the mean pointwise information of n samples is away from the truth."""
-    ratio = task.log_density_ratio(*task.sample(n, seed))
-    return float(abs(ratio.mean() - task.mutual_information) / (ratio.std() / math.sqrt(n)))
-
-
 # a uniform variable and noise
 
 
@@ -39,7 +32,6 @@ def test_additive_uniform_by_integration(eps: float) -> None:
     entropy = sum(integrate.quad(entropy_term, a, b, epsabs=1e-12)[0] for a, b in pieces)
     task = AdditiveUniform(eps=eps)
     assert task.mutual_information == pytest.approx(entropy - math.log(2 * eps), abs=1e-9)
-    assert monte_carlo_deviation(task) < 4
 
 
 @pytest.mark.parametrize("nats", [1e-3, 0.3, 0.5, 0.7, 1.0, 5.0, 20.0])
@@ -68,7 +60,6 @@ def test_uniform_channel_by_integration(noise: float) -> None:
     task = UniformChannel(noise=noise)
     expected = entropy - 0.5 * math.log(2 * math.pi * math.e * noise**2)
     assert task.mutual_information == pytest.approx(expected, abs=1e-9)
-    assert monte_carlo_deviation(task) < 4
 
 
 def test_uniform_channel_keeps_what_capacity_allows() -> None:
@@ -124,7 +115,6 @@ def test_log_gamma_from_entropies(nats: float) -> None:
         points=[-2, 0],
     )
     assert entropy - (1 - log_g) == pytest.approx(nats, abs=1e-6)
-    assert monte_carlo_deviation(task) < 4
 
 
 def test_log_gamma_marginals() -> None:
@@ -139,8 +129,6 @@ def test_log_gamma_marginals() -> None:
 def test_log_gamma_pairs_add() -> None:
     one, five = LogGamma(mutual_information=0.6), LogGamma(mutual_information=3.0, dim=5)
     assert five.theta == pytest.approx(one.theta, rel=1e-12)
-    assert monte_carlo_deviation(five) < 4
-    assert monte_carlo_deviation(LogGamma(mutual_information=12.0)) < 4
 
 
 # side by side
@@ -155,7 +143,6 @@ def test_concatenation_adds() -> None:
     x, y = task.sample(20_000, seed=3)
     expected = first.log_density_ratio(x[:, :2], y[:, :2]) + second.log_density_ratio(x[:, 2:], y[:, 2:])
     np.testing.assert_array_equal(task.log_density_ratio(x, y), expected)
-    assert monte_carlo_deviation(task) < 4
     cross = np.corrcoef(np.hstack([x[:, :2], y[:, :2]]).T, np.hstack([x[:, 2:], y[:, 2:]]).T)[:4, 4:]
     assert np.abs(cross).max() < 4.5 / math.sqrt(len(x))
 
@@ -215,19 +202,14 @@ def test_independent_sides_may_differ() -> None:
 @pytest.mark.parametrize(
     ("selector", "constraint"),
     [
-        ("additive-uniform[eps=0]", "eps must be greater than 0"),
+        ("additive-uniform[eps=0]", "eps must be a number, at least 7e-12"),
         ("additive-uniform[eps=.1,mutual_information=1]", "not both"),
-        ("additive-uniform[mutual_information=0]", "mutual_information must be greater than 0"),
-        ("additive-uniform[mutual_information=100]", "at most 25 nats"),
-        ("uniform-channel[noise=-1]", "noise must be greater than 1e-10"),
-        ("circle[mutual_information=-1]", "not negative"),
-        ("circle[winding=0]", "winding must be a whole number of at least 1"),
-        ("log-gamma[mutual_information=0]", "at least 1e-6 nats"),
-        ("log-gamma[dim=0]", "dim must be a whole number of at least 1"),
-        ("independent[marginal=normal]", "marginal must be one of gaussian, uniform"),
-        ("independent[marginal_y=normal]", "marginal_y must be one of gaussian, uniform"),
-        ("independent[dim_y=0]", "dim_y must be a whole number of at least 1"),
-        ("concatenate[second=gan-ring]", "no task that draws x and y"),
+        ("additive-uniform[mutual_information=0]", "greater than 0 and at most 25"),
+        ("circle[mutual_information=16]", "at most 15"),
+        ("log-gamma[mutual_information=1e-9]", "at least 1e-6 nats"),
+        ("log-gamma[mutual_information=31,dim=2]", "and at most 15"),
+        ("independent[marginal=normal]", "'gaussian', 'uniform'"),
+        ("concatenate[second=gan-ring]", "second must be a task"),
     ],
 )
 def test_parameters_are_refused_with_their_constraint(selector: str, constraint: str) -> None:

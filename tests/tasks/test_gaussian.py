@@ -6,23 +6,26 @@ import math
 
 import numpy as np
 import pytest
+from mibench.tasks.additive import AdditiveUniform
 from mibench.tasks.gaussian import Gauss, Gaussian, Multinormal, MultinormalDense, MultinormalSparse
 from mibench.tasks.highdim import HighDimGauss
 from mibench.tasks.staircase import Staircase
 from scipy import stats
 
 from mibench.errors import UsageError
+from mibench.estimator import Array
 from mibench.registry import tasks
+from mibench.task import Task
 
 
-def paired(dim_x: int, dim_y: int, pairs: int, rho: float) -> np.ndarray:
+def paired(dim_x: int, dim_y: int, pairs: int, rho: float) -> Array:
     cov = np.eye(dim_x + dim_y)
     for i in range(pairs):
         cov[i, dim_x + i] = cov[dim_x + i, i] = rho
     return cov
 
 
-def dense(dim: int, rho: float) -> np.ndarray:
+def dense(dim: int, rho: float) -> Array:
     return (1 - rho) * np.eye(dim) + rho
 
 
@@ -46,18 +49,18 @@ STRUCTURED = [
 BY_LABEL = pytest.mark.parametrize(("task", "cov"), STRUCTURED, ids=[t.label for t, _ in STRUCTURED])
 
 
-def determinants(cov: np.ndarray, dim_x: int) -> float:
+def determinants(cov: Array, dim_x: int) -> float:
     x, y, xy = (np.linalg.slogdet(c)[1] for c in (cov[:dim_x, :dim_x], cov[dim_x:, dim_x:], cov))
     return float(0.5 * (x + y - xy))
 
 
 @BY_LABEL
-def test_information_is_that_of_the_determinants(task: Gaussian, cov: np.ndarray) -> None:
+def test_information_is_that_of_the_determinants(task: Gaussian, cov: Array) -> None:
     assert task.mutual_information == pytest.approx(determinants(cov, task.dim_x), rel=1e-10, abs=1e-12)
 
 
 @BY_LABEL
-def test_log_density_ratio_is_that_of_the_densities(task: Gaussian, cov: np.ndarray) -> None:
+def test_log_density_ratio_is_that_of_the_densities(task: Gaussian, cov: Array) -> None:
     x, y = np.random.default_rng(0).standard_normal((2, 50, 30))
     x, y, k = x[:, : task.dim_x], y[:, : task.dim_y], task.dim_x
     expected = (
@@ -69,7 +72,7 @@ def test_log_density_ratio_is_that_of_the_densities(task: Gaussian, cov: np.ndar
 
 
 @BY_LABEL
-def test_samples_have_the_covariance(task: Gaussian, cov: np.ndarray) -> None:
+def test_samples_have_the_covariance(task: Gaussian, cov: Array) -> None:
     n = 20_000
     z = np.hstack(task.sample(n, seed=3))
     second, fourth = z.T @ z / n, (z**2).T @ z**2 / n
@@ -140,6 +143,34 @@ def test_correlation_and_information_decide_each_other() -> None:
     np.testing.assert_allclose(by_information.log_density_ratio(x, y), by_rho.log_density_ratio(x, y))
 
 
+@pytest.mark.parametrize(
+    ("default", "asked"),
+    [
+        (Gauss(), {"mutual_information": 1.0}),
+        (MultinormalSparse(), {"rho": 0.8}),
+        (MultinormalDense(), {"rho": 0.5}),
+        (AdditiveUniform(), {"mutual_information": 1.0}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_asked_stays_as_it_is_and_what_follows_is_a_number(default: Task, asked: dict[str, float]) -> None:
+    """A parameter that is not given is none in the name and the identity; the attribute is what the task has."""
+    either = [name for name in ("mutual_information", "rho", "eps") if name in default.params]
+    assert [default.params[name] for name in either] == [None, None]
+    for name, value in asked.items():
+        given = type(default)(**asked)
+        assert getattr(default, name) == getattr(given, name) == value
+        assert given.params[name] == value
+        assert given != default
+    for name in either:
+        assert type(getattr(default, name)) is float
+        twin = type(default)(**{name: getattr(default, name)})
+        assert twin.mutual_information == pytest.approx(default.mutual_information, rel=1e-12)
+        for other in either:
+            with pytest.raises(AttributeError):
+                setattr(twin, other, 0.1)
+
+
 def test_nearly_deterministic_pairs_keep_their_noise() -> None:
     task = Gauss(mutual_information=20.0)
     x, y = task.sample(50_000, seed=1)
@@ -152,16 +183,13 @@ def test_nearly_deterministic_pairs_keep_their_noise() -> None:
 @pytest.mark.parametrize(
     ("selector", "constraint"),
     [
-        ("gauss[dim=0]", "dim must be a whole number of at least 1"),
-        ("gauss[rho=1]", "rho must be greater than -1 and less than 1"),
-        ("gauss[rho=nan]", "rho must be greater than -1"),
+        ("gauss[rho=1]", "rho must be a number, greater than -1 and less than 1"),
         ("gauss[rho=0.5,mutual_information=1]", "not both"),
-        ("gauss[mutual_information=-1]", "finite and not negative"),
-        ("gauss[mutual_information=inf]", "finite and not negative"),
+        ("gauss[mutual_information=inf]", "must be a number, at least 0"),
         ("gauss[mutual_information=26]", "at most 25 nats"),
         ("multinormal-sparse[pairs=4]", "pairs must be from 1 to 3"),
-        ("multinormal-sparse[pairs=0]", "pairs must be from 1 to 3"),
-        ("multinormal-dense[rho=-0.1]", "rho must be from 0 to less than 1"),
+        ("multinormal-dense[rho=-0.1]", "rho must be a number, at least 0 and less than 1"),
+        ("multinormal-dense[mutual_information=12.6]", "at most 12.5"),
         ("multinormal-dense[rho=0.5,mutual_information=1]", "not both"),
         ("multinormal[covariance=((1 2) (2 1))]", "positive definite"),
         ("multinormal[covariance=((1 1) (1 1))]", "positive definite"),
@@ -172,7 +200,7 @@ def test_nearly_deterministic_pairs_keep_their_noise() -> None:
         ("multinormal[covariance=((1 nan) (nan 1))]", "finite"),
         ("multinormal[dim_x=2]", "leaves none"),
         ("highdim-gauss[pairs=33]", "pairs must be from 1 to dim=32"),
-        ("staircase[mutual_information=-2]", "not negative"),
+        ("staircase[mutual_information=501]", "at most 500 nats"),
     ],
 )
 def test_parameters_are_refused_with_their_constraint(selector: str, constraint: str) -> None:
@@ -180,9 +208,6 @@ def test_parameters_are_refused_with_their_constraint(selector: str, constraint:
         tasks.create(selector)
 
 
-def test_wrong_types_are_refused_in_python_too() -> None:
-    with pytest.raises(UsageError, match="rows of numbers"):
+def test_a_covariance_that_holds_no_numbers_is_refused() -> None:
+    with pytest.raises(UsageError, match="covariance must be numbers"):
         Multinormal("diagonal")
-    for wrong in ({"dim": "three"}, {"dim": 2.0}, {"dim": True}, {"rho": "much"}, {"mutual_information": "all"}):
-        with pytest.raises(UsageError, match="must be"):
-            Gauss(**wrong)

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from mibench.tasks._numeric import invert, random_isometry
-from mibench.tasks._transform import Transform
+from mibench.tasks._made_of import Side, Transform
 from mibench.tasks.maps import Spiral, SwissRoll
+from mibench.tasks.numerics.inverse import invert
+from mibench.tasks.numerics.isometry import random_isometry
 from mibench.tasks.student import student_identity
 from mibench.tasks.transforms import NormalCdf
 from scipy import optimize, stats
@@ -16,7 +17,9 @@ from scipy import optimize, stats
 from mibench.errors import UsageError
 from mibench.estimator import Array
 from mibench.registry import tasks
+from mibench.task import Task
 
+SIDES: tuple[Side, Side] = ("x", "y")
 TRANSFORMED = [
     "normal-cdf[base=gauss[dim=2]]",
     "half-cube[base=multinormal-sparse]",
@@ -48,8 +51,12 @@ def test_a_transform_can_be_undone_and_keeps_the_pointwise_information(selector:
     assert isinstance(task, Transform)
     x, y = task.sample(2000, seed=5)
     u, v = task.base.sample(2000, seed=5)
-    np.testing.assert_allclose(task.unmap_x(x), u, rtol=1e-8, atol=1e-9)
-    np.testing.assert_allclose(task.unmap_y(y), v, rtol=1e-8, atol=1e-9)
+    plain: tuple[tuple[Side, Array, Array], ...] = (("x", x, u), ("y", y, v))
+    for side, mapped, expected in plain:
+        if side in task.sides:
+            np.testing.assert_allclose(task.backward(mapped, side), expected, rtol=1e-8, atol=1e-9)
+        else:
+            np.testing.assert_array_equal(mapped, expected)
     ratio = task.log_density_ratio(x, y)
     np.testing.assert_allclose(ratio, task.base.log_density_ratio(u, v), rtol=1e-6, atol=1e-6)
     assert task.mutual_information == task.base.mutual_information
@@ -77,8 +84,9 @@ def test_any_stack_of_transforms_can_be_undone(seed: int) -> None:
 def test_coordinatewise_transforms_increase(name: str) -> None:
     task = tasks.create(name)
     grid = np.linspace(-6, 6, 4001)[:, None]
-    for map_one in (task.map_x, task.map_y):
-        image = map_one(grid.copy())
+    assert isinstance(task, Transform)
+    for side in SIDES:
+        image = task.forward(grid.copy(), side)
         assert (np.diff(image[:, 0]) > 0).all()
 
 
@@ -88,7 +96,8 @@ def test_formulas() -> None:
 
     def images(name: str) -> tuple[Array, Array]:
         task = tasks.create(name)
-        return task.map_x(v.copy())[:, 0], task.map_y(v.copy())[:, 0]
+        assert isinstance(task, Transform)
+        return task.forward(v.copy(), "x")[:, 0], task.forward(v.copy(), "y")[:, 0]
 
     for image in images("half-cube"):
         np.testing.assert_allclose(image, [-(2**1.5), 0, 0.5**1.5, 3**1.5])
@@ -107,9 +116,15 @@ def test_formulas() -> None:
     )
 
 
+def create(selector: str) -> Task:
+    task = tasks.create(selector)
+    assert isinstance(task, Task)
+    return task
+
+
 def test_sides() -> None:
-    base = tasks.create("gauss").sample(50, seed=1)
-    only_x, only_y = (tasks.create(f"half-cube[sides={side}]").sample(50, seed=1) for side in "xy")
+    base = create("gauss").sample(50, seed=1)
+    only_x, only_y = (create(f"half-cube[sides={side}]").sample(50, seed=1) for side in "xy")
     np.testing.assert_array_equal(only_x[1], base[1])
     np.testing.assert_array_equal(only_y[0], base[0])
     assert (only_x[0] != base[0]).all()
@@ -117,12 +132,12 @@ def test_sides() -> None:
 
 
 def test_normal_marginals_become_uniform() -> None:
-    for column in tasks.create("normal-cdf").sample(20_000, seed=1):
+    for column in create("normal-cdf").sample(20_000, seed=1):
         assert stats.kstest(column[:, 0], "uniform").pvalue > 1e-4
 
 
 def test_bimodal_marginals_are_the_mixtures() -> None:
-    x, y = tasks.create("bimodal").sample(20_000, seed=1)
+    x, y = create("bimodal").sample(20_000, seed=1)
     normal = stats.norm.cdf
     assert stats.kstest(x[:, 0], lambda v: 0.3 * normal(v) + 0.7 * normal(v - 5)).pvalue > 1e-4
     assert stats.kstest(y[:, 0], lambda v: 0.5 * normal(v + 1) + 0.5 * normal(v - 3)).pvalue > 1e-4
@@ -131,7 +146,8 @@ def test_bimodal_marginals_are_the_mixtures() -> None:
 def test_bimodal_tails_are_exact() -> None:
     task = tasks.create("bimodal")
     far = np.array([[-20.0], [-9.0], [9.0], [20.0]])
-    np.testing.assert_allclose(task.unmap_x(task.map_x(far)), far, rtol=1e-13)
+    assert isinstance(task, Transform)
+    np.testing.assert_allclose(task.backward(task.forward(far, "x"), "x"), far, rtol=1e-13)
 
 
 def test_normal_cdf_at_its_limits_stays_finite() -> None:
@@ -163,6 +179,7 @@ def test_swiss_roll_lies_on_its_spiral() -> None:
 
 def test_cubic_is_a_rotation_cubed() -> None:
     task = tasks.create("staircase-cubic[dim=4]")
+    assert isinstance(task, Transform)
     _, y = task.sample(4000, seed=1)
     _, v = task.base.sample(4000, seed=1)
     rotated = np.cbrt(y)
@@ -172,6 +189,7 @@ def test_cubic_is_a_rotation_cubed() -> None:
 
 def test_random_map_mixes_and_spreads() -> None:
     task = tasks.create("random-map[base=gauss,dim=30]")
+    assert isinstance(task, Transform)
     x, _ = task.sample(5000, seed=1)
     u, _ = task.base.sample(5000, seed=1)
     correlations = [abs(stats.spearmanr(u[:, 0], column).statistic) for column in x.T]
@@ -179,7 +197,7 @@ def test_random_map_mixes_and_spreads() -> None:
     spread = x.std(axis=0)
     assert spread.min() > 0
     assert np.abs(x).max() < 100
-    other = tasks.create("random-map[base=gauss,dim=30,map_seed=1]").sample(5000, seed=1)[0]
+    other = create("random-map[base=gauss,dim=30,map_seed=1]").sample(5000, seed=1)[0]
     assert np.abs(other - x).max() > 0.1
 
 
@@ -210,13 +228,17 @@ def test_families_of_transforms() -> None:
         "cubic[base=staircase]": "staircase",
         "random-map[base=highdim-gauss]": "highdim",
         "normal-cdf[base=independent]": "independent",
+        "half-cube[base=spiral]": "warped",
+        "half-cube[base=asinh]": "marginals",
+        "spiral[base=student-identity[dim_x=3,dim_y=3]]": "student",
+        "student[base=highdim-gauss]": "highdim",
+        "half-cube[base=concatenate]": "marginals",
+        "concatenate[first=cubic]": "warped",
     }
     assert {name: tasks.create(name).family for name in families} == families
 
 
 def test_a_transform_of_a_task_without_density_has_none() -> None:
-    from mibench.task import Task
-
     class Opaque(Task):
         dim_x = dim_y = 1
         mutual_information = 1.0
@@ -234,15 +256,11 @@ def test_a_transform_of_a_task_without_density_has_none() -> None:
 @pytest.mark.parametrize(
     ("selector", "constraint"),
     [
-        ("power[alpha=0]", "alpha must be greater than 0"),
-        ("asinh[sides=z]", "sides must be one of xy, x, y"),
         ("spiral[base=gauss]", "second and third of Y"),
         ("spiral[base=gauss[dim=2]]", "second and third of Y"),
-        ("spiral[speed=inf]", "speed must be"),
         ("swiss-roll[base=gauss[dim=2]]", "only a one-dimensional X"),
-        ("random-map[base=gauss[dim=3],dim=2]", "dim must be a whole number of at least 3"),
-        ("random-map[map_seed=-1]", "map_seed must be a whole number of at least 0"),
-        ("asinh[base=gan-ring]", "give a task that draws x and y"),
+        ("random-map[base=gauss[dim=3],dim=2]", "3 dimensions, so it must be at least that"),
+        ("asinh[base=gan-ring]", "base must be a task"),
     ],
 )
 def test_parameters_are_refused_with_their_constraint(selector: str, constraint: str) -> None:
@@ -252,4 +270,4 @@ def test_parameters_are_refused_with_their_constraint(selector: str, constraint:
 
 def test_swiss_roll_needs_the_unit_interval() -> None:
     with pytest.raises(UsageError, match=r"not in \[0, 1\]"):
-        tasks.create("swiss-roll[base=gauss]").sample(100)
+        create("swiss-roll[base=gauss]").sample(100)

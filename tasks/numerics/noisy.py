@@ -112,7 +112,7 @@ class Noisy:
         grid = np.linspace(values[0] - margin, values[-1] + margin, steps + 1)
         log_p = self.log_density(grid)
         entropy = -float(np.exp(log_p) @ log_p) * (grid[1] - grid[0])
-        return entropy - 0.5 * math.log(2.0 * math.pi * math.e * self.sigma**2)
+        return float(entropy - 0.5 * math.log(2.0 * math.pi * math.e * self.sigma**2))
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,15 +1,12 @@
-"""Inverses of smooth increasing functions, and fixed random matrices."""
+"""Inverses of smooth increasing functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 
 from mibench.estimator import Array
-
-Function = Callable[[Array], Array]
 
 
 def invert(value_and_slope: Callable[[Array], tuple[Array, Array]], target: Array, low: Array, high: Array) -> Array:
@@ -38,13 +35,3 @@ def invert(value_and_slope: Callable[[Array], tuple[Array, Array]], target: Arra
         if not active.size:
             break
     return v.reshape(target.shape)
-
-
-@lru_cache(maxsize=16)
-def random_isometry(dim_out: int, dim_in: int, seed: int) -> Array:
-    """A fixed random matrix (dim_out, dim_in) with orthonormal columns, uniformly distributed over such matrices."""
-    gaussian = np.random.default_rng([2, seed, dim_out, dim_in]).standard_normal((dim_out, dim_in))
-    q, r = np.linalg.qr(gaussian)
-    matrix: Array = q * np.sign(np.diag(r))  # the signs make the factorisation unique, on any machine
-    matrix.setflags(write=False)
-    return matrix
