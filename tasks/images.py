@@ -7,12 +7,11 @@ source (Butakov et al. 2024).
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from mibench.errors import UsageError
 from mibench.estimator import Array
@@ -20,71 +19,30 @@ from mibench.parameters import NotNegative, at_least
 from mibench.registry import register_task
 from mibench.task import Task
 
+from ._made_of import Side, Transform
 from .additive import AdditiveUniform
 from .citations import BUTAKOV
 from .gaussian import Gauss
+from .transforms import NormalCdf
 
 MOST_PER_PAIR = 10.0
 """Nats per pair of numbers: beyond, what distinguishes pictures drowns in rounding."""
 
 
-@dataclass(frozen=True)
-class Source(ABC):
-    """A task of one pair (x, y), and the increasing maps of x and of y to the open unit interval and back."""
-
-    base: Task
-
-    @abstractmethod
-    def to_unit(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """u and v."""
-
-    @abstractmethod
-    def from_unit(self, u: Array, v: Array) -> tuple[Array, Array]:
-        """The inverse of :meth:`to_unit`."""
-
-    def draw(self, n: int, pairs: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Independent pairs: u and v, each (n, pairs)."""
-        x, y = self.base.draw(n * pairs, rng)
-        return self.to_unit(x.reshape(n, pairs), y.reshape(n, pairs))
-
-    def log_density_ratio(self, u: Array, v: Array) -> Array:
-        """Of independent pairs (n, pairs): shape (n,)."""
-        x, y = self.from_unit(u, v)
-        ratio: Array = self.base.log_density_ratio(x.reshape(-1, 1), y.reshape(-1, 1)).reshape(x.shape).sum(axis=1)
-        return ratio
-
-
-class GaussianSource(Source):
-    """u = Phi(x), v = Phi(y) for jointly Gaussian x and y."""
-
-    def to_unit(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """Phi of both."""
-        return ndtr(x), ndtr(y)
-
-    def from_unit(self, u: Array, v: Array) -> tuple[Array, Array]:
-        """The quantiles of both."""
-        return ndtri(u), ndtri(v)
-
-
-class UniformSource(Source):
-    """u = x uniform, v = x + U(-eps, eps) scaled to the unit interval."""
+@dataclass(frozen=True, eq=False, repr=False)
+class UnitAdditive(Transform):
+    """``additive-uniform`` with Y scaled to the unit interval: (y + eps) / (1 + 2 eps)."""
 
     base: AdditiveUniform
+    sides = "y"
 
-    def to_unit(self, x: Array, y: Array) -> tuple[Array, Array]:
+    def forward(self, values: Array, side: Side) -> Array:
         """(y + eps) / (1 + 2 eps)."""
-        return x, (y + self.base.eps) / (1.0 + 2.0 * self.base.eps)
+        return (values + self.base.eps) / (1.0 + 2.0 * self.base.eps)
 
-    def from_unit(self, u: Array, v: Array) -> tuple[Array, Array]:
-        """y = (1 + 2 eps) v - eps."""
-        return u, v * (1.0 + 2.0 * self.base.eps) - self.base.eps
-
-
-def source_of(kind: str, per_pair: float) -> Source:
-    """The source whose pairs have the given information in nats; without any, all of them are independent uniforms."""
-    if kind == "gaussian" or per_pair == 0.0:
-        return GaussianSource(Gauss(mutual_information=per_pair))
-    return UniformSource(AdditiveUniform(mutual_information=per_pair))
+    def backward(self, values: Array, side: Side) -> Array:
+        """(1 + 2 eps) v - eps."""
+        return values * (1.0 + 2.0 * self.base.eps) - self.base.eps
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,9 +76,12 @@ class Rendered(Task):
         return self.side**2
 
     @property
-    def pairs(self) -> Source:
-        """The source, with the information spread evenly over its pairs."""
-        return source_of(self.source, self.mutual_information / self.numbers)
+    def pair(self) -> Task:
+        """One pair (u, v) in the unit square, with its share of the information; without any, independent uniforms."""
+        share = self.mutual_information / self.numbers
+        if self.source == "gaussian" or share == 0.0:
+            return NormalCdf(Gauss(mutual_information=share))
+        return UnitAdditive(AdditiveUniform(mutual_information=share))
 
     @abstractmethod
     def profiles(self, numbers: Array) -> tuple[Array, Array]:
@@ -140,12 +101,14 @@ class Rendered(Task):
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Draw the pairs and render them."""
-        u, v = self.pairs.draw(n, self.numbers, rng)
-        return self.render(u), self.render(v)
+        u, v = self.pair.draw(n * self.numbers, rng)
+        return self.render(u.reshape(n, -1)), self.render(v.reshape(n, -1))
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
         """That of the pairs, which the pictures tell."""
-        return self.pairs.log_density_ratio(self.read(x), self.read(y))
+        u, v = self.read(x), self.read(y)
+        ratio: Array = self.pair.log_density_ratio(u.reshape(-1, 1), v.reshape(-1, 1)).reshape(u.shape).sum(axis=1)
+        return ratio
 
 
 @register_task("blobs")

@@ -15,7 +15,6 @@ from scipy.special import gammaln, logsumexp
 from mibench.estimator import Array
 from mibench.parameters import Correlation, Count, Finite, Inner, Positive, at_least
 from mibench.registry import register_task
-from mibench.task import Task
 
 from ._mixture import GaussianMixture, Mixture
 from .gaussian import MultinormalSparse
@@ -255,49 +254,3 @@ class SparseWithInliers(Mixture):
     def log_density_ratio(self, x: Array, y: Array) -> Array:
         """log((1 - f) e^s + f), s the Gaussian's, in nats, shape (n,)."""
         return self._diluted(self._gaussian.log_density_ratio(x, y))
-
-
-# the published names; each number in them is a parameter
-
-
-@register_task("1v1-X-0.9")
-def x_0_9() -> Task:
-    """Two crossing bars."""
-    return XShape(0.9)
-
-
-@register_task("1v1-AI")
-def ai() -> Task:
-    """The letters AI."""
-    return AIShape()
-
-
-@register_task("2v1-galaxy-0.5-3.0")
-def galaxy_published() -> Task:
-    """Two balls wound into a spiral."""
-    return Galaxy(0.5, 3.0)
-
-
-@register_task("2v1-waves-12-5.0-3.0")
-def waves_published() -> Task:
-    """Twelve balls bent into waves."""
-    return Waves(12, 5.0, 3.0)
-
-
-def _concentric(dim_x: int, count: int) -> None:
-    @register_task(f"{dim_x}v1-concentric_gaussians-{count}")
-    def build() -> Task:
-        return ConcentricGaussians(dim_x, count)
-
-
-def _inliers(dim: int, fraction: float) -> None:
-    @register_task(f"mult-sparse-w-inliers-{dim}-{dim}-2-2.0-{fraction}")
-    def build() -> Task:
-        return SparseWithInliers(dim, dim, fraction)
-
-
-for _dim, _count in ((3, 5), (3, 10), (5, 5), (5, 10), (25, 5)):
-    _concentric(_dim, _count)
-for _dim in (5, 25):
-    for _fraction in (0.2, 0.5):
-        _inliers(_dim, _fraction)

@@ -98,7 +98,7 @@ class TestInformation:
     @pytest.mark.parametrize("information", [0.2, 1.5, 6.0])
     def test_uniform_sources_against_the_entropies_of_their_histogram(self, information: float) -> None:
         # I = H(V) - H(V | U) of the one pair behind each coordinate, from closed densities on a fine grid
-        base = Blobs(mutual_information=2 * information, source="uniform").pairs.base
+        base = Blobs(mutual_information=2 * information, source="uniform").pair.base
         eps = base.eps
         y = np.linspace(-eps, 1 + eps, 400_001)
         density = (np.minimum(1, y + eps) - np.maximum(0, y - eps)) / (2 * eps)
