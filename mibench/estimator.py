@@ -61,6 +61,7 @@ class Capabilities:
     max_dim : greatest dim_x and dim_y, or None.
     discrete : exact ties and atoms are handled, not only continuous data.
     max_batch : how many same-shaped problems one ``estimate_batch`` call should get (1: nothing is gained by more).
+    trains : fits a model in many steps, so that an estimate takes seconds where a formula takes milliseconds.
     reads_task : looks at the task itself (its truth or its density), so it is a yardstick, not an entrant.
     reference : shown in every table whatever was selected for comparison.
     role : what its row is there for.
@@ -72,6 +73,7 @@ class Capabilities:
     max_dim: int | None = None
     discrete: bool = False
     max_batch: int = 1
+    trains: bool = False
     reads_task: bool = False
     reference: bool = False
     role: Role = Role.ENTRANT

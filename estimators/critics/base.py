@@ -76,7 +76,9 @@ class Variational(Estimator):
 
     version: ClassVar[str] = "2"
     kind: ClassVar[Kind] = Kind.LOWER_BOUND
-    capabilities: ClassVar[Capabilities] = Capabilities(min_n=20, max_batch=16, devices=("cpu", "cuda"), memory=0.3)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        min_n=20, max_batch=16, trains=True, devices=("cpu", "cuda"), memory=0.3
+    )
 
     def __post_init__(self) -> None:
         def refuse(problem: str) -> None:

@@ -59,7 +59,7 @@ class LatentMI(Trained):
         "Gowri et al. (2024), Approximating mutual information of high-dimensional variables using learned "
         "representations"
     )
-    capabilities: ClassVar[Capabilities] = Capabilities(min_n=30, devices=("cpu", "cuda"), memory=0.2)
+    capabilities: ClassVar[Capabilities] = Capabilities(min_n=30, trains=True, devices=("cpu", "cuda"), memory=0.2)
 
     def __post_init__(self) -> None:
         super().__post_init__()

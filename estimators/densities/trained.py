@@ -55,7 +55,7 @@ class Trained(Estimator):
     folds: int = 0
     standardize: Literal["rank", "robust", "standard", "none"] = "rank"
 
-    capabilities: ClassVar[Capabilities] = Capabilities(min_n=20, devices=("cpu", "cuda"), memory=0.2)
+    capabilities: ClassVar[Capabilities] = Capabilities(min_n=20, trains=True, devices=("cpu", "cuda"), memory=0.2)
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Let the docstring of a subclass, which ends with its own hyperparameters, go on with those above."""

@@ -70,7 +70,7 @@ def without_randomness() -> Iterator[None]:
     def refuse(*args: Any, **kwargs: Any) -> Any:
         raise CheckFailed("it draws random numbers before a sample is asked for.")
 
-    np.random.default_rng = refuse  # type: ignore[assignment]
+    np.random.default_rng = refuse
     try:
         yield
     finally:
