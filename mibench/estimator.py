@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
 
+_LARGE = 1e140
+"""Squares of larger values, and of smaller differences, leave the range of float64."""
+
 
 class Kind(StrEnum):
     """What an estimator's number is. Only lower bounds and estimates are ranked by their error."""
@@ -160,12 +163,13 @@ class Estimator(Plugin):
 def check_samples(x: npt.ArrayLike, y: npt.ArrayLike, min_n: int = 2) -> tuple[Array, Array]:
     """Paired samples as two-dimensional float64 arrays, or one clear sentence on why not.
 
-    One-dimensional input is read as n samples of dimension 1. Integers, float32, read-only and Fortran-ordered
-    arrays are all welcome; the caller's arrays are never written to.
+    One-dimensional input is read as n samples of dimension 1, complex numbers as two columns each. Integers, float32,
+    read-only and Fortran-ordered arrays are all welcome; the caller's arrays are never written to.
 
     Raises
     ------
-    DataError : different lengths, too few samples, NaN or infinity, or a variable in which nothing varies.
+    DataError : different lengths, too few samples, NaN, infinity or masked values, dates, a scale that cannot be
+        squared, or a variable in which nothing varies.
     """
     checked = _check_one(x, "x"), _check_one(y, "y")
     if len(checked[0]) != len(checked[1]):
@@ -182,11 +186,22 @@ def check_samples(x: npt.ArrayLike, y: npt.ArrayLike, min_n: int = 2) -> tuple[A
 
 def _check_one(values: npt.ArrayLike, name: str) -> Array:
     try:
-        array = np.asarray(values, dtype=np.float64)
+        given = np.ma.asarray(values) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+        array: npt.NDArray[Any] = np.asarray(
+            np.ma.getdata(given), dtype=np.complex128 if given.dtype.kind == "c" else np.float64
+        )
     except (TypeError, ValueError):
         raise DataError(f"{name} does not hold numbers only; encode categories as integers first.") from None
+    except RuntimeError as error:  # a tensor that carries a gradient, or lies on another device
+        raise DataError(f"{name} cannot be made a NumPy array: {error}") from None
+    if given.dtype.kind in "mM":
+        raise DataError(f"{name} holds dates or time differences; divide them by a unit to make them numbers.")
+    if np.ma.is_masked(given):
+        array = np.where(np.ma.getmaskarray(given), np.nan, array)
     if array.ndim == 1:
         array = array[:, None]
+    if array.ndim == 2 and array.dtype.kind == "c":
+        array = np.hstack([array.real, array.imag])
     if array.ndim != 2 or array.shape[1] == 0:
         raise DataError(f"{name} has shape {array.shape}; expected (n,) or (n, dim) with dim at least 1.")
     bad = ~np.isfinite(array)
@@ -196,6 +211,10 @@ def _check_one(values: npt.ArrayLike, name: str) -> Array:
             f"{name} holds {int(bad.sum())} NaN or infinite values (the first in row {row}, column {column}); "
             "drop or impute those rows first."
         )
+    low, high = (array.min(axis=0), array.max(axis=0)) if len(array) else (np.zeros(1), np.zeros(1))
+    spread = (high - low)[high > low]
+    if max(high.max(), -low.min()) > _LARGE or spread.min(initial=1) < 1 / _LARGE:
+        raise DataError(f"{name} has a column whose values are too large or too close to be squared; rescale it.")
     return array
 
 

@@ -2,47 +2,223 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .shared import Include, Json, app, examples, include_files, print_json
+from mibench.errors import MibenchError, UsageError
+
+from .shared import Include, Json, Unit, app, examples, include_files, print_json
+
+if TYPE_CHECKING:
+    from mibench.estimator import Estimate, Estimator
+    from mibench.samples import Pair, Remark
+
+
+class Decimal(StrEnum):
+    """The decimal sign of a text file."""
+
+    POINT = "."
+    COMMA = ","
+
+
+class Missing(StrEnum):
+    """What becomes of rows with a missing value."""
+
+    DROP = "drop"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one estimator said: an estimate, or why there is none."""
+
+    estimator: str
+    estimate: Estimate | None = None
+    reason: str = ""
 
 
 @app.command(
     epilog=examples(
         "mibench estimate x.npy y.npy",
         "mibench estimate data.csv --x height,weight --y age -e ksg -e infonce",
+        "mibench estimate data.csv --x 0-3 --y '\"income, k\"' --missing refuse --json",
+        "zcat data.csv.gz | mibench estimate - --x a --y b --decimal ,",
     )
 )
 def estimate(
-    files: Annotated[list[Path], typer.Argument(help="Two .npy or .csv files, X and Y; or one with --x and --y.")],
-    x: Annotated[str | None, typer.Option("--x", help="Columns of X by name or number, separated by commas.")] = None,
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Two files, X and Y, or one with --x and --y: text, .npy, .npz or Parquet; - reads stdin."),
+    ],
+    x: Annotated[str | None, typer.Option("--x", help="Columns of X: names, numbers from 0, ranges 2-5.")] = None,
     y: Annotated[str | None, typer.Option("--y", help="Columns of Y likewise.")] = None,
-    estimators: Annotated[list[str] | None, typer.Option("-e", "--estimator", help="[default: cca, ksg]")] = None,
-    seed: int = 0,
+    estimators: Annotated[
+        list[str] | None,
+        typer.Option("-e", "--estimator", help="Names, selectors, globs. [default: the reference ones]"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    unit: Annotated[Unit, typer.Option(help="Unit of the answers.")] = Unit.NATS,
+    missing: Annotated[
+        Missing, typer.Option(help="Rows with a missing value in a column used: drop and count them, or refuse.")
+    ] = Missing.DROP,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(help="Of text: comma, semicolon, tab, pipe, blanks, none, or the sign. [default: found]"),
+    ] = None,
+    decimal: Annotated[Decimal | None, typer.Option(help="Decimal sign of text. [default: found]")] = None,
+    header: Annotated[
+        bool | None,
+        typer.Option("--header/--no-header", help="Whether the first line of text is names. [default: found]"),
+    ] = None,
     as_json: Json = False,
     include: Include = None,
 ) -> None:
-    """Estimate the mutual information of paired samples in your own files, in nats."""
+    """Estimate the mutual information of paired samples in your own files."""
     include_files(include)
-    from mibench.api import estimate as estimate_one
-    from mibench.samples import read_pair
+    from mibench.estimator import check_samples
+    from mibench.registry import estimators as registry
+    from mibench.samples import Declared, read_pair, remarks
 
-    xs, ys = read_pair(files, x, y)
-    answers: dict[str, Any] = {}
-    for selector in estimators or ["cca", "ksg"]:
-        found = estimate_one(xs, ys, selector, seed)
-        answers[selector] = {"mi": found.mi, "stderr": found.stderr, "diagnostics": dict(found.diagnostics)}
+    panel = registry.select(estimators) if estimators else _reference_panel(registry.select("*"))
+    pair = read_pair(files, x, y, Declared(_delimiter(delimiter), decimal, header), missing)
+    for source in pair.sources:
+        typer.echo(f"read {source}", err=True)
+    if pair.dropped:
+        rows = f"{pair.dropped} of {pair.dropped + len(pair.x.values)} rows"
+        typer.echo(f"dropped {rows} with a missing value in a column used", err=True)
+    check_samples(pair.x.values, pair.y.values)
+    found = remarks(pair, panel)
+    for remark in found:
+        typer.echo(f"warning: {remark.message}", err=True)
+    answers = [_ask(e, pair, seed) for e in panel]
     if as_json:
-        print_json({"n": len(xs), "dim_x": xs.shape[1], "dim_y": ys.shape[1], "estimates": answers})
-        return
-    typer.echo(f"n = {len(xs)}, X of dimension {xs.shape[1]}, Y of dimension {ys.shape[1]}; mutual information in nats")
-    for selector, found in answers.items():
-        spread = f" ± {1.96 * found['stderr']:.3f}" if found["stderr"] is not None else ""
-        said = ", ".join(f"{key}: {value}" for key, value in found["diagnostics"].items())
-        typer.echo(f"  {selector:<28}{found['mi']:8.4f}{spread}" + (f"   ({said})" if said else ""))
+        print_json(_facts(answers, pair, found, unit))
+    else:
+        _show(answers, pair, unit)
+    if all(a.estimate is None for a in answers):
+        raise UsageError("no estimator answered: " + "; ".join(f"{a.estimator}: {a.reason}" for a in answers))
+
+
+def _reference_panel(estimators: Iterable[Estimator]) -> list[Estimator]:
+    """The estimators that every table shows; each once, whatever other names it has."""
+    from mibench.estimator import Role
+    from mibench.plugin import digest
+
+    chosen: dict[str, Estimator] = {}
+    for e in estimators:
+        if e.capabilities.reference and e.capabilities.role is Role.ENTRANT:
+            chosen.setdefault(digest(e.identity()), e)
+    return list(chosen.values())
+
+
+def _delimiter(declared: str | None) -> str | None:
+    from mibench.samples import DELIMITERS
+
+    words = {word: sign for sign, word in DELIMITERS.items()} | {"space": " ", "\\t": "\t"}
+    if declared is None or declared in words:
+        return words.get(declared or "")
+    if len(declared) != 1 or declared in '"\n\r#' or declared.isalnum() or not declared.isascii():
+        raise UsageError(f"--delimiter '{declared}' is none of {', '.join(DELIMITERS.values())}, and no single sign.")
+    return declared
+
+
+def _ask(estimator: Estimator, pair: Pair, seed: int) -> Answer:
+    """The answer of one estimator; whatever goes wrong with it says nothing about the others."""
+    import warnings
+
+    import numpy as np
+
+    from mibench import api
+
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return Answer(estimator.label, api.estimate(pair.x.values, pair.y.values, estimator, seed))
+    except MibenchError as error:
+        return Answer(estimator.label, reason=str(error))
+    except Exception as error:
+        said = (str(error).strip().splitlines() or ["no message"])[0]
+        return Answer(estimator.label, reason=f"{type(error).__name__}: {said}")
+
+
+def _show(answers: Sequence[Answer], pair: Pair, unit: Unit) -> None:
+    n, dim_x, dim_y = len(pair.x.values), pair.x.values.shape[1], pair.y.values.shape[1]
+    typer.echo(f"n = {n}, X of dimension {dim_x}, Y of dimension {dim_y}; mutual information in {unit}")
+    given = [a for a in answers if a.estimate is not None]
+    width = max([len(a.estimator) for a in answers], default=0) + 2
+    if given:
+        typer.echo(f"  {'estimator':<{width}}{'estimate':>10}  {'standard error':>14}  diagnostics".rstrip())
+    for answer in given:
+        found = answer.estimate
+        assert found is not None
+        spread = "-" if found.stderr is None else f"{found.stderr * _scale(unit):.4f}"
+        line = f"  {answer.estimator:<{width}}{found.mi * _scale(unit):>10.4f}  {spread:>14}"
+        typer.echo(f"{line}  {_in_words(found.diagnostics)}".rstrip())
+    for answer in answers:
+        if answer.estimate is None:
+            typer.echo(f"  {answer.estimator:<{width}}declined: {answer.reason}")
+
+
+def _facts(answers: Sequence[Answer], pair: Pair, found: Sequence[Remark], unit: Unit) -> Any:
+    estimates = []
+    for a in answers:
+        if a.estimate is not None:
+            mi, stderr = a.estimate.mi * _scale(unit), a.estimate.stderr
+            fact: dict[str, Any] = {"estimator": a.estimator, "mi": mi}
+            fact["stderr"] = None if stderr is None else stderr * _scale(unit)
+            if not math.isfinite(mi):
+                fact["nonfinite"] = str(mi)  # JSON has no word for it: "mi" is null
+            estimates.append({**fact, "diagnostics": dict(a.estimate.diagnostics)})
+    return _strict(
+        {
+            "unit": str(unit),
+            "estimates": estimates,
+            "declined": [{"estimator": a.estimator, "reason": a.reason} for a in answers if a.estimate is None],
+            "data": pair.facts(),
+            "warnings": [remark.facts() for remark in found],
+        }
+    )
+
+
+def _scale(unit: Unit) -> float:
+    return 1 / math.log(2) if unit is Unit.BITS else 1.0
+
+
+def _strict(value: Any) -> Any:
+    """What JSON has words for: NaN and infinity become null, numpy's scalars and arrays plain."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(k): _strict(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_strict(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _in_words(diagnostics: Mapping[str, Any], prefix: str = "") -> str:
+    """``rank x 1, ties 0.9``: facts that hold by name, numbers short, nested ones behind their name."""
+    said = []
+    for key, value in _strict(diagnostics).items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if isinstance(value, Mapping):
+            said.append(_in_words(value, f"{name} "))
+        elif value is True:
+            said.append(name)
+        elif isinstance(value, list):
+            said.append(f"{name} " + "/".join(_short(v) for v in value[:8]) + ("/..." if len(value) > 8 else ""))
+        elif value is not False:
+            said.append(f"{name} {_short(value)}")
+    return ", ".join(filter(None, said))
+
+
+def _short(value: Any) -> str:
+    return "unknown" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 @app.command(epilog=examples("mibench check ksg", "mibench check my-estimator --include my_estimator.py"))
@@ -52,17 +228,24 @@ def check(
 ) -> None:
     """Run the contract on estimators or tasks: what every plug-in must hold."""
     include_files(include)
+    import time
+    from collections import Counter
+
     from mibench import checks, registry
 
-    failed = 0
+    began = time.monotonic()
+    ended: Counter[str] = Counter()
     for name in names:
-        own = registry.estimators if _is_estimator(name) else registry.tasks
+        own: registry.Registry[Any] = registry.estimators if _is_estimator(name) else registry.tasks
         for plugin in own.select(name):
             for outcome in checks.run(plugin):
-                failed += outcome.failed
+                ended[str(outcome.outcome)] += 1
                 typer.echo(f"{plugin.label}: {outcome}")
+    failed = ended["failed"]
+    others = [f"{number} {how}" for how, number in ended.items() if how != "failed"]
+    total = f"{failed} check{'s' if failed != 1 else ''} failed, " if failed else ""
+    typer.echo(f"{total}{', '.join(others)}; {time.monotonic() - began:.1f} s", err=True)
     if failed:
-        typer.echo(f"{failed} check{'s' if failed != 1 else ''} failed", err=True)
         raise typer.Exit(1)
 
 

@@ -1,0 +1,232 @@
+"""Arrays and columnar files: .npy, .npz and Parquet. Nothing is unpickled; a header is believed only if the file
+holds what it promises."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mibench.errors import UsageError
+from mibench.estimator import Array
+
+from .cells import POINT, categories, kinds_of, no_number, require_exact
+from .table import ColumnKind, Source, Table
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayFile:
+    """Columns that stand in arrays.
+
+    places : for each column, which of ``parts`` holds it and where there. parts : each gives (n, columns) when called.
+    """
+
+    names: tuple[str, ...]
+    named: bool
+    source: Source
+    places: tuple[tuple[int, int], ...]
+    parts: tuple[Callable[[], npt.NDArray[Any]], ...] = field(repr=False)
+
+    def read(self, chosen: Sequence[int]) -> Table:
+        """Convert some columns.
+
+        Raises
+        ------
+        UsageError : columns of different lengths, or values that are neither numbers nor categories.
+        """
+        where = self.source.file
+        blocks: list[Array] = []
+        kinds: list[ColumnKind] = []
+        levels: dict[int, tuple[str, ...]] = {}
+        for part, members in groupby(chosen, key=lambda i: self.places[i][0]):
+            own = list(members)
+            values = self.parts[part]()[:, [self.places[i][1] for i in own]]
+            for at, i in enumerate(own if values.dtype.kind in "USOT" else []):
+                codes, kind, found = _labels(values[:, at], self.names[i], where)
+                levels[len(kinds)] = found
+                kinds.append(kind)
+                blocks.append(codes[:, None])
+            if values.dtype.kind not in "USOT":
+                block = values.astype(np.float64)
+                kinds += [ColumnKind.BOOLEAN] * len(own) if values.dtype.kind == "b" else kinds_of(block)
+                blocks.append(block)
+        if len({len(block) for block in blocks}) > 1:
+            raise UsageError(f"the columns asked for in {where} have different lengths: they must be paired.")
+        names = tuple(self.names[i] for i in chosen)
+        matrix = np.hstack(blocks)
+        require_exact(matrix, names, where)
+        return Table(names, tuple(kinds), matrix, levels)
+
+
+def _labels(cells: npt.NDArray[Any], name: str, where: str) -> tuple[Any, ColumnKind, tuple[str, ...]]:
+    import pandas as pd
+
+    text = pd.Series([None if c is None or c != c else c.decode() if isinstance(c, bytes) else str(c) for c in cells])
+    missing = text.isna() | text.isin(["", "nan", "NA"])
+    return categories(
+        text.where(~missing), POINT, name, where, lambda row, cell: no_number(where, f"data row {row}", name, cell)
+    )
+
+
+def open_npy(raw: bytes, where: str) -> ArrayFile:
+    """Columns of a NumPy file: called 0, 1, ..., or by the fields of its records.
+
+    Raises
+    ------
+    UsageError : damaged, truncated, empty, or of objects, dates or a shape that is no table.
+    """
+    return _of_arrays({"": _npy(raw, where)}, where, ".npy")
+
+
+def open_npz(raw: bytes, where: str) -> ArrayFile:
+    """Columns of a NumPy archive: an array ``x`` of one column is ``x``, of several ``x[0]``, ``x[1]``, ...
+
+    Raises
+    ------
+    UsageError : as for .npy; or an archive of something else.
+    """
+    arrays = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            members = [name for name in archive.namelist() if name.endswith(".npy")]
+            if not members:
+                kind = (
+                    "an Excel workbook: save it as CSV" if "xl/workbook.xml" in archive.namelist() else "no .npz file"
+                )
+                raise UsageError(f"cannot read {where}: it is {kind}.")
+            for name in members:
+                arrays[name.removesuffix(".npy")] = _npy(archive.read(name), f"{where} ({name})")
+    except UsageError:
+        raise
+    except Exception as error:  # damaged archives fail in many ways: checksums, lengths, methods, passwords
+        raise UsageError(f"cannot read {where}: the archive is damaged ({_first_line(error)}).") from None
+    return _of_arrays({k: v for k, v in arrays.items() if v.ndim > 0 or len(arrays) == 1}, where, ".npz")
+
+
+def _npy(raw: bytes, where: str) -> npt.NDArray[Any]:
+    stream = io.BytesIO(raw)
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version > (2, 0):
+            raise ValueError(f"version {version[0]}.{version[1]} of the format is not read")
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(stream)
+        size = math.prod(shape) * dtype.itemsize
+    except Exception as error:  # a damaged header fails in many ways: syntax, types, depth, memory
+        raise UsageError(f"cannot read {where}: its header is damaged ({_first_line(error)}).") from None
+    if dtype.hasobject:
+        raise UsageError(f"cannot read {where}: it holds Python objects, which are never loaded; save numbers.")
+    if min(shape, default=1) < 0 or size > len(raw) - stream.tell():
+        raise UsageError(
+            f"cannot read {where}: its header promises {size:,} bytes and {len(raw) - stream.tell():,} follow; "
+            "the file is truncated or damaged."
+        )
+    if 0 in shape or dtype.itemsize == 0:
+        raise UsageError(f"cannot read {where}: it holds no values (shape {shape}).")
+    flat = np.frombuffer(raw, dtype, math.prod(shape), stream.tell())
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def _of_arrays(arrays: dict[str, npt.NDArray[Any]], where: str, form: str) -> ArrayFile:
+    names: list[str] = []
+    places: list[tuple[int, int]] = []
+    parts: list[npt.NDArray[Any]] = []
+    notes: list[str] = []
+    for name, array in arrays.items():
+        records = array.dtype.names or ()
+        for key, values in {f"{name}.{r}" if name else r: array[r] for r in records}.items() or [(name, array)]:
+            matrix = _matrix(values, key, where, notes)
+            own = range(matrix.shape[1])
+            if key:
+                names += [key] if len(own) == 1 else [f"{key}[{j}]" for j in own]
+            else:
+                names += map(str, own)
+            places += [(len(parts), j) for j in own]
+            parts.append(matrix)
+    lengths = {len(part) for part in parts}
+    source = Source(where, form, max(lengths), len(names), notes=tuple(notes))
+    named = bool(arrays.keys() - {""}) or names != [str(i) for i in range(len(names))]
+    return ArrayFile(tuple(names), named, source, tuple(places), tuple(_constant(p) for p in parts))
+
+
+def _constant(part: npt.NDArray[Any]) -> Callable[[], npt.NDArray[Any]]:
+    return lambda: part
+
+
+def _matrix(values: npt.NDArray[Any], name: str, where: str, notes: list[str]) -> npt.NDArray[Any]:
+    """(n, columns): complex numbers as two columns, further axes flattened."""
+    what = f"array '{name}' of {where}" if name else where
+    if values.ndim == 0:
+        raise UsageError(f"cannot use {what}: it holds a single value, not one for each sample.")
+    if values.dtype.kind not in "biufcUS":
+        dates = values.dtype.kind in "mM"
+        advice = (
+            "dates or time differences; divide them by a unit, such as np.timedelta64(1, 's')"
+            if dates
+            else "no numbers"
+        )
+        raise UsageError(f"cannot use {what}: it holds {advice} ({values.dtype}).")
+    if values.ndim > 2:
+        notes.append(f"shape {values.shape} taken as {len(values)} rows")
+    matrix = values.reshape(len(values), -1)
+    if values.dtype.kind == "c":
+        notes.append(f"complex numbers{f' of {name}' if name else ''} taken as real part, imaginary part")
+        pairs = np.stack([matrix.real, matrix.imag], axis=2)
+        return pairs.reshape(len(values), -1)
+    return matrix
+
+
+def open_parquet(raw: bytes, where: str) -> ArrayFile:
+    """Columns of a Parquet file.
+
+    Raises
+    ------
+    UsageError : pyarrow is not installed, or the file is damaged.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise UsageError(f"cannot read {where}: Parquet files need pyarrow (pip install pyarrow).") from None
+    try:
+        table = pq.ParquetFile(pa.BufferReader(raw)).read()
+    except Exception as error:  # whatever a damaged file does to the reader
+        raise UsageError(f"cannot read {where}: the Parquet file is damaged ({_first_line(error)}).") from None
+    if not table.num_rows or not table.num_columns:
+        raise UsageError(f"cannot read {where}: it holds no values.")
+    names = tuple(map(str, table.column_names))
+    source = Source(where, "Parquet", table.num_rows, len(names))
+    parts = tuple(_arrow(table.column(i), name, where) for i, name in enumerate(names))
+    return ArrayFile(names, True, source, tuple((i, 0) for i in range(len(names))), parts)
+
+
+def _arrow(column: Any, name: str, where: str) -> Callable[[], npt.NDArray[Any]]:
+    def convert() -> npt.NDArray[Any]:
+        import pyarrow as pa
+
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        truth = pa.types.is_boolean(kind)
+        try:
+            if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+                return np.array(column.to_pylist(), dtype=object)[:, None]
+            if truth and not column.null_count:
+                return np.asarray(column)[:, None]
+            if not (truth or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+                raise UsageError(f"column '{name}' of {where} holds neither numbers nor categories ({kind}).")
+            values = column.cast(pa.int8()) if truth else column
+            return np.asarray(values.cast(pa.float64()).fill_null(math.nan))[:, None]
+        except pa.ArrowInvalid as error:
+            raise UsageError(f"column '{name}' of {where} cannot be used: {_first_line(error)}.") from None
+
+    return convert
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:160]

@@ -1,0 +1,249 @@
+"""What a sample itself says against trusting an estimate of it. Pure functions; every remark has a stable code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mibench.estimator import Array, Estimator
+
+from .table import ColumnKind, Pair, Table, counted
+
+_TIED = 0.05
+"""Share of repeated values up to which numbers pass for continuous."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """code : what kind of finding. message : one sentence. columns : those it is about."""
+
+    code: str
+    message: str
+    columns: tuple[str, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "columns": list(self.columns)}
+
+
+def remarks(pair: Pair, estimators: Sequence[Estimator] = ()) -> list[Remark]:
+    """All that is noteworthy in a sample, and which of the estimators were not made for it."""
+    x, y = pair.x, pair.y
+    if set(x.names) & set(y.names):  # of two files
+        x, y = (replace(t, names=tuple(f"{of} {n}" for n in t.names)) for of, t in (("X", x), ("Y", y)))
+    names, kinds = (*x.names, *y.names), (*x.kinds, *y.kinds)
+    values = np.hstack([x.values, y.values])
+    tied = _tied_share(values)
+    columns = [_Column(*c) for c in zip(names, kinds, values.T, tied.tolist(), strict=True)]
+    return [
+        *_discrete(columns, estimators),
+        *_constant(columns),
+        *_row_index(columns),
+        *_deterministic(x, y),
+        *_duplicates(columns, values),
+        *_tails(columns),
+        *_few_samples(*values.shape),
+        *_order(columns),
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Column:
+    name: str
+    kind: ColumnKind
+    values: Array
+    tied: float
+
+    @property
+    def discrete(self) -> bool:
+        """Labels, and integers that repeat."""
+        return self.kind.label or (self.kind is ColumnKind.INTEGER and self.tied > _TIED)
+
+    @property
+    def varies(self) -> bool:
+        return bool(self.values.min() < self.values.max())
+
+
+def _tied_share(values: Array) -> Array:
+    """For each column, the share of rows whose value another row has too."""
+    ordered = np.sort(values, axis=0)
+    same = ordered[1:] == ordered[:-1]
+    edge = np.zeros((1, values.shape[1]), bool)
+    share: Array = (np.vstack([same, edge]) | np.vstack([edge, same])).mean(axis=0)
+    return share
+
+
+def _discrete(columns: Sequence[_Column], estimators: Sequence[Estimator]) -> Iterator[Remark]:
+    discrete = [c.name for c in columns if c.discrete and c.varies]
+    unfit = [e.label for e in estimators if not e.capabilities.discrete]
+    if discrete:
+        assumed = f"; {_list(unfit)} {'assumes' if len(unfit) == 1 else 'assume'} densities" if unfit else ""
+        yield Remark("discrete-columns", f"{_list(discrete)} {_are(discrete)} discrete{assumed}.", tuple(discrete))
+    rounded = [c for c in columns if not c.discrete and c.tied > _TIED and c.varies]
+    if rounded:
+        names = [c.name for c in rounded]
+        share = max(c.tied for c in rounded)
+        said = (
+            f"up to {share:.0%} of the values of {_list(names)} repeat: rounded readings mislead neighbour distances."
+        )
+        yield Remark("ties", said, tuple(names))
+
+
+def _constant(columns: Iterable[_Column]) -> Iterator[Remark]:
+    names = [c.name for c in columns if not c.varies]
+    if names:
+        yield Remark("constant-column", f"{_list(names)} {_are(names)} constant and carries nothing.", tuple(names))
+
+
+def _is_index(values: Array) -> bool:
+    steps = np.diff(values)
+    return len(values) > 9 and steps[0] != 0 and bool((np.abs(steps - steps[0]) <= 1e-9 * abs(steps[0])).all())
+
+
+def _row_index(columns: Iterable[_Column]) -> Iterator[Remark]:
+    names = [c.name for c in columns if _is_index(c.values)]
+    if names:
+        said = f"{_list(names)} {_are(names)} equally spaced from the first row to the last: a row number or a clock?"
+        yield Remark("row-index", said, tuple(names))
+
+
+def _deterministic(x: Table, y: Table) -> Iterator[Remark]:
+    """A column of Y that X determines exactly, or the reverse: a copy, a monotone or linear function, a function of
+    repeated values."""
+    found: dict[tuple[str, str], str] = {}
+    ranks_x, ranks_y = _dense_ranks(x.values), _dense_ranks(y.values)
+    by_rank: dict[bytes, list[int]] = {}
+    for i, column in enumerate(ranks_x.T):
+        by_rank.setdefault(column.tobytes(), []).append(i)
+    for j, column in enumerate(ranks_y.T):
+        if len(column) < 10 or not column.any():
+            continue
+        for i in by_rank.get(column.tobytes(), []):
+            same = (x.values[:, i] == y.values[:, j]).all()
+            found[y.names[j], x.names[i]] = "is a copy of" if same else "is an increasing function of"
+        for i in by_rank.get((column.max() - column).tobytes(), []):
+            found[y.names[j], x.names[i]] = "is a decreasing function of"
+    for (of, by), how in found.items():
+        yield Remark("deterministic", f"{of} {how} {by}: the two share all they hold.", (by, of))
+    if found:
+        return
+    for one, other, ranks in ((y, x, ranks_x), (x, y, ranks_y)):
+        for j in _functions_of(one, other, ranks):
+            said = f"{one.names[j]} is an exact function of {_list(list(other.names))}."
+            yield Remark("deterministic", said, (*other.names, one.names[j]))
+
+
+def _functions_of(one: Table, other: Table, ranks: np.typing.NDArray[np.int64]) -> Iterator[int]:
+    """Columns of ``one`` that ``other`` determines: within equal rows of it, or linearly."""
+    n, dim = other.values.shape
+    _, group = np.unique(ranks, axis=0, return_inverse=True) if dim > 1 else (None, ranks[:, 0])
+    group = group.reshape(-1)
+    repeated = 2 * (int(group.max()) + 1) <= n
+    linear = n > 3 * (dim + 1) and dim <= 200
+    design = np.column_stack([np.ones(n), other.values - other.values.mean(axis=0)]) if linear else None
+    for j, column in enumerate(one.values.T):
+        if n < 10 or column.min() == column.max():
+            continue
+        if repeated:
+            low, high = np.full(n, np.inf), np.full(n, -np.inf)
+            np.minimum.at(low, group, column)
+            np.maximum.at(high, group, column)
+            if not (high > low).any():
+                yield j
+                continue
+        if design is not None:
+            weights = np.linalg.lstsq(design, column, rcond=None)[0]
+            if np.abs(design @ weights - column).max() <= 1e-9 * np.ptp(column):
+                yield j
+
+
+def _dense_ranks(values: Array) -> np.typing.NDArray[np.int64]:
+    """0, 1, ... for the distinct values of each column."""
+    return np.column_stack([np.unique(column, return_inverse=True)[1] for column in values.T]).astype(np.int64)
+
+
+def _duplicates(columns: Sequence[_Column], values: Array) -> Iterator[Remark]:
+    """Rows that repeat although a column that hardly ever repeats by itself is among them."""
+    import pandas as pd
+
+    fine = [i for i, c in enumerate(columns) if not c.kind.label and len(np.unique(c.values)) > len(values) / 4]
+    if fine:
+        repeats = int(pd.DataFrame(values).duplicated().sum())
+        # rounded values meet by chance; a whole row of several columns that repeats does not
+        if repeats > 0.01 * len(values) and (len(fine) > 1 or repeats > 0.05 * len(values)):
+            said = f"{counted(repeats, 'row')} of {len(values)} repeat an earlier row exactly: not independent samples."
+            yield Remark("duplicate-rows", said)
+
+
+def _tails(columns: Iterable[_Column]) -> Iterator[Remark]:
+    """Heavy tails, by quantiles, which one wild value does not move; and wild values, by the gap before them."""
+    heavy, wild = [], []
+    for c in columns:
+        if c.kind.label or len(c.values) < 20:
+            continue
+        low, first, middle, third, high = np.quantile(c.values, [0.005, 0.25, 0.5, 0.75, 0.995])
+        width = third - first
+        if width == 0:
+            continue
+        away = np.sort(np.abs(c.values - middle)) / width
+        few = max(1, len(away) // 100)
+        # the gap that makes the outermost few another thing than the tail of the rest
+        gaps = away[-few:] > 5 * away[-few - 1 : -1]
+        if (gaps & (away[-few:] > 10)).any():
+            count = few - int(np.flatnonzero(gaps & (away[-few:] > 10))[0])
+            value = c.values[np.argmax(np.abs(c.values - middle))]
+            wild.append((c.name, count, value))
+        elif high - low > 7 * width:  # 3.8 for normal, 6.6 for Laplace samples
+            heavy.append(c.name)
+    for name, count, value in wild:
+        said = (
+            f"{counted(count, 'value')} of {name} {'lies' if count == 1 else 'lie'} far from all others ({value:.6g})"
+        )
+        yield Remark("wild-value", f"{said}: a mistake, or a code for a missing value?", (name,))
+    if heavy:
+        said = f"{_list(heavy)} {'has' if len(heavy) == 1 else 'have'} heavy tails: estimators that scale by a standard"
+        yield Remark("heavy-tails", f"{said} deviation may err; ranks or logarithms may help.", tuple(heavy))
+
+
+def _few_samples(n: int, dim: int) -> Iterator[Remark]:
+    if n < max(50, 10 * dim):
+        yield Remark(
+            "few-samples", f"{counted(n, 'sample')} are few for {counted(dim, 'column')}: expect large errors."
+        )
+
+
+def _order(columns: Sequence[_Column]) -> Iterator[Remark]:
+    """Whether neighbouring rows resemble each other beyond chance, by the lag-1 correlation of the ranks."""
+    tried = [c for c in columns if c.varies and not _is_index(c.values) and len(c.values) >= 20]
+    ordered = [c.name for c in tried if (d := np.diff(c.values)).min() >= 0 or d.max() <= 0]
+    if ordered:
+        said = f"the rows are sorted by {_list(ordered)}, so their order cannot show whether they are independent."
+        yield Remark("sorted-rows", said, tuple(ordered))
+        return
+    found = {}
+    for c in tried:
+        ranks = np.argsort(np.argsort(c.values, kind="stable"), kind="stable") if c.tied < _TIED else c.values
+        centred = ranks - ranks.mean()
+        lag = float(centred[1:] @ centred[:-1] / (centred @ centred))
+        # five standard errors: at 100 columns still one false alarm in 10,000
+        if abs(lag) > max(0.05, 5 / np.sqrt(len(ranks))):
+            found[c.name] = lag
+    if found:
+        strongest = max(found, key=lambda name: abs(found[name]))
+        said = f"rows do not look independent: neighbouring values of {_list(list(found))} are correlated"
+        most = f"{found[strongest]:.2f}" + (f" in {strongest}" if len(found) > 1 else "")
+        yield Remark("autocorrelated-rows", f"{said} ({most}); standard errors are too small.", tuple(found))
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _list(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and 3 more``."""
+    if len(names) > 4:
+        return f"{', '.join(names[:3])} and {len(names) - 3} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
