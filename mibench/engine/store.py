@@ -23,7 +23,7 @@ from mibench.result import Cell, Result
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mibench.leaderboard.board import Leaderboard
+    from mibench.report.leaderboard import Leaderboard
 
 FILE = "results.jsonl"
 _IMAGES = "images"
@@ -64,7 +64,7 @@ class Results(Sequence[Result]):
 
     def leaderboard(self) -> Leaderboard:
         """The tables made of these results."""
-        from mibench.leaderboard.board import Leaderboard
+        from mibench.report.leaderboard import Leaderboard
 
         return Leaderboard.from_results(self._results)
 

@@ -1,7 +1,8 @@
-"""The leaderboard: a pure function of Results.
+"""The leaderboard's tables: a pure function of Results.
 
-Which cells count, how they are put together, who is ranked. The statistics are in ``scoring``, the meaning of every
-column in ``rows``, the tables beside the ranking in ``panels``. Imports neither torch nor mlflow nor any plug-in.
+Which cells count and how they are put together. The statistics are in ``scoring``, the meaning of every column in
+``schema``, who is ranked in ``ranking``, the tables beside it in ``panels`` and ``arms``. Imports neither torch nor
+mlflow nor any plug-in.
 
 Rules
 -----
@@ -17,20 +18,20 @@ Rules
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
-import numpy as np
-
-from mibench.group import grouped
+from mibench.estimator import Role
+from mibench.group import grouped, leaves
 from mibench.result import Result, Status
 from mibench.task import TaskKind
+from mibench.words import counted, listed
 
-from . import panels, scoring
+from . import arms, panels, scoring
+from .ranking import family_rows, ranking
 from .schema import (
     Consistency,
     Downstream,
@@ -46,10 +47,6 @@ from .schema import (
     plain,
     schema,
 )
-
-_ROUNDING = 1e-6  # nats by which an estimate without any spread may miss the truth: critics answer in float32
-FALSE_ALARM = 0.05
-"""On independent variables an estimate above this many nats is a false alarm."""
 
 SCHEMA = "mibench-leaderboard/1"
 
@@ -68,14 +65,15 @@ _TABLES = {
 }
 
 
-@dataclass(frozen=True)
-class Leaderboard:
-    """Plain tables; :mod:`mibench.rows` documents their columns.
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """Plain tables; :mod:`mibench.leaderboard.schema` documents their columns.
 
     ranking : entrants by score, then those that did not run on everything, then the yardsticks.
     tasks, families : the same measures per estimator and task (and n), and per estimator and family.
     notes : sentences a reader must know, such as what was left out.
     provenance : what was recorded about the machine and the versions, each value once.
+    cells : the results that all this is made of, one per estimator, task, n and seed, in a canonical order.
     """
 
     ranking: tuple[Ranking, ...] = ()
@@ -90,53 +88,60 @@ class Leaderboard:
     flags: tuple[Flag, ...] = ()
     failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
-    provenance: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    provenance: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cells: tuple[Result, ...] = field(default=(), repr=False)
 
     @classmethod
-    def from_results(cls, results: Iterable[Result]) -> Leaderboard:
+    def from_results(cls, results: Iterable[Result]) -> Self:
         """Compute every table; the order of the results does not matter.
 
         Of several results for the same estimator, task, n and seed (reruns under a new version) the last one counts.
         """
         every = usable(results)
-        installed = [r for r in every if r.status is not Status.NOT_INSTALLED]
-        scored = [
-            r for r in installed if r.kind is TaskKind.INFORMATION and not math.isnan(r.error) and r.truth is not None
-        ]
-        trained = [r for r in installed if r.kind is TaskKind.DOWNSTREAM]
+        of = grouped((r for r in every if r.status is not Status.NOT_INSTALLED), lambda r: r.kind)
+        scored = [r for r in of.get(TaskKind.INFORMATION, ()) if r.truth is not None and not math.isnan(r.error)]
+        trained = of.get(TaskKind.DOWNSTREAM, [])
         ranked = [r for r in scored if r.quantity.ranked]
-        ranking = _ranking(ranked)
-        order = [row.estimator for row in ranking]
-        rank = {name: place for place, name in enumerate(order)}
+        families = family_rows(ranked)
+        places = ranking(ranked, families)
+        rank = {row.estimator: place for place, row in enumerate(places)}
         by_rank = sorted(scored, key=lambda r: rank.get(r.cell.estimator, len(rank)))
+        points = grouped(by_rank, lambda r: (r.cell.estimator, r.cell.task, r.cell.n))
         return cls(
-            ranking=ranking,
-            families=tuple(
-                Family(estimator=estimator, family=family, **_summary(cells))
-                for (estimator, family), cells in grouped(
-                    (r for r in by_rank if r.cell.estimator in rank), lambda r: (r.cell.estimator, r.family)
-                ).items()
-            ),
-            tasks=tuple(
-                _task_row(cells)
-                for cells in grouped(by_rank, lambda r: (r.cell.estimator, r.cell.task, r.cell.n)).values()
-            ),
-            independence=tuple(_independence(cells) for cells in _per_estimator(r for r in by_rank if r.truth == 0)),
-            unranked=tuple(_unranked(cells) for cells in _per_estimator(r for r in by_rank if not r.quantity.ranked)),
+            ranking=places,
+            families=tuple(sorted(families, key=lambda row: rank[row.estimator])),
+            tasks=tuple(map(panels.task_row, points.values())),
+            independence=tuple(map(panels.independence, _per_estimator(r for r in by_rank if r.truth == 0))),
+            unranked=tuple(map(panels.unranked, _per_estimator(r for r in by_rank if not r.quantity.ranked))),
             equitability=panels.equitability(by_rank),
-            consistency=panels.consistency([r for r in installed if r.kind is TaskKind.CONSISTENCY]),
+            consistency=panels.consistency(of.get(TaskKind.CONSISTENCY, ())),
             objective=panels.objective(by_rank),
-            downstream=panels.downstream(trained),
-            flags=panels.flags(trained),
-            failures=panels.failures(every),
-            notes=tuple(_notes(every, ranking)),
-            provenance=panels.provenance(every),
+            downstream=arms.downstream(trained),
+            flags=arms.flags(trained),
+            failures=failures(every),
+            notes=tuple(_notes(every, places)),
+            provenance=provenance(every),
+            cells=tuple(every),
         )
 
     @property
     def best(self) -> Ranking | None:
         """The entrant with the highest score, or None where nothing could be ranked."""
         return next((row for row in self.ranking if row.rank == 1), None)
+
+    @property
+    def tied(self) -> list[str]:
+        """The others that cannot be told apart from the best."""
+        return [row.estimator for row in self.ranking if row.tied and row.rank != 1]
+
+    @property
+    def ran(self) -> list[Result]:
+        """The cells that were run, failed ones included: all but those that lack something here."""
+        return [r for r in self.cells if r.status is not Status.NOT_INSTALLED]
+
+    def named(self, *roles: Role) -> set[str]:
+        """Estimators and arms whose rows are there for one of these reasons."""
+        return {name for r in self.cells if r.role in roles for name in (r.cell.estimator, r.arm) if name}
 
     def to_json(self) -> dict[str, Any]:
         """All tables as JSON-able values, with the schema: what each column means and its unit."""
@@ -155,204 +160,62 @@ def usable(results: Iterable[Result]) -> list[Result]:
     return [latest[key] for key in sorted(latest)]
 
 
+def failures(results: Sequence[Result]) -> tuple[Failure, ...]:
+    """Everything that did not end ``ok``, grouped, the most frequent first."""
+    failed = grouped(
+        (r for r in results if r.status is not Status.OK), lambda r: (r.cell.estimator, str(r.status), r.message)
+    )
+    rows = [
+        Failure(
+            estimator=estimator,
+            status=status,
+            message=message,
+            cells=len(cells),
+            tasks=tuple(sorted({r.cell.task for r in cells})),
+        )
+        for (estimator, status, message), cells in failed.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: (-row.cells, row.estimator, row.status, row.message)))
+
+
+def provenance(results: Iterable[Result]) -> dict[str, tuple[str, ...]]:
+    """Each value that was recorded, once, under its key; nested keys are joined by dots."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for result in results:
+        for path, value in leaves(result.provenance):
+            if value is not None and value != "":
+                seen[".".join(path)].add(str(value))
+    return {key: tuple(sorted(values)) for key, values in sorted(seen.items())}
+
+
 def _per_estimator(results: Iterable[Result]) -> Iterable[list[Result]]:
     return grouped(results, lambda r: r.cell.estimator).values()
 
 
-def _point(result: Result) -> tuple[str, str, int]:
-    return result.family, result.cell.task, result.cell.n
-
-
-def _summary(cells: Sequence[Result]) -> dict[str, Any]:
-    """The columns of :class:`mibench.rows.Summary` for the cells of one estimator."""
-    weights = scoring.nested_weights([_point(r) for r in cells])
-    errors = np.array([r.error for r in cells])
-    truths = np.array([r.truth for r in cells], dtype=float)
-    answered = np.isfinite(errors)
-    wall, cpu = _times(cells)
-    return {
-        "score": scoring.mean(scoring.score(errors), weights),
-        "median_error": scoring.weighted_median(np.abs(errors), weights),
-        "bias": scoring.mean(errors[answered], weights[answered]) if answered.any() else None,
-        "sd": _sd(cells),
-        "success": scoring.mean(scoring.success(errors, truths), weights),
-        "failures": scoring.mean(~answered, weights),
-        "coverage": _coverage(cells),
-        "wall_s": wall,
-        "cpu_s": cpu,
-        "cells": len(cells),
-    }
-
-
-def _sd(cells: Sequence[Result]) -> float | None:
-    answers = grouped((r for r in cells if math.isfinite(r.error)), _point)
-    repeated = {point: rs for point, rs in answers.items() if len(rs) > 1}
-    if not repeated:
-        return None
-    spreads = [float(np.std([r.mi for r in rs], ddof=1)) for rs in repeated.values()]  # type: ignore[arg-type]
-    return scoring.mean(spreads, scoring.nested_weights(list(repeated)))
-
-
-def _coverage(cells: Sequence[Result]) -> float | None:
-    stated = [r for r in cells if r.stderr is not None and math.isfinite(r.error)]
-    if not stated:
-        return None
-    held = [abs(r.error) <= 1.959964 * (r.stderr or 0.0) + r.truth_error + _ROUNDING for r in stated]
-    return scoring.mean(held, scoring.nested_weights([_point(r) for r in stated]))
-
-
-def _times(cells: Sequence[Result]) -> tuple[float | None, float | None]:
-    """Weighted medians of wall and CPU time over the cells that were worked on to their end or to the time limit."""
-    timed = [r for r in cells if r.status in (Status.OK, Status.TIMEOUT)]
-    if not timed:
-        return None, None
-    weights = scoring.nested_weights([_point(r) for r in timed])
-    wall, cpu = (scoring.weighted_median([getattr(r, name) for r in timed], weights) for name in ("wall_s", "cpu_s"))
-    return wall, cpu
-
-
-def _statuses(cells: Sequence[Result]) -> dict[str, int]:
-    return dict(Counter(str(r.status) for r in cells))
-
-
-def _ranking(results: Sequence[Result]) -> tuple[Ranking, ...]:
-    """Rows of the leaderboard in their final order."""
-    everything = {_point(r) for r in results if not r.reads_task} or {_point(r) for r in results}
-    seeds: dict[tuple[str, str, int], set[int]] = defaultdict(set)
-    for r in results:
-        seeds[_point(r)].add(r.cell.seed)
-    expected = sum(len(seeds[point]) for point in everything)
-    rows, by_family = [], {}
-    for cells in _per_estimator(results):
-        first = cells[0]
-        families = grouped(cells, lambda r: r.family)
-        means = [float(_summary(rs)["score"]) for rs in families.values()]
-        interval = scoring.mean_interval(means)
-        by_family[first.cell.estimator] = dict(zip(families, means, strict=True))
-        row = Ranking(
-            rank=None,
-            estimator=first.cell.estimator,
-            kind=str(first.quantity),
-            # a score lies in [0, 1], so cutting the interval there loses no coverage
-            low=max(0.0, interval[0]) if interval else None,
-            high=min(1.0, interval[1]) if interval else None,
-            tied=None,
-            p_value=None,
-            families=len(families),
-            expected=expected,
-            complete=everything <= {_point(r) for r in cells},
-            reference=first.reference,
-            yardstick=first.reads_task,
-            statuses=_statuses(cells),
-            **_summary(cells),
-        )
-        rows.append(row)
-    rows.sort(key=lambda row: (row.yardstick, not row.complete, -row.score, row.estimator))
-    entrants = [row for row in rows if row.complete and not row.yardstick]
-    return tuple(_placed(entrants, by_family) + rows[len(entrants) :])
-
-
-def _placed(entrants: Sequence[Ranking], by_family: Mapping[str, Mapping[str, float]]) -> list[Ranking]:
-    """Entrants, best first, with their place and the test of each against the best."""
-    if not entrants:
-        return []
-    placed = [dataclasses.replace(row, rank=1 + sum(o.score > row.score for o in entrants)) for row in entrants]
-    best = by_family[entrants[0].estimator]
-    if len(best) < 2 or len(entrants) < 2:
-        return placed
-    differences = [[best[f] - by_family[row.estimator][f] for f in best] for row in entrants[1:]]
-    adjusted = scoring.holm([scoring.paired_p(d) for d in differences])
-    tests = zip(placed[1:], adjusted, strict=True)
-    return [
-        dataclasses.replace(placed[0], tied=True),
-        *(dataclasses.replace(row, p_value=float(p), tied=bool(p > 1 - scoring.CONFIDENCE)) for row, p in tests),
-    ]
-
-
-def _task_row(cells: Sequence[Result]) -> TaskRow:
-    first = cells[0]
-    answers = [r.mi for r in cells if math.isfinite(r.error)]
-    return TaskRow(
-        estimator=first.cell.estimator,
-        kind=str(first.quantity),
-        family=first.family,
-        task=first.cell.task,
-        n=first.cell.n,
-        dim_x=first.dim_x,
-        dim_y=first.dim_y,
-        truth=float(first.truth or 0.0),
-        truth_error=first.truth_error,
-        mean=float(np.mean(answers)) if answers else None,  # type: ignore[arg-type]
-        statuses=_statuses(cells),
-        **_summary(cells),
-    )
-
-
-def _independence(cells: Sequence[Result]) -> Independence:
-    answered = [r for r in cells if math.isfinite(r.error)]
-    weights = scoring.nested_weights([_point(r) for r in answered])
-    estimates = np.array([r.mi for r in answered], dtype=float)
-    stated = [r for r in answered if r.stderr is not None]
-    beyond = [r.error > 2 * (r.stderr or 0.0) + _ROUNDING for r in stated]
-    return Independence(
-        estimator=cells[0].cell.estimator,
-        kind=str(cells[0].quantity),
-        mean_abs=scoring.mean(np.abs(estimates), weights) if answered else None,
-        bias=scoring.mean(estimates, weights) if answered else None,
-        alarms=scoring.mean(estimates > FALSE_ALARM, weights) if answered else None,
-        significant=scoring.mean(beyond, scoring.nested_weights([_point(r) for r in stated])) if stated else None,
-        failures=_summary(cells)["failures"],
-        cells=len(cells),
-    )
-
-
-def _unranked(cells: Sequence[Result]) -> Unranked:
-    summary = _summary(cells)
-    answered = [r for r in cells if math.isfinite(r.error)]
-    weights = scoring.nested_weights([_point(r) for r in answered])
-    below = [r.error < -r.truth_error for r in answered]
-    points = grouped(answered, _point).values()
-    means = [float(np.mean([r.mi for r in rs])) for rs in points]  # type: ignore[misc]
-    return Unranked(
-        estimator=cells[0].cell.estimator,
-        kind=str(cells[0].quantity),
-        gap=summary["bias"],
-        below=scoring.mean(below, weights) if answered else None,
-        correlation=panels.spearman(means, [float(rs[0].truth or 0.0) for rs in points]),
-        **{name: summary[name] for name in ("sd", "failures", "wall_s", "cpu_s", "cells")},
-    )
-
-
-def _notes(results: Sequence[Result], ranking: Sequence[Ranking]) -> Iterable[str]:
+def _notes(results: Sequence[Result], places: Sequence[Ranking]) -> Iterator[str]:
     """What a reader must know before reading the table."""
     absent = grouped((r for r in results if r.status is Status.NOT_INSTALLED), lambda r: r.message)
     for message, cells in absent.items():
-        yield f"{_count(cells, 'cell')} left out because something is not installed here: {message}"
+        yield f"{_left_out(cells)} because something is not installed here: {message}"
     benchmark = [r for r in results if r.kind is TaskKind.INFORMATION and r.status is not Status.NOT_INSTALLED]
     unknown = [r for r in benchmark if r.truth is None]
     if unknown:
-        names = sorted({r.cell.task for r in unknown})
-        yield f"{_count(unknown, 'cell')} left out because the truth is not known: {_names(names)}."
+        yield f"{_left_out(unknown)} because the truth is not known: {listed(sorted({r.cell.task for r in unknown}))}."
     worst = max((r.truth_error for r in benchmark), default=0.0)
     if worst > scoring.FLOOR / 10:
         yield (
             f"The truth of some tasks is known only to within {worst:.2g} nats, "
             f"which can move the score of a cell by up to {scoring.score_uncertainty(worst):.3f}."
         )
-    incomplete = [row.estimator for row in ranking if not row.complete and not row.yardstick]
+    incomplete = [row.estimator for row in places if not row.complete and not row.yardstick]
     if incomplete:
-        yield f"Not ranked, because results on some tasks or sample sizes are missing: {_names(incomplete)}."
-    thin = [row.estimator for row in ranking if row.complete and not row.yardstick and row.cells < row.expected]
+        yield f"Not ranked, because results on some tasks or sample sizes are missing: {listed(incomplete)}."
+    thin = [row.estimator for row in places if row.complete and not row.yardstick and row.cells < row.expected]
     if thin:
-        yield f"Fewer seeds than others on some tasks: {_names(thin)}."
-    if ranking and len({r.family for r in benchmark}) < 2:
+        yield f"Fewer seeds than others on some tasks: {listed(thin)}."
+    if places and len({r.family for r in benchmark}) < 2:
         yield "All tasks belong to one family, so there is no interval over families and no test for a tie."
 
 
-def _count(items: Sequence[Any], noun: str) -> str:
-    return f"{len(items)} {noun}{'s were' if len(items) != 1 else ' was'}"
-
-
-def _names(names: Sequence[str], most: int = 6) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def _left_out(cells: Sequence[Result]) -> str:
+    return f"{counted(len(cells), 'cell')} {'was' if len(cells) == 1 else 'were'} left out"

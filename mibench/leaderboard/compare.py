@@ -29,11 +29,14 @@ from typing import Any
 import numpy as np
 
 from mibench.errors import UsageError
+from mibench.estimator import Role
 from mibench.group import grouped
 from mibench.result import Result, Status
+from mibench.task import TaskKind
+from mibench.words import counted
 
-from . import panels, scoring
-from .board import usable
+from . import scoring
+from .board import provenance, usable
 from .changes import Comparison, EstimatorChange, LeftOut, MetricChange, NewFailure, PointChange, Verdict
 
 TOLERANCE = 0.02
@@ -50,7 +53,6 @@ CLOCK = 1e-3
 
 DEVIATION = "deviation"
 """The metric made of a consistency task: |score - expected|."""
-_MUST_SCORE_ONE, _MUST_ANSWER_ZERO = "oracle", "zero"  # the registered names of the references known in advance
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ class _Pair:
     @property
     def point(self) -> tuple[str, str, int]:
         return self.new.family, self.new.cell.task, self.new.cell.n
+
+    @property
+    def ranked(self) -> bool:
+        """Whether distance to the true mutual information is the right measure of it."""
+        return self.new.kind is TaskKind.INFORMATION and self.new.quantity.ranked
 
     @property
     def answered(self) -> bool:
@@ -102,10 +109,10 @@ def compare(
     old, fresh = usable(base), usable(new)
     pairs, left = _paired(old, fresh)
     metrics = _judged(_metrics(pairs, left), tolerance)
-    retold = _retold(pairs)
+    settings = _changed_settings(pairs)
     of = grouped(metrics, lambda row: row.estimator)
     changes = [
-        _change(name, own, of.get(name, ()), retold, tolerance, max_slowdown)
+        _change(name, own, of.get(name, ()), settings.get(name, ()), tolerance, max_slowdown)
         for name, own in grouped(pairs, lambda p: p.new.cell.estimator).items()
     ]
     order = list(Verdict)
@@ -142,7 +149,7 @@ def _paired(base: Sequence[Result], new: Sequence[Result]) -> tuple[list[_Pair],
         elif Status.NOT_INSTALLED in (a.status, b.status):
             where = [name for name, r in (("BASE", a), ("NEW", b)) if r.status is Status.NOT_INSTALLED]
             left[f"something is not installed where {' and '.join(where)} ran"].append(b)
-        elif not a.group and a.truth is None and b.truth is None:
+        elif a.kind is TaskKind.INFORMATION and a.truth is None and b.truth is None:
             left["the truth is not known"].append(b)
         elif a.truth is not None and b.truth is not None and not _same_truth(a, b):
             left["the truth of the task is not the same in both"].append(b)
@@ -170,12 +177,12 @@ def _change(
     estimator: str,
     pairs: Sequence[_Pair],
     metrics: Sequence[MetricChange],
-    retold: Mapping[str, Sequence[str]],
+    settings: Sequence[str],
     tolerance: float,
     max_slowdown: float | None,
 ) -> EstimatorChange:
-    name = pairs[0].new.estimator_name
-    scored = [p for p in pairs if not p.new.group and p.new.quantity.ranked]
+    role = pairs[0].new.role
+    scored = [p for p in pairs if p.ranked]
     numbers = _scores(scored) if scored else {}
     broken, mended = sum(p.broken for p in pairs), sum(p.mended for p in pairs)
     ratio = _cpu_ratio(pairs)
@@ -185,11 +192,11 @@ def _change(
     if difference < -tolerance:
         reasons.append(f"its score fell by {-difference:.3f}, more than {tolerance:g}")
     if broken:
-        reasons.append(f"{broken} cell{'s' if broken > 1 else ''} that had an answer failed")
+        reasons.append(f"{counted(broken, 'cell')} that had an answer failed")
     reasons += [f"{m.metric} is worse on {m.task}" for m in metrics if m.verdict == Verdict.WORSE]
-    if name == _MUST_SCORE_ONE and scored and (numbers["new_score"] or 0.0) < 1 - NOISE:
+    if role is Role.CEILING and scored and (numbers["new_score"] or 0.0) < 1 - NOISE:
         reasons.append("it answers the truth and does not score 1: an error of the harness")
-    if name == _MUST_ANSWER_ZERO and not all(_equal(p.new.mi, 0.0) for p in scored if p.new.status is Status.OK):
+    if role is Role.FLOOR and not all(_equal(p.new.mi, 0.0) for p in scored if p.new.status is Status.OK):
         reasons.append("it must answer 0 and does not: an error of the harness")
     if max_slowdown is not None and ratio is not None and ratio > max_slowdown:
         reasons.append(f"it takes {ratio:.3g} times the CPU time, more than {max_slowdown:g}")
@@ -207,7 +214,7 @@ def _change(
         mended=mended,
         cpu_ratio=ratio,
         cells=len(pairs),
-        settings=tuple(retold.get(estimator, ())),
+        settings=tuple(settings),
         **{key: numbers.get(key) for key in _NUMBERS},
     )
 
@@ -239,7 +246,7 @@ def _cpu_ratio(pairs: Sequence[_Pair]) -> float | None:
 
 
 def _points(pairs: Sequence[_Pair]) -> tuple[PointChange, ...]:
-    answered = [p for p in pairs if p.answered and not p.new.group and p.new.quantity.ranked]
+    answered = [p for p in pairs if p.answered and p.ranked]
     rows = []
     for (estimator, (family, task, n)), own in grouped(answered, lambda p: (p.new.cell.estimator, p.point)).items():
         base, new = (float(np.mean(np.abs([getattr(p, side).error for p in own]))) for side in ("base", "new"))
@@ -273,7 +280,7 @@ def _failures(pairs: Sequence[_Pair]) -> tuple[NewFailure, ...]:
 def _metrics(pairs: Sequence[_Pair], left: dict[str, list[Result]]) -> list[MetricChange]:
     """Every metric whose better direction is declared, not yet judged; those without one are left out."""
     rows = []
-    answered = [p for p in pairs if p.answered and p.new.group]
+    answered = [p for p in pairs if p.answered and p.new.kind is not TaskKind.INFORMATION]
     for (estimator, task, n), own in grouped(
         answered, lambda p: (p.new.cell.estimator, p.new.cell.task, p.new.cell.n)
     ).items():
@@ -327,7 +334,7 @@ def _judged(rows: Sequence[MetricChange], tolerance: float) -> tuple[MetricChang
 
 def _declared(pairs: Sequence[_Pair]) -> dict[str, Mapping[str, Any]]:
     """The metrics of a task by name, as it declares them; those that NEW does not declare as BASE did."""
-    if pairs[0].new.cell.n > 0:
+    if pairs[0].new.kind is TaskKind.CONSISTENCY:
         return {DEVIATION: {"better": "lower"}}
     described = {str(i["name"]): i for side in ("base", "new") for p in pairs for i in getattr(p, side).metric_info}
     recorded = {name for p in pairs for r in (p.base, p.new) for name in r.metrics}
@@ -335,20 +342,20 @@ def _declared(pairs: Sequence[_Pair]) -> dict[str, Mapping[str, Any]]:
 
 
 def _value(result: Result, metric: str) -> float | None:
-    if metric == DEVIATION and result.cell.n > 0:
+    if metric == DEVIATION and result.kind is TaskKind.CONSISTENCY:
         score, expected = result.metrics.get("score"), result.metrics.get("expected")
         return None if score is None or expected is None else abs(score - expected)
     return result.metrics.get(metric)
 
 
-def _retold(pairs: Sequence[_Pair]) -> dict[str, list[str]]:
+def _changed_settings(pairs: Sequence[_Pair]) -> dict[str, list[str]]:
     """By estimator: what its name stands for now and did not before.
 
     The id of a cell is a hash of the estimator and of the task. So where an estimator kept its id, the task is the
     same; and where the id of another one differs on that task, that estimator is not.
     """
     steady = {p.new.cell.task for p in pairs if p.base.cell.id == p.new.cell.id}
-    told: dict[str, list[str]] = {}
+    changed: dict[str, list[str]] = {}
     for name, own in grouped(pairs, lambda p: p.new.cell.estimator).items():
         old, new = own[0].base.estimator_params, own[0].new.estimator_params
         found = [
@@ -361,8 +368,8 @@ def _retold(pairs: Sequence[_Pair]) -> dict[str, list[str]]:
             sure = any(p.new.cell.task in steady for p in moved)
             found = ["another version" if sure else "another version of it or of its tasks"]
         if found:
-            told[name] = found
-    return told
+            changed[name] = found
+    return changed
 
 
 def _written(value: Any) -> str:
@@ -371,7 +378,7 @@ def _written(value: Any) -> str:
 
 def _environment(base: Sequence[Result], new: Sequence[Result]) -> dict[str, tuple[str, str]]:
     """What of the versions and the machines differs, where both sides recorded it."""
-    old, fresh = panels.provenance(base), panels.provenance(new)
+    old, fresh = provenance(base), provenance(new)
     telling = ("mibench", "python", "machine.system", "machine.cpu", "machine.device")
     return {
         key: (", ".join(old[key]), ", ".join(fresh[key]))

@@ -1,16 +1,18 @@
-"""The schema of the leaderboard: one class per table, one field per column, with its meaning and its unit.
+"""The schema of the leaderboard: one class per table, one field per column, with all that is said of it.
 
-Reports take headings and explanations from here, and the JSON file carries them along. Nothing is computed here.
-Units: ``nats`` (the only unit that a report may show as bits), ``s`` (seconds), ``share`` (0 to 1), or none.
+A column is declared here once: what it means, its unit, its heading, whether its sign is shown. Tables take their
+columns from here and the JSON file carries meanings and units along. Nothing is computed here.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
+import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from .scoring import finite
 
 _LEADING = (
     "rank",
@@ -29,14 +31,46 @@ _LEADING = (
 )
 
 
-def column(meaning: str, unit: str = "") -> Any:
-    """A field of a row, documented."""
-    return dataclasses.field(metadata={"meaning": meaning, "unit": unit})
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    heading : above it in a report; a column without one is for machines.
+    unit : ``nats`` (the only unit that a report may show as bits), ``s`` (seconds), ``share`` (0 to 1), or none.
+    signed : a difference, shown with its sign.
+    narrow : kept where space is short.
+    to : the column with the upper end, where this one is the lower end of an interval.
+    """
+
+    heading: str = ""
+    meaning: str = ""
+    numeric: bool = True
+    narrow: bool = True
+    unit: str = ""
+    signed: bool = False
+    to: str = ""
+
+
+def column(meaning: str, unit: str = "", heading: str = "", signed: bool = False, narrow: bool = True) -> Any:
+    """A field of a row."""
+    described = Column(heading, meaning, narrow=narrow, unit=unit, signed=signed)
+    return field(metadata={"meaning": meaning, "column": described})
+
+
+def lower_end(of: str, signed: bool = True) -> Any:
+    """The field of the lower end of an interval, for which the heading stands; :func:`upper_end` is the other end."""
+    described = Column("95 % interval", f"t interval of {of}.", signed=signed, to="high")
+    return field(metadata={"meaning": f"Lower end of the 95 % t interval of {of}.", "column": described})
+
+
+def upper_end(of: str) -> Any:
+    """The field of the upper end of an interval."""
+    return column(f"Upper end of the 95 % t interval of {of}.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """How good, how reliable and how dear an estimator is on a set of cells.
+    """How good, how reliable and how expensive an estimator is on a set of cells.
 
     Every mean is taken over seeds, then sample sizes, then tasks, then families, each with equal weight; medians use
     the same weights.
@@ -44,20 +78,28 @@ class Summary:
 
     score: float = column(
         "Area under the ECDF of |error| over log-spaced tolerances from 0.01 to 10 nats; a failed "
-        "cell has infinite error. 1: every error is at most 0.01 nat; 0: none is below 10 nats."
+        "cell has infinite error. 1: every error is at most 0.01 nat; 0: none is below 10 nats.",
+        heading="score",
     )
-    median_error: float = column("Median |error|; infinite where at least half of the cells failed.", "nats")
-    bias: float | None = column("Mean signed error of the cells that gave an answer.", "nats")
-    sd: float | None = column("Standard deviation over seeds, averaged over tasks and sample sizes.", "nats")
-    success: float = column("Cells whose error is at most 0.1 nat or 10 % of the truth, whichever is wider.", "share")
-    failures: float = column("Cells without an answer, those the estimator does not support included.", "share")
+    median_error: float = column(
+        "Median |error|; infinite where at least half of the cells failed.", "nats", "med |err|"
+    )
+    bias: float | None = column("Mean signed error of the cells that gave an answer.", "nats", "bias", signed=True)
+    sd: float | None = column("Standard deviation over seeds, averaged over tasks and sample sizes.", "nats", "sd")
+    success: float = column(
+        "Cells whose error is at most 0.1 nat or 10 % of the truth, whichever is wider.", "share", "success"
+    )
+    failures: float = column(
+        "Cells without an answer, those the estimator does not support included.", "share", "failed"
+    )
     coverage: float | None = column(
         "Of the cells with a standard error, those whose 95 % interval (1.96 standard "
         "errors, plus the error of the truth) holds the truth; 95 % is right.",
         "share",
+        "cover",
     )
-    wall_s: float | None = column("Median wall time of a cell: its share of the batch it ran in.", "s")
-    cpu_s: float | None = column("Median CPU time of a cell: its share of the batch it ran in.", "s")
+    wall_s: float | None = column("Median wall time of a cell: its share of the batch it ran in.", "s", "wall")
+    cpu_s: float | None = column("Median CPU time of a cell: its share of the batch it ran in.", "s", "CPU")
     cells: int = column("Cells in this row.")
 
 
@@ -65,11 +107,17 @@ class Summary:
 class Ranking(Summary):
     """One estimator in the leaderboard."""
 
-    rank: int | None = column("Place by score among the entrants that ran on everything; none for the others.")
-    estimator: str = column("The estimator, with the hyperparameters that differ from its defaults.")
-    kind: str = column("What its number is: a lower bound on mutual information or an estimate of it.")
-    low: float | None = column("Lower end of the 95 % t interval of the score over families.")
-    high: float | None = column("Upper end of the 95 % t interval of the score over families.")
+    rank: int | None = column(
+        "Place by score among the entrants that ran on everything; none for the others.", heading="#"
+    )
+    estimator: str = column(
+        "The estimator, with the hyperparameters that differ from its defaults.", heading="estimator"
+    )
+    kind: str = column(
+        "What its number is: a lower bound on mutual information or an estimate of it.", heading="kind", narrow=False
+    )
+    low: float | None = lower_end("the score over families", signed=False)
+    high: float | None = upper_end("the score over families")
     tied: bool | None = column(
         "Not separable from the best score: paired t test over families, Holm-adjusted, at "
         "the 5 % level. None where there is nothing to test."
@@ -98,11 +146,11 @@ class TaskRow(Summary):
     estimator: str = column("The estimator.")
     kind: str = column("What its number is.")
     family: str = column("The family of the task.")
-    task: str = column("The task.")
-    n: int = column("Number of samples.")
+    task: str = column("The task.", heading="task")
+    n: int = column("Number of samples.", heading="n")
     dim_x: int = column("Dimension of X.")
     dim_y: int = column("Dimension of Y.")
-    truth: float = column("The exact mutual information.", "nats")
+    truth: float = column("The exact mutual information.", "nats", "truth")
     truth_error: float = column("A bound on the numerical error of the truth; 0 for a closed form.", "nats")
     mean: float | None = column("Mean estimate over the seeds that gave an answer.", "nats")
     statuses: Mapping[str, int] = column("Cells by the way they ended.")
@@ -112,31 +160,35 @@ class TaskRow(Summary):
 class Independence:
     """One estimator on independent variables, whose mutual information is 0."""
 
-    estimator: str = column("The estimator.")
+    estimator: str = column("The estimator.", heading="estimator")
     kind: str = column("What its number is.")
-    mean_abs: float | None = column("Mean |estimate|; the truth is 0.", "nats")
-    bias: float | None = column("Mean estimate.", "nats")
-    alarms: float | None = column("False alarms: estimates above 0.05 nat.", "share")
+    mean_abs: float | None = column("Mean |estimate|; the truth is 0.", "nats", "mean |est|")
+    bias: float | None = column("Mean estimate.", "nats", "mean est", signed=True)
+    alarms: float | None = column("False alarms: estimates above 0.05 nat.", "share", "false alarms")
     significant: float | None = column(
-        "Of the estimates with a standard error, those above twice it; 2.3 % is right for a normal error.", "share"
+        "Of the estimates with a standard error, those above twice it; 2.3 % is right for a normal error.",
+        "share",
+        "> 2 std. err.",
     )
-    failures: float = column("Cells without an answer.", "share")
-    cells: int = column("Cells in this row.")
+    failures: float = column("Cells without an answer.", "share", "failed")
+    cells: int = column("Cells in this row.", heading="cells", narrow=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unranked:
     """An upper bound or another quantity: its distance to the truth is no measure of its quality."""
 
-    estimator: str = column("The estimator.")
-    kind: str = column("What its number is.")
-    gap: float | None = column("Mean of the number minus the true mutual information.", "nats")
-    below: float | None = column("Cells where the number is below the true mutual information.", "share")
-    correlation: float | None = column("Spearman correlation of the mean numbers with the truths, over tasks.")
-    sd: float | None = column("Standard deviation over seeds, averaged over tasks and sample sizes.", "nats")
-    failures: float = column("Cells without an answer.", "share")
-    wall_s: float | None = column("Median wall time of a cell.", "s")
-    cpu_s: float | None = column("Median CPU time of a cell.", "s")
+    estimator: str = column("The estimator.", heading="estimator")
+    kind: str = column("What its number is.", heading="kind")
+    gap: float | None = column("Mean of the number minus the true mutual information.", "nats", "mean gap", signed=True)
+    below: float | None = column("Cells where the number is below the true mutual information.", "share", "below truth")
+    correlation: float | None = column(
+        "Spearman correlation of the mean numbers with the truths, over tasks.", heading="rank corr.", signed=True
+    )
+    sd: float | None = column("Standard deviation over seeds, averaged over tasks and sample sizes.", "nats", "sd")
+    failures: float = column("Cells without an answer.", "share", "failed")
+    wall_s: float | None = column("Median wall time of a cell.", "s", "wall")
+    cpu_s: float | None = column("Median CPU time of a cell.", "s", "CPU")
     cells: int = column("Cells in this row.")
 
 
@@ -145,11 +197,13 @@ class Equitability:
     """One estimator at one noise level, over functions of the same noise."""
 
     estimator: str = column("The estimator.")
-    setting: str = column("The noise level that the functions share.")
-    n: int = column("Number of samples.")
+    setting: str = column("The noise level that the functions share.", heading="equal noise")
+    n: int = column("Number of samples.", heading="n")
     functions: int = column("Functions compared.")
     spread: float | None = column("Greatest minus least mean estimate over the functions.", "nats")
-    true_spread: float = column("Greatest minus least true mutual information over the same functions.", "nats")
+    true_spread: float = column(
+        "Greatest minus least true mutual information over the same functions.", "nats", "true spread"
+    )
     sd: float | None = column("Standard deviation of the mean estimates over the functions.", "nats")
     true_sd: float = column("Standard deviation of the truths over the same functions.", "nats")
     error: float | None = column("Mean |error| of the mean estimates over the functions.", "nats")
@@ -160,11 +214,11 @@ class Consistency:
     """One estimator on one self-consistency task, where a ratio is known and no truth is."""
 
     estimator: str = column("The estimator.")
-    task: str = column("The task.")
-    n: int = column("Number of samples of each part.")
+    task: str = column("The task.", heading="task")
+    n: int = column("Number of samples of each part.", heading="n")
     score: float | None = column("Mean over seeds of the ratio that the task defines.")
     se: float | None = column("Standard error of that mean over seeds.")
-    expected: float = column("The ratio of a perfect estimator.")
+    expected: float = column("The ratio of a perfect estimator.", heading="expected")
     deviation: float | None = column("The mean ratio minus the expected one.")
     seeds: int = column("Seeds that gave an answer.")
     failed: int = column("Seeds without an answer.")
@@ -174,8 +228,8 @@ class Consistency:
 class Objective:
     """The error of a bound split in two, on one task at one sample size."""
 
-    estimator: str = column("The estimator.")
-    family: str = column("The family of the task.")
+    estimator: str = column("The estimator.", heading="estimator")
+    family: str = column("The family of the task.", heading="family")
     task: str = column("The task.")
     n: int = column("Number of samples.")
     truth: float = column("The exact mutual information.", "nats")
@@ -183,9 +237,14 @@ class Objective:
         "Mean value of the bound on the exact critic, the task's own log density ratio.", "nats"
     )
     trained: float | None = column("Mean value of the bound on the trained critic.", "nats")
-    objective_error: float | None = column("What the bound itself gets wrong: exact critic minus truth.", "nats")
+    objective_error: float | None = column(
+        "What the bound itself gets wrong: exact critic minus truth.", "nats", "objective error", signed=True
+    )
     learning_error: float | None = column(
-        "What training adds: trained critic minus exact critic, over the seeds that have both.", "nats"
+        "What training adds: trained critic minus exact critic, over the seeds that have both.",
+        "nats",
+        "learning error",
+        signed=True,
     )
     seeds: int = column("Seeds with both values.")
 
@@ -195,24 +254,24 @@ class Downstream:
     """One metric of one arm of a downstream task."""
 
     group: str = column("The downstream task; its arms are compared with each other.")
-    arm: str = column("What stands in the loss; `none` is the control.")
+    arm: str = column("What stands in the loss.", heading="arm")
     metric: str = column("The metric.")
     unit: str = column("The unit of the metric.")
     better: str = column("Which direction is better: lower or higher.")
     description: str = column("How the metric is defined.")
     mean: float | None = column("Mean over seeds.")
     se: float | None = column("Standard error of the mean over seeds.")
-    seeds: int = column("Seeds with a value.")
+    seeds: int = column("Seeds with a value.", heading="seeds")
     failed: int = column("Seeds without one.")
     difference: float | None = column("Mean paired difference to the control, over the seeds that both have.")
-    low: float | None = column("Lower end of the 95 % t interval of the paired difference.")
-    high: float | None = column("Upper end of the 95 % t interval of the paired difference.")
+    low: float | None = lower_end("the paired difference")
+    high: float | None = upper_end("the paired difference")
     pairs: int = column("Seeds in the paired difference.")
     control: bool = column("Whether this is the control arm.")
-    published: str = column("The published figure for the same set-up, where there is one.")
+    published: str = column("The published figure for the same set-up, where there is one.", heading="published")
     floor: float | None = column("What a perfect model scores, where the task computes it: mean over its runs.")
     wall_s: float | None = column("Median wall time of a run.", "s")
-    cpu_s: float | None = column("Median CPU time of a run.", "s")
+    cpu_s: float | None = column("Median CPU time of a run.", "s", "CPU")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,35 +289,36 @@ class Flag:
 class Failure:
     """What went wrong, grouped by estimator, status and message."""
 
-    estimator: str = column("The estimator.")
-    status: str = column("How the cells ended.")
-    message: str = column("What happened.")
-    cells: int = column("How many cells.")
-    tasks: Sequence[str] = column("On which tasks.")
+    estimator: str = column("The estimator.", heading="estimator")
+    status: str = column("How the cells ended.", heading="status")
+    message: str = column("What happened.", heading="what happened")
+    cells: int = column("How many cells.", heading="cells")
+    tasks: Sequence[str] = column("On which tasks.", heading="tasks")
 
 
-def meaning(row: type, name: str) -> str:
-    """What a column says."""
-    return str(_fields(row)[name].metadata["meaning"])
-
-
-def unit(row: type, name: str) -> str:
-    """The unit of a column: ``nats``, ``s``, ``share`` or nothing."""
-    return str(_fields(row)[name].metadata["unit"])
+def columns(row: type) -> dict[str, Column]:
+    """The columns of a table by name, what names its rows first."""
+    hints = typing.get_type_hints(row)
+    words = (str, Sequence[str])
+    of = {f.name: dataclasses.replace(f.metadata["column"], numeric=hints[f.name] not in words) for f in _fields(row)}
+    return _ordered(of)
 
 
 def schema(row: type) -> dict[str, dict[str, str]]:
     """All columns of a table with their meanings and units, for the JSON file."""
-    return {f.name: dict(f.metadata) for f in dataclasses.fields(row)}
+    return {f.name: {"meaning": f.metadata["meaning"], "unit": f.metadata["column"].unit} for f in _fields(row)}
 
 
 def plain(row: Any) -> dict[str, Any]:
     """A row as JSON-able values, what names it first; what is infinite or undefined becomes None."""
-    values = dataclasses.asdict(row)
-    ordered = [*(name for name in _LEADING if name in values), *(name for name in values if name not in _LEADING)]
-    found = {name: values[name] for name in ordered}
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in found.items()}
+    values = _ordered(dataclasses.asdict(row))
+    return {k: finite(v) if isinstance(v, float) else v for k, v in values.items()}
 
 
-def _fields(row: type) -> dict[str, dataclasses.Field[Any]]:
-    return {f.name: f for f in dataclasses.fields(row)}
+def _fields(row: type) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(row)
+
+
+def _ordered(values: dict[str, Any]) -> dict[str, Any]:
+    names = [*(name for name in _LEADING if name in values), *(name for name in values if name not in _LEADING)]
+    return {name: values[name] for name in names}

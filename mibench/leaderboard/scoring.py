@@ -5,8 +5,9 @@ Nothing here knows what a Result or a table is. Only numpy and ``scipy.special``
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,8 @@ def score(error: npt.ArrayLike) -> Floats:
     """
     with np.errstate(divide="ignore", over="ignore"):
         share = np.log(CEILING / np.abs(np.asarray(error, dtype=float))) / np.log(CEILING / FLOOR)
-    return np.clip(share, 0.0, 1.0)
+    clipped: Floats = np.clip(share, 0.0, 1.0)
+    return clipped
 
 
 def score_uncertainty(truth_error: float) -> float:
@@ -44,7 +46,9 @@ def score_uncertainty(truth_error: float) -> float:
 
 def success(error: npt.ArrayLike, truth: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Whether an estimate is within 0.1 nat or 10 % of the truth, whichever is wider."""
-    return np.abs(np.asarray(error, dtype=float)) <= np.maximum(0.1, 0.1 * np.asarray(truth, dtype=float))
+    allowed = np.maximum(0.1, 0.1 * np.asarray(truth, dtype=float))
+    within: npt.NDArray[np.bool_] = np.abs(np.asarray(error, dtype=float)) <= allowed
+    return within
 
 
 def nested_weights(paths: Sequence[tuple[Hashable, ...]]) -> Floats:
@@ -59,7 +63,7 @@ def nested_weights(paths: Sequence[tuple[Hashable, ...]]) -> Floats:
         leaves[path] += 1
         for depth in range(len(path)):
             children[path[:depth]].add(path[: depth + 1])
-    shares = {path: float(np.prod([len(children[path[:d]]) for d in range(len(path))])) for path in leaves}
+    shares = {path: math.prod(len(children[path[:depth]]) for depth in range(len(path))) for path in leaves}
     return np.array([1.0 / (shares[path] * leaves[path]) for path in paths])
 
 
@@ -118,3 +122,28 @@ def holm(p_values: npt.ArrayLike) -> Floats:
     result = np.empty_like(p)
     result[order] = adjusted
     return result
+
+
+def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Rank correlation, or None where either side has fewer than three different values."""
+    if len(set(a)) < 3 or len(set(b)) < 3:
+        return None
+    return finite(float(np.corrcoef(_ranks(a), _ranks(b))[0, 1]))
+
+
+def _ranks(values: Sequence[float]) -> Floats:
+    """Ranks from 1; equal values share the mean of theirs. (Importing scipy.stats for this takes a second.)"""
+    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
+    middle: Floats = np.cumsum(counts) - (counts - 1) / 2
+    return middle[where]
+
+
+def average(values: Iterable[float]) -> float | None:
+    """The mean with equal weights, or None of nothing."""
+    listed = list(values)
+    return float(np.mean(listed)) if listed else None
+
+
+def finite(value: float) -> float | None:
+    """The value, or None where it is infinite or undefined."""
+    return value if math.isfinite(value) else None

@@ -22,7 +22,7 @@ from mibench.plugin import digest
 from mibench.result import Result, Status
 
 if TYPE_CHECKING:
-    from mibench.leaderboard.board import Leaderboard
+    from mibench.leaderboard.board import Board
 
 FORMAT = 2
 """Raise it when the same results are to be written down in another way: runs of an older format are replaced."""
@@ -80,11 +80,11 @@ def summary_run(
     params: Mapping[str, Any] | None = None,
 ) -> Run:
     """The run that stands for one invocation: scores as metrics, the leaderboard as a table, the report's files."""
-    from mibench.leaderboard.board import Leaderboard, usable
+    from mibench.leaderboard.board import Board, usable
     from mibench.leaderboard.schema import plain
 
     results = usable(results)
-    board = Leaderboard.from_results(results)
+    board = Board.from_results(results)
     statuses = Counter(str(r.status) for r in results)
     metrics: list[Point] = [(f"cells/{status}", float(count), 0) for status, count in sorted(statuses.items())]
     for row in board.ranking:
@@ -200,7 +200,7 @@ def _run(results: Sequence[Result], directory: Path | None) -> Run:
     )
 
 
-def _described(board: Leaderboard) -> dict[str, str]:
+def _described(board: Board) -> dict[str, str]:
     """The ranking as the description of a run, in Markdown."""
     if not board.ranking:
         return {}

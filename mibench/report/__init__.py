@@ -15,7 +15,7 @@ from typing import Any
 
 from mibench.errors import UsageError
 from mibench.group import grouped
-from mibench.leaderboard.board import Leaderboard
+from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import plain
 from mibench.result import Result
 
@@ -39,13 +39,13 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
     """
     if unit not in ("nats", "bits"):
         raise UsageError(f"unknown unit '{unit}'; write nats or bits.")
-    from . import figures, html, markdown, sheets
+    from . import figures, html, markdown, run_pictures
     from .style import slug
 
-    board = Leaderboard.from_results(results)
+    board = Board.from_results(results)
     try:
         (directory / "figures").mkdir(parents=True, exist_ok=True)
-        drawn = figures.draw(results, board, unit)
+        drawn = figures.draw(board, unit)
         paths = {f"figures/{f.name}.png": directory / "figures" / f"{f.name}.png" for f in drawn}
         for figure, path in zip(drawn, paths.values(), strict=True):
             path.write_bytes(figure.png)
@@ -53,19 +53,19 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
         files["tasks"] = directory / "tasks.csv"
         captions = [(figure.title, path) for figure, path in zip(drawn, paths, strict=True)]
         sources = [path for path in (getattr(results, "directory", None), directory) if path is not None]
-        pictures = sheets.find(results, board, sources)
+        pictures = run_pictures.find(board, sources)
         for (group, kind), own in grouped(
             (p for g in pictures.values() for p in g), lambda p: (p.group, p.name)
         ).items():
             name = f"figures/pictures-{slug(group)}-{slug(kind)}.png"
             paths[name] = directory / name
-            paths[name].write_bytes(sheets.sheet(own))
+            paths[name].write_bytes(run_pictures.contact_sheet(own))
             captions.append((f"{group}: {kind}", name))
         files["markdown"].write_text(markdown.render(board, title, unit, captions), encoding="utf-8")
         files["json"].write_text(json.dumps({"title": title, **board.to_json()}, indent=1, allow_nan=False) + "\n")
         files["csv"].write_text(as_csv(board.ranking), encoding="utf-8")
         files["tasks"].write_text(as_csv(board.tasks), encoding="utf-8")
-        files["html"].write_text(html.render(results, board, title, unit, drawn, pictures), encoding="utf-8")
+        files["html"].write_text(html.render(board, title, unit, drawn, pictures), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write the report to '{directory}': {error.strerror or error}.") from error
     return files | paths

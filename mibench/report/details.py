@@ -9,33 +9,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mibench.estimator import Role
 from mibench.group import grouped
-from mibench.leaderboard.board import Leaderboard
+from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Objective
 from mibench.result import Result, Status
 
-from .style import INK, MUTED, Drawn, Palette, finish, shared_legend, shorten, slug, small_multiples
+from .style import INK, MUTED, Drawing, Palette, finish, shared_legend, shorten, slug, small_multiples
 from .values import Unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_PANELS = 12
-_LEAST_ERROR = 1e-3
 
 
-def draw(cells: Sequence[Result], board: Leaderboard, palette: Palette, unit: Unit) -> Iterator[Drawn | None]:
+def draw(board: Board, palette: Palette, unit: Unit) -> Iterator[Drawing | None]:
     """Each of them, or None where the data does not have enough."""
-    yield training(cells, palette, unit)
-    alike = (r for r in cells if r.varies and r.varies in r.task_params)
+    yield training(board, palette, unit)
+    alike = (r for r in board.ran if r.varies and r.varies in r.task_params)
     for task, own in sorted(grouped(alike, lambda r: r.task_name).items()):
         yield equitability(task, own, board, palette, unit)
     yield objective(board.objective, palette, unit)
 
 
-def training(cells: Sequence[Result], palette: Palette, unit: Unit) -> Drawn | None:
+def training(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     """Mean training curves: of every family, the task on which most estimators have one."""
-    with_curves = [r for r in cells if r.truth is not None and _series(r.curve) is not None]
+    with_curves = [r for r in board.ran if r.truth is not None and _series(r.curve) is not None]
     chosen = []
     for _, own in sorted(grouped(with_curves, lambda r: r.family).items()):
         points = grouped(own, lambda r: (r.cell.task, r.cell.n))
@@ -48,9 +48,9 @@ def training(cells: Sequence[Result], palette: Palette, unit: Unit) -> Drawn | N
         here = [r for r in with_curves if (r.cell.task, r.cell.n) == (task, n)]
         for name, own in grouped(here, lambda r: r.cell.estimator).items():
             steps, values = mean_curve([_series(r.curve) or ([], []) for r in own])
-            look = palette[name]
+            style = palette[name]
             values = [v * unit.factor for v in values]
-            ax.plot(steps, values, color=look.colour, linestyle=look.dashes, label=shorten(name, 24))
+            ax.plot(steps, values, color=style.colour, linestyle=style.dashes, label=shorten(name, 24))
         level = float(here[0].truth or 0.0) * unit.factor
         ax.axhline(level, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
         ax.set_title(shorten(task, 29))
@@ -100,32 +100,32 @@ def _robust_limits(ax: Axes, level: float) -> tuple[float, float]:
     return float(low - margin), float(high + margin)
 
 
-def equitability(task: str, cells: Sequence[Result], board: Leaderboard, palette: Palette, unit: Unit) -> Drawn | None:
+def equitability(task: str, cells: Sequence[Result], board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     """Range over functions of the estimates and of the truths against the noise, one panel per estimator.
 
-    ``cells`` are those of one equitability task. Where sample sizes or other parameters differ, the setting with the
-    most cells is shown.
+    ``cells`` are those of one task whose functions share their noise. Where sample sizes or other parameters differ,
+    the setting with the most cells is shown.
     """
     noise = _noise(cells)
     if noise is None:
         return None
     settings = grouped(cells, lambda r: (r.cell.n, _rest(r, noise)))
     (n, _), own = max(settings.items(), key=lambda item: (len(item[1]), item[0]))
-    here = {r.cell.estimator for r in own if not r.reads_task} - {"zero"}
+    here = {r.cell.estimator for r in own if not r.reads_task and r.role is not Role.FLOOR}
     ranked = [row.estimator for row in board.ranking if row.estimator in here]
     names = [*ranked, *sorted(here - set(ranked))][:_MOST_PANELS]
     if not names:
         return None
     figure, axes = small_multiples(len(names), 5, (2.15, 1.95), sharex=True, sharey=True)
     for ax, name in zip(axes, names, strict=True):
-        look = palette[name]
+        style = palette[name]
         levels = grouped((r for r in own if r.cell.estimator == name), lambda r: float(r.task_params[noise]))
         xs = sorted(levels)
         truths, estimates = zip(*(_ranges(levels[x], unit) for x in xs), strict=True)
         true, answered = np.array(truths), np.array(estimates)
         ax.fill_between(xs, true[:, 0], true[:, 1], color=MUTED, alpha=0.25, linewidth=0)
-        ax.fill_between(xs, answered[:, 0], answered[:, 1], color=look.colour, alpha=0.15, linewidth=0)
-        ax.plot(xs, answered, color=look.colour, marker=look.marker, markersize=3)
+        ax.fill_between(xs, answered[:, 0], answered[:, 1], color=style.colour, alpha=0.15, linewidth=0)
+        ax.plot(xs, answered, color=style.colour, marker=style.marker, markersize=3)
         ax.set_title(shorten(name, 26))
     figure.supxlabel(noise.replace("_", " "), fontsize=9, color=INK)
     figure.supylabel(f"mutual information ({unit.name})", fontsize=9, color=INK)
@@ -161,7 +161,7 @@ def _ranges(cells: Sequence[Result], unit: Unit) -> tuple[tuple[float, float], t
     return (min(truths), max(truths)), (min(means), max(means))
 
 
-def objective(rows: Sequence[Objective], palette: Palette, unit: Unit) -> Drawn | None:
+def objective(rows: Sequence[Objective], palette: Palette, unit: Unit) -> Drawing | None:
     """Objective error and total error against the truth, one panel per estimator."""
     known = [r for r in rows if r.objective_error is not None and r.learning_error is not None]
     by_estimator = grouped(known, lambda r: r.estimator)

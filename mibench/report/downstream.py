@@ -9,27 +9,28 @@ from typing import Any
 import numpy as np
 
 from mibench.group import grouped
-from mibench.leaderboard.board import Leaderboard
-from mibench.leaderboard.panels import ESTIMATE, REFERENCE
+from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Downstream
 from mibench.result import Result, Status
+from mibench.task import TaskKind
 
 from .details import mean_curve
-from .style import INK, MUTED, Drawn, Palette, finish, new_figure, shared_legend, shorten, slug, small_multiples
+from .style import INK, MUTED, Drawing, Palette, finish, new_figure, shared_legend, shorten, slug, small_multiples
 
 _MOST_CURVES = 12
 
 
-def draw(cells: Sequence[Result], board: Leaderboard, palette: Palette) -> Iterator[Drawn | None]:
+def draw(board: Board, palette: Palette) -> Iterator[Drawing | None]:
     """All of them, group by group."""
     rows = grouped(board.downstream, lambda row: row.group)
-    for group, runs in grouped((r for r in cells if r.group in rows and r.cell.n == 0), lambda r: r.group).items():
+    trained = (r for r in board.ran if r.kind is TaskKind.DOWNSTREAM)
+    for group, runs in grouped((r for r in trained if r.group in rows), lambda r: r.group).items():
         yield metrics(group, runs, rows[group], palette)
         yield information_plane(group, rows[group], palette)
         yield curves(group, runs, rows[group], palette)
 
 
-def metrics(group: str, runs: Sequence[Result], rows: Sequence[Downstream], palette: Palette) -> Drawn | None:
+def metrics(group: str, runs: Sequence[Result], rows: Sequence[Downstream], palette: Palette) -> Drawing | None:
     """Mean ± standard error and every seed, per metric and arm."""
     known = grouped((row for row in rows if row.mean is not None), lambda row: row.metric)
     if not known:
@@ -40,11 +41,11 @@ def metrics(group: str, runs: Sequence[Result], rows: Sequence[Downstream], pale
     figure, axes = small_multiples(len(known), columns, size, sharey=True)
     for ax, (name, own) in zip(axes, known.items(), strict=True):
         for row in own:
-            y, look = arms.index(row.arm), palette[row.arm]
+            y, style = arms.index(row.arm), palette[row.arm]
             seeds = [r.metrics[name] for r in runs if r.arm == row.arm and r.status is Status.OK and name in r.metrics]
-            ax.plot(seeds, [y] * len(seeds), ".", color=look.colour, alpha=0.45, markersize=5)
+            ax.plot(seeds, [y] * len(seeds), ".", color=style.colour, alpha=0.45, markersize=5)
             mean = row.mean or 0.0
-            ax.errorbar(mean, y, xerr=row.se or 0.0, fmt="o", color=look.colour, markersize=6, elinewidth=1.5)
+            ax.errorbar(mean, y, xerr=row.se or 0.0, fmt="o", color=style.colour, markersize=6, elinewidth=1.5)
             if row.control:
                 ax.axvline(mean, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
         if own[0].floor is not None:
@@ -60,37 +61,37 @@ def metrics(group: str, runs: Sequence[Result], rows: Sequence[Downstream], pale
     return finish(figure, f"downstream-{slug(group)}", f"{group}: metrics by arm", caption, alt, f"downstream:{group}")
 
 
-def information_plane(group: str, rows: Sequence[Downstream], palette: Palette) -> Drawn | None:
-    """Reference information and estimate against what is kept of the answer, one pair of points per arm."""
-    of = {(row.arm, row.metric): row for row in rows if row.mean is not None}
-    measured = [row.arm for row in of.values() if row.metric in (REFERENCE, ESTIMATE)]
+def information_plane(group: str, rows: Sequence[Downstream], palette: Palette) -> Drawing | None:
+    """What was measured of the information in the code against what is kept of the answer, a line per arm.
+
+    A metric in nats without a better direction is a measured information. Of several, the last is drawn filled.
+    """
+    of = {(row.arm, row.metric): row.mean for row in rows if row.mean is not None}
+    measured = {row.metric: row.description for row in rows if row.unit == "nats" and not row.better}
     kept = _answer(rows)
-    arms = [arm for arm in dict.fromkeys(measured) if (arm, kept) in of]
+    arms = [arm for arm in dict.fromkeys(row.arm for row in rows) if any((arm, name) in of for name in measured)]
+    arms = [arm for arm in arms if (arm, kept) in of]
     if not arms or kept is None:
         return None
     figure, grid = new_figure(7.4, max(3.6, 0.8 + 0.2 * len(arms)))
     ax = grid[0, 0]
     for arm in arms:
-        look, y = palette[arm], of[arm, kept].mean
-        reference, estimate = of.get((arm, REFERENCE)), of.get((arm, ESTIMATE))
-        if reference and estimate:
-            ax.plot([reference.mean, estimate.mean], [y, y], color=look.colour, linewidth=1.0, alpha=0.7)  # type: ignore[list-item]
-        if estimate:
-            ax.plot(estimate.mean, y, look.marker, markerfacecolor="none", markeredgecolor=look.colour, markersize=7)  # type: ignore[arg-type]
-        if reference:
-            ax.plot(reference.mean, y, look.marker, color=look.colour, markersize=6)  # type: ignore[arg-type]
-        ax.plot([], [], look.marker, color=look.colour, label=shorten(arm, 40))
-    ax.set(xlabel="I(X; Z) (nats)", ylabel=_titled(next(row for row in rows if row.metric == kept)))
+        style, y = palette[arm], of[arm, kept]
+        places = {name: of[arm, name] for name in measured if (arm, name) in of}
+        ax.plot(list(places.values()), [y] * len(places), color=style.colour, linewidth=1.0, alpha=0.7)
+        for name, x in places.items():
+            face, size = (style.colour, 6) if name == list(measured)[-1] else ("none", 7)
+            ax.plot(x, y, style.marker, color=style.colour, markerfacecolor=face, markersize=size)
+        ax.plot([], [], style.marker, color=style.colour, label=shorten(arm, 40))
+    ax.set(xlabel="information (nats)", ylabel=_titled(next(row for row in rows if row.metric == kept)))
     shared_legend(figure, [ax])
-    caption = (
-        "Per arm, mean over seeds. Filled: the reference, computed from the encoder's density where it is known. "
-        "Hollow: the bound's own estimate. A long line is information that the critic does not see."
-    )
+    *hollow, filled = (f"{name.replace('_', ' ')}: {text}" for name, text in measured.items())
+    caption = f"Per arm, mean over seeds. Filled, {filled}{' Hollow, ' if hollow else ''}{' '.join(hollow)}"
     alt = f"{group}: {kept} against the information in the code, for {', '.join(arms)}"
     return finish(figure, f"plane-{slug(group)}", f"{group}: information plane", caption, alt, f"downstream:{group}")
 
 
-def curves(group: str, runs: Sequence[Result], rows: Sequence[Downstream], palette: Palette) -> Drawn | None:
+def curves(group: str, runs: Sequence[Result], rows: Sequence[Downstream], palette: Palette) -> Drawing | None:
     """Every recorded series over training, mean over seeds, one line per arm."""
     names = list(dict.fromkeys(name for r in runs for name in r.curve if len(r.curve[name]) > 1))[:_MOST_CURVES]
     arms = {arm: [r for r in runs if r.arm == arm] for arm in dict.fromkeys(row.arm for row in rows)}
@@ -101,8 +102,8 @@ def curves(group: str, runs: Sequence[Result], rows: Sequence[Downstream], palet
         drawn: list[float] = []
         for arm, own in arms.items():
             steps, values = mean_curve([_pairs(r.curve[name]) for r in own if name in r.curve])
-            look = palette[arm]
-            ax.plot(steps, values, color=look.colour, linestyle=look.dashes, label=shorten(arm, 24))
+            style = palette[arm]
+            ax.plot(steps, values, color=style.colour, linestyle=style.dashes, label=shorten(arm, 24))
             drawn += values
         ax.set_title(name)
         if drawn:

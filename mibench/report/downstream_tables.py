@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from mibench.group import grouped
-from mibench.leaderboard import schema as rows
-from mibench.leaderboard.board import Leaderboard
+from mibench.leaderboard.board import Board
+from mibench.leaderboard.schema import Column, Downstream, Flag, columns
 
-from .values import MISSING, Column, Entry, Table, mean_over_seeds, number, seconds
+from .flat import interval
+from .values import MISSING, Entry, Table, mean_over_seeds, number, seconds
 
 _LONG = 12  # letters of a control arm's name in a heading
 
 
-def downstream(board: Leaderboard) -> list[Table]:
+def downstream(board: Board) -> list[Table]:
     """One table per downstream task: arms by metrics, with paired differences to the control."""
     flags = grouped(board.flags, lambda row: row.group)
     by_group = grouped(board.downstream, lambda row: row.group)
     return [_downstream(group, own, flags.get(group, ())) for group, own in by_group.items()]
 
 
-def _downstream(group: str, own: Sequence[rows.Downstream], flags: Sequence[rows.Flag]) -> Table:
+def _downstream(group: str, own: Sequence[Downstream], flags: Sequence[Flag]) -> Table:
     metrics = grouped(own, lambda row: row.metric)
     control = next((row.arm for row in own if row.control), None)
-    columns = [Column("arm", numeric=False), Column("seeds")]
+    of_row = columns(Downstream)
+    headings = [of_row["arm"], of_row["seeds"]]
     for name, cells in metrics.items():
         unit = f" ({cells[0].unit})" if cells[0].unit else ""
         arrow = {"lower": " ↓", "higher": " ↑"}.get(cells[0].better, "")
-        columns.append(Column(f"{name.replace('_', ' ')}{unit}{arrow}", cells[0].description))
+        headings.append(Column(f"{name.replace('_', ' ')}{unit}{arrow}", cells[0].description))
         if control is not None and cells[0].better:
             versus = f"vs {control}" if len(control) <= _LONG else "vs control"
-            columns.append(Column(versus, rows.meaning(rows.Downstream, "difference")))
+            headings.append(dataclasses.replace(of_row["difference"], heading=versus))
         if any(row.published for row in cells):
-            columns.append(Column("published", rows.meaning(rows.Downstream, "published")))
-    columns.append(Column("CPU", rows.meaning(rows.Downstream, "cpu_s")))
+            headings.append(dataclasses.replace(of_row["published"], numeric=True))
+    headings.append(of_row["cpu_s"])
     lines = []
     for arm, cells in grouped(own, lambda row: row.arm).items():
         of, first = {row.metric: row for row in cells}, cells[0]
@@ -59,16 +62,16 @@ def _downstream(group: str, own: Sequence[rows.Downstream], flags: Sequence[rows
     for flag, arms in grouped(flags, lambda row: row.flag).items():
         counts = "; ".join(f"{row.arm} in {row.seeds} of {row.runs}" for row in arms)
         note += f" {flag.replace('_', ' ').capitalize()}: {counts}."
-    return Table(f"downstream-{group}", group, note, tuple(columns), tuple(lines))
+    return Table(f"downstream-{group}", group, note, tuple(headings), tuple(lines))
 
 
-def _difference(row: rows.Downstream) -> Entry:
+def _difference(row: Downstream) -> Entry:
     if row.control:
         return Entry("control", 0.0, "muted")
+    difference = number(row.difference, signed=True)
     if row.low is None or row.high is None:
-        return Entry(number(row.difference, signed=True), row.difference)
-    separated = row.low > 0 or row.high < 0
+        return Entry(difference, row.difference)
     good = (row.low > 0) == (row.better == "higher")
+    separated = row.low > 0 or row.high < 0
     mark = ("better" if good else "worse") if separated and row.better else ""
-    interval = f"[{number(row.low, signed=True)}, {number(row.high, signed=True)}]"
-    return Entry(f"{number(row.difference, signed=True)} {interval}", row.difference, mark)
+    return Entry(f"{difference} {interval(row.low, row.high).text}", row.difference, mark)

@@ -6,18 +6,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mibench.group import grouped
-from mibench.leaderboard.board import Leaderboard
+from mibench.estimator import Role
+from mibench.group import grouped, leaves
+from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import TaskRow
 from mibench.result import Result
 
-from .style import MUTED, Drawn, Palette, finish, new_figure, shared_legend, shorten, slug
+from .style import MUTED, Drawing, Palette, finish, new_figure, shared_legend, shorten, slug
 from .values import Unit
 
 if TYPE_CHECKING:
@@ -44,11 +45,11 @@ class Sweep:
         return sorted({self.of(row) for row in self.rows})
 
 
-def figure(family: str, cells: Sequence[Result], board: Leaderboard, palette: Palette, unit: Unit) -> Drawn | None:
+def figure(family: str, board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     """One panel per quantity that varies within the family, or None."""
     ranked = {row.estimator for row in board.ranking if row.score < 1}
     rows = [row for row in board.tasks if row.family == family and row.estimator in ranked]
-    params = {r.cell.task: {"": r.task_name, **_flat(r.task_params)} for r in cells if r.family == family}
+    params = {r.cell.task: {"": r.task_name, **parameters(r)} for r in board.ran if r.family == family}
     drawn = [sweep for sweep in sweeps(rows, params) if len(sweep.values) > 1]
     if not drawn:
         return None
@@ -60,7 +61,7 @@ def figure(family: str, cells: Sequence[Result], board: Leaderboard, palette: Pa
     for spare in axes[len(drawn) :]:
         spare.remove()
     for ax, sweep in zip(axes, drawn, strict=False):
-        _panel(ax, sweep, names, palette, unit)
+        _panel(ax, sweep, names, board.named(Role.FLOOR), palette, unit)
     shared_legend(canvas, axes[: len(drawn)])
     caption = "Averaged over what is not on the axis; where all cells failed the line is broken."
     if any(sweep.signed for sweep in drawn):
@@ -124,16 +125,17 @@ def _swept(name: str, rows: Sequence[TaskRow], params: Mapping[str, Mapping[str,
     return chosen
 
 
-def _panel(ax: Axes, sweep: Sweep, names: Sequence[str], palette: Palette, unit: Unit) -> None:
+def _panel(ax: Axes, sweep: Sweep, names: Sequence[str], floor: Collection[str], palette: Palette, unit: Unit) -> None:
+    """``floor``: estimators that know nothing, whose errors do not set the scale."""
     shown: list[float] = [0.0]
     for name in names:
         own = grouped((row for row in sweep.rows if row.estimator == name), sweep.of)
         xs = sorted(own)
         ys = [_average(own[x], sweep.signed, unit) for x in xs]
-        look = palette[name]
+        style = palette[name]
         places = [x * (unit.factor if sweep.signed else 1) for x in xs]
-        ax.plot(places, ys, marker=look.marker, color=look.colour, linestyle=look.dashes, label=shorten(name, 24))
-        shown += ys if name != "zero" else []
+        ax.plot(places, ys, marker=style.marker, color=style.colour, linestyle=style.dashes, label=shorten(name, 24))
+        shown += ys if name not in floor else []
     what = "mean error" if sweep.signed else "median |error|"
     ax.set(xlabel=f"{sweep.heading} ({unit.name})" if sweep.signed else sweep.heading, title=f"{what} ({unit.name})")
     if sweep.signed:
@@ -167,16 +169,9 @@ def _average(rows: Sequence[TaskRow], signed: bool, unit: Unit) -> float:
     return max(middle, _LEAST_ERROR) * unit.factor if math.isfinite(middle) else math.nan
 
 
-def _flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Parameters by name; those of a nested plug-in follow the name of the parameter that holds it."""
-    found: dict[str, Any] = {}
-    for key, value in params.items():
-        name = f"{prefix}{key.replace('_', ' ')}"
-        if isinstance(value, Mapping) and "params" in value:
-            found |= {name: value.get("name"), **_flat(value["params"], f"{name} ")}
-        else:
-            found[name] = value
-    return found
+def parameters(result: Result) -> dict[str, Any]:
+    """Those of the task by name; those of a nested plug-in follow the name of the parameter that holds it."""
+    return {" ".join(path).replace("_", " "): value for path, value in leaves(result.task_params)}
 
 
 def _is_number(value: Any) -> bool:

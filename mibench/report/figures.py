@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mibench.estimator import Role
 from mibench.group import grouped
 from mibench.leaderboard import scoring
-from mibench.leaderboard.board import Leaderboard, usable
+from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Ranking, TaskRow
-from mibench.result import Result, Status
+from mibench.leaderboard.summary import Weighted
+from mibench.task import TaskKind
 
 from . import details, downstream, families
 from .style import (
@@ -26,7 +28,7 @@ from .style import (
     MUTED,
     PAPER,
     WIDE,
-    Drawn,
+    Drawing,
     Palette,
     finish,
     label_points,
@@ -44,26 +46,31 @@ _MOST_PANELS = 24
 _MOST_HEAT_ROWS = 64
 
 
-def draw(results: Sequence[Result], board: Leaderboard, unit: str = "nats") -> list[Drawn]:
+def draw(board: Board, unit: str = "nats") -> list[Drawing]:
     """All figures that the results give rise to, in the order of the page."""
-    cells = [r for r in usable(results) if r.status is not Status.NOT_INSTALLED]
-    names = [r.cell.estimator for r in cells] + [r.arm for r in cells if r.arm]
-    palette, u = Palette(board, names), Unit(unit)
+    palette, u = palette_of(board), Unit(unit)
     with theme():
         drawn = [
             scores(board, palette),
             pareto(board, palette),
-            ecdf(cells, board, palette, u),
+            ecdf(board, palette, u),
             truth(board, palette, u),
             heat_map(board, u),
-            *(families.figure(f, cells, board, palette, u) for f in sorted({row.family for row in board.tasks})),
-            *details.draw(cells, board, palette, u),
-            *downstream.draw(cells, board, palette),
+            *(families.figure(f, board, palette, u) for f in sorted({row.family for row in board.tasks})),
+            *details.draw(board, palette, u),
+            *downstream.draw(board, palette),
         ]
     return [figure for figure in drawn if figure is not None]
 
 
-def scores(board: Leaderboard, palette: Palette) -> Drawn | None:
+def palette_of(board: Board) -> Palette:
+    """Colours for all estimators and arms of a board; what is there for comparison stays in the background."""
+    quiet = {row.estimator for row in board.ranking if row.yardstick} | board.named(Role.FLOOR)
+    quiet |= {row.arm for row in board.downstream if row.control}
+    return Palette([name for r in board.ran for name in (r.cell.estimator, r.arm) if name], quiet)
+
+
+def scores(board: Board, palette: Palette) -> Drawing | None:
     """Score with its interval, and the score within each family behind it."""
     if not board.ranking:
         return None
@@ -73,13 +80,13 @@ def scores(board: Leaderboard, palette: Palette) -> Drawn | None:
     by_family = grouped(board.families, lambda row: row.estimator)
     several = len({row.family for row in board.families}) > 1
     for y, row in enumerate(rows):
-        look = palette[row.estimator]
+        style = palette[row.estimator]
         if several:
             own = [f.score for f in by_family[row.estimator]]
-            ax.plot(own, [y] * len(own), "|", color=look.colour, markersize=9, alpha=0.55, markeredgewidth=1.4)
+            ax.plot(own, [y] * len(own), "|", color=style.colour, markersize=9, alpha=0.55, markeredgewidth=1.4)
         if row.low is not None and row.high is not None:
-            ax.plot([row.low, row.high], [y, y], color=look.colour, linewidth=1.6, solid_capstyle="butt", alpha=0.8)
-        ax.plot(row.score, y, "o", color=look.colour, markersize=7, markeredgecolor=PAPER, markeredgewidth=0.8)
+            ax.plot([row.low, row.high], [y, y], color=style.colour, linewidth=1.6, solid_capstyle="butt", alpha=0.8)
+        ax.plot(row.score, y, "o", color=style.colour, markersize=7, markeredgecolor=PAPER, markeredgewidth=0.8)
     ax.set_yticks(range(len(rows)), [_placed(row) for row in rows])
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.7, len(rows) - 0.3), xlabel="score")
     ax.grid(axis="y", visible=False)
@@ -90,22 +97,22 @@ def scores(board: Leaderboard, palette: Palette) -> Drawn | None:
     return finish(figure, "scores", "Score and its interval", caption if several else "The score.", alt)
 
 
-def ecdf(cells: Sequence[Result], board: Leaderboard, palette: Palette, unit: Unit) -> Drawn | None:
+def ecdf(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     """Share of cells within a tolerance, against the tolerance."""
     shown = [row for row in board.ranking if row.score < 1]
     if not shown:
         return None
-    own = grouped((r for r in cells if not r.group and not math.isnan(r.error)), lambda r: r.cell.estimator)
+    scored = (r for r in board.ran if r.kind is TaskKind.INFORMATION and not math.isnan(r.error))
+    own = grouped(scored, lambda r: r.cell.estimator)
     figure, grid = new_figure(WIDE * 0.86, max(4.2, 0.9 + 0.19 * len(shown)))
     ax = grid[0, 0]
     tolerances = np.logspace(math.log10(scoring.FLOOR / 2), math.log10(scoring.CEILING * 2), 241)
     for row in sorted(shown, key=lambda row: -row.score):
-        results = own[row.estimator]
-        weights = scoring.nested_weights([(r.family, r.cell.task, r.cell.n) for r in results])
-        shares = share_within([r.error for r in results], weights, tolerances)
-        look = palette[row.estimator]
+        cells = own[row.estimator]
+        shares = share_within([r.error for r in cells], Weighted(cells).weights, tolerances)
+        style = palette[row.estimator]
         label = f"{row.score:.2f}  {shorten(row.estimator)}"
-        ax.plot(tolerances * unit.factor, shares, color=look.colour, linestyle=look.dashes, label=label)
+        ax.plot(tolerances * unit.factor, shares, color=style.colour, linestyle=style.dashes, label=label)
     ax.axvspan(scoring.FLOOR / 2 * unit.factor, scoring.FLOOR * unit.factor, color=GRID, alpha=0.6, linewidth=0)
     ax.axvspan(scoring.CEILING * unit.factor, scoring.CEILING * 2 * unit.factor, color=GRID, alpha=0.6, linewidth=0)
     ax.set_xscale("log")
@@ -130,13 +137,13 @@ def share_within(errors: npt.ArrayLike, weights: npt.ArrayLike, tolerances: npt.
     return shares
 
 
-def truth(board: Leaderboard, palette: Palette, unit: Unit) -> Drawn | None:
+def truth(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     """Mean estimates against the truth, one panel per estimator."""
-    yardsticks = {row.estimator for row in board.ranking if row.yardstick and row.score == 1}
+    known = {row.estimator for row in board.ranking if row.yardstick and row.score == 1} | board.named(Role.FLOOR)
     by_estimator = {
         name: [row for row in rows if row.mean is not None]
         for name, rows in grouped(board.tasks, lambda row: row.estimator).items()
-        if name not in yardsticks and name != "zero"
+        if name not in known
     }
     names = [name for name, rows in by_estimator.items() if rows][:_MOST_PANELS]
     if not names:
@@ -167,25 +174,25 @@ def _truth_panel(
     low: float,
     high: float,
 ) -> None:
-    look = palette[name]
+    style = palette[name]
     ax.plot([0, high], [0, high], color=MUTED, linewidth=0.9, zorder=1)
     for n, own in grouped(rows, lambda row: row.n).items():
         alpha = 0.35 + 0.6 * (sizes.index(n) + 1) / len(sizes)
         x = np.array([row.truth for row in own]) * unit.factor
         mean = np.array([row.mean for row in own], dtype=float) * unit.factor
         spread = np.array([row.sd or 0.0 for row in own]) * unit.factor
-        style: Any = {"color": look.colour, "alpha": alpha}
-        for marker, chosen in (("^", mean > high), ("v", mean < low), (look.marker, (mean <= high) & (mean >= low))):
+        drawn: Any = {"color": style.colour, "alpha": alpha}
+        for marker, chosen in (("^", mean > high), ("v", mean < low), (style.marker, (mean <= high) & (mean >= low))):
             y = np.clip(mean[chosen], low * 0.9, high * 0.98)
-            ax.plot(x[chosen], y, marker, markeredgewidth=0, markersize=4.5, **style)
+            ax.plot(x[chosen], y, marker, markeredgewidth=0, markersize=4.5, **drawn)
         inside = (mean <= high) & (mean >= low) & (spread > 0)
         ends = np.clip([mean - spread, mean + spread], low, high)[:, inside]
-        ax.vlines(x[inside], *ends, linewidth=0.9, **style)
+        ax.vlines(x[inside], *ends, linewidth=0.9, **drawn)
     ax.set_title(shorten(name, 26))
     ax.set(xlim=(low, high), ylim=(low, high))
 
 
-def heat_map(board: Leaderboard, unit: Unit) -> Drawn | None:
+def heat_map(board: Board, unit: Unit) -> Drawing | None:
     """Signed error of every estimator on every task."""
     names = [row.estimator for row in board.ranking if row.score < 1]
     cells_of = {(row.family, row.task, row.n) for row in board.tasks if row.estimator in names}
@@ -242,7 +249,7 @@ def _heat(ax: Axes, cells: Sequence[Sequence[float | None]], unit: Unit) -> None
         spine.set_visible(False)
 
 
-def pareto(board: Leaderboard, palette: Palette) -> Drawn | None:
+def pareto(board: Board, palette: Palette) -> Drawing | None:
     """Score against CPU time per cell, with the frontier of what nothing beats at both."""
     rows = [r for r in board.ranking if r.cpu_s and not r.yardstick and r.complete]
     if len(rows) < 2:
@@ -255,11 +262,11 @@ def pareto(board: Leaderboard, palette: Palette) -> Drawn | None:
             frontier.append(row)
     ax.step(
         [r.cpu_s for r in frontier], [r.score for r in frontier], where="post", color=MUTED, linewidth=0.9, zorder=1
-    )  # type: ignore[arg-type]
+    )
     for row in rows:
-        look = palette[row.estimator]
+        style = palette[row.estimator]
         edge = INK if row in frontier else PAPER
-        ax.plot(row.cpu_s, row.score, look.marker, color=look.colour, markersize=8, markeredgecolor=edge)  # type: ignore[arg-type]
+        ax.plot(row.cpu_s, row.score, style.marker, color=style.colour, markersize=8, markeredgecolor=edge)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(lambda value, _: seconds(value).text.replace(".0", ""))
     ax.set(xlabel="median CPU time per cell", ylabel="score", ylim=(-0.03, 1.05))

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mibench.group import grouped
-from mibench.leaderboard.board import Leaderboard
-from mibench.result import Result, Status
+from mibench.leaderboard.board import Board
+from mibench.result import Status
+from mibench.words import plural
 
 from . import tables
-from .sheets import Picture
-from .style import Drawn, slug
+from .run_pictures import Picture
+from .style import Drawing, slug
 from .values import Unit, seconds
 
 if TYPE_CHECKING:
@@ -25,11 +26,10 @@ if TYPE_CHECKING:
 
 
 def render(
-    results: Sequence[Result],
-    board: Leaderboard,
+    board: Board,
     title: str,
     unit: str = "nats",
-    drawn: Sequence[Drawn] = (),
+    drawn: Sequence[Drawing] = (),
     pictures: Mapping[str, Sequence[Picture]] | None = None,
 ) -> str:
     """The page; ``drawn`` are its figures, ``pictures`` those that the runs of each downstream task left."""
@@ -43,8 +43,7 @@ def render(
             title=title,
             unit=unit,
             board=board,
-            facts=_facts(results, board),
-            tied=[row.estimator for row in board.ranking if row.tied and row.rank != 1],
+            facts=_facts(board),
             how_to_read=tables.HOW_TO_READ,
             tables=built,
             estimates={family: tables.tasks(board, family, Unit(unit)) for family in sorted(families)},
@@ -72,25 +71,17 @@ def environment() -> Environment:
     return made
 
 
-def _facts(results: Sequence[Result], board: Leaderboard) -> list[tuple[str, str]]:
+def _facts(board: Board) -> list[tuple[str, str]]:
     """What was run, as (number, what) pairs."""
-    failed = sum(r.status not in (Status.OK, Status.NOT_INSTALLED) for r in results)
-    spent = sum(r.cpu_s for r in results)
-    counts = [
-        (len({r.cell.estimator for r in results}), "estimator"),
-        (len({r.cell.task for r in results}), "task"),
-        (len({r.family for r in results}), "family"),
-        (len(results), "cell"),
-        (failed, "failed"),
-    ]
-    facts = [(f"{count:,}", _plural(noun, count)) for count, noun in counts]
-    return [*facts, (seconds(spent).text, "CPU time")]
-
-
-def _plural(noun: str, count: int) -> str:
-    if count == 1 or noun == "failed":
-        return noun
-    return "families" if noun == "family" else f"{noun}s"
+    counts = {
+        "estimator": len({r.cell.estimator for r in board.cells}),
+        "task": len({r.cell.task for r in board.cells}),
+        "family": len({r.family for r in board.cells}),
+        "cell": len(board.cells),
+    }
+    facts = [(f"{count:,}", plural(noun, count)) for noun, count in counts.items()]
+    failed = sum(r.status is not Status.OK for r in board.ran)
+    return [*facts, (f"{failed:,}", "failed"), (seconds(sum(r.cpu_s for r in board.cells)).text, "CPU time")]
 
 
 def _data_uri(path: Path) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mibench.leaderboard.board import Leaderboard
+from mibench.leaderboard.board import Board
 
 from . import tables
 from .values import Table
 
 
-def render(board: Leaderboard, title: str, unit: str = "nats", figures: Sequence[tuple[str, str]] = ()) -> str:
+def render(board: Board, title: str, unit: str = "nats", figures: Sequence[tuple[str, str]] = ()) -> str:
     """The whole report as GitHub-flavoured Markdown.
 
     unit : nats or bits.
@@ -30,11 +30,10 @@ def render(board: Leaderboard, title: str, unit: str = "nats", figures: Sequence
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _headline(board: Leaderboard) -> str:
+def _headline(board: Board) -> str:
     if board.best is None:
         return ""
-    tied = [row.estimator for row in board.ranking if row.tied and row.rank != 1]
-    also = f" Not separable from it: {', '.join(tied)}." if tied else ""
+    also = f" Not separable from it: {', '.join(board.tied)}." if board.tied else ""
     return f"**{board.best.estimator}** scores highest, {board.best.score:.3f}.{also}"
 
 

@@ -1,18 +1,17 @@
 """How figures look: one colour per estimator, quiet axes, and an export that follows the page's light or dark theme.
 
-Which data goes into a figure is decided in ``figures`` and ``details``.
+Which data goes into a figure is decided in ``figures``, ``families``, ``details`` and ``downstream``.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from mibench.leaderboard.board import Leaderboard
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +29,7 @@ _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.
 
 
 @dataclass(frozen=True)
-class Look:
+class LineStyle:
     """How one estimator is drawn, in every figure alike."""
 
     colour: str
@@ -38,13 +37,31 @@ class Look:
     dashes: Any
 
 
+_QUIET = LineStyle(MUTED, ".", (0, (1, 1.5)))
+
+
+class Palette:
+    """Styles by estimator (or downstream arm): alphabetical, so that they do not change when the ranking does.
+
+    quiet : what is there for comparison and drawn in the background.
+    """
+
+    def __init__(self, names: Iterable[str], quiet: Collection[str] = ()) -> None:
+        self._styles = dict.fromkeys(quiet, _QUIET)
+        for i, name in enumerate(sorted(set(names) - set(quiet))):
+            dashes = _DASHES[i // len(HUES) % len(_DASHES)]
+            self._styles[name] = LineStyle(HUES[i % len(HUES)], _MARKERS[i % len(_MARKERS)], dashes)
+
+    def __getitem__(self, name: str) -> LineStyle:
+        return self._styles.get(name, _QUIET)
+
+
 @dataclass(frozen=True)
-class Drawn:
-    """A finished figure.
+class Drawing:
+    """A finished figure and what is said about it.
 
     name : file name without suffix; title, caption : shown above and below; alt : what it shows, in words.
     section : where on the page it belongs (main, a family's name, training, ...).
-    png : for files; svg : for the page, with the page's own colours; wide : needs the width of the page.
     """
 
     name: str
@@ -52,24 +69,28 @@ class Drawn:
     caption: str
     alt: str
     section: str
-    png: bytes
-    svg: str
-    wide: bool = False
+    figure: Figure
 
+    @property
+    def wide(self) -> bool:
+        """Whether it needs the width of the page."""
+        return self.figure.get_figwidth() > HALF
 
-class Palette:
-    """Looks by estimator (or downstream arm): alphabetical, so that they do not change when the ranking does."""
+    @functools.cached_property
+    def png(self) -> bytes:
+        """For files: on white."""
+        stream = io.BytesIO()
+        with theme():
+            self.figure.savefig(stream, format="png", dpi=150, facecolor="white")
+        return stream.getvalue()
 
-    def __init__(self, board: Leaderboard, names: Sequence[str]) -> None:
-        quiet = {row.estimator for row in board.ranking if row.yardstick} | {"zero", "none"}
-        loud = sorted(set(names) - quiet)
-        self._looks = {name: Look(MUTED, ".", (0, (1, 1.5))) for name in quiet}
-        for i, name in enumerate(loud):
-            dashes = _DASHES[i // len(HUES) % len(_DASHES)]
-            self._looks[name] = Look(HUES[i % len(HUES)], _MARKERS[i % len(_MARKERS)], dashes)
-
-    def __getitem__(self, name: str) -> Look:
-        return self._looks.get(name, Look(MUTED, ".", "-"))
+    @functools.cached_property
+    def svg(self) -> str:
+        """For the page: with the page's own ink and paper."""
+        stream = io.StringIO()
+        with theme():
+            self.figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        return _themed(stream.getvalue(), self.name, self.alt, self.figure.get_figwidth())
 
 
 @contextmanager
@@ -194,16 +215,11 @@ def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
     return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
 
 
-def finish(figure: Figure, name: str, title: str, caption: str, alt: str, section: str = "main") -> Drawn:
-    """Export: PNG on white, SVG whose ink and paper are the page's."""
-    png, svg = io.BytesIO(), io.StringIO()
+def finish(figure: Figure, name: str, title: str, caption: str, alt: str, section: str = "main") -> Drawing:
+    """The figure with its places settled; exports are made of it when they are asked for."""
     figure.draw_without_rendering()  # solves for the places,
     figure.set_layout_engine(None)  # once: with an engine, every export would draw twice
-    figure.savefig(png, format="png", dpi=150, facecolor="white")
-    figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    inches = figure.get_figwidth()
-    themed = _themed(svg.getvalue(), name, alt, inches)
-    return Drawn(name, title, caption, alt, section, png.getvalue(), themed, wide=inches > HALF)
+    return Drawing(name, title, caption, alt, section, figure)
 
 
 def shorten(label: str, most: int = 30) -> str:

@@ -6,16 +6,30 @@ Nothing is computed here but layout; the numbers and the meaning of every column
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 from mibench.group import grouped
-from mibench.leaderboard import schema as rows
 from mibench.leaderboard import scoring
-from mibench.leaderboard.board import FALSE_ALARM, Leaderboard
+from mibench.leaderboard.board import Board
+from mibench.leaderboard.panels import FALSE_ALARM
+from mibench.leaderboard.schema import (
+    Column,
+    Consistency,
+    Equitability,
+    Failure,
+    Family,
+    Independence,
+    Objective,
+    Ranking,
+    TaskRow,
+    Unranked,
+    columns,
+)
 from mibench.result import Status
+from mibench.words import listed
 
 from .downstream_tables import downstream
-from .values import MISSING, Column, Entry, Table, Unit, mean_over_seeds, natural, number, seconds, share
+from .flat import flat
+from .values import MISSING, Entry, Table, Unit, mean_over_seeds, natural, number, share
 
 TIED = "≈"
 
@@ -32,7 +46,7 @@ HOW_TO_READ = (
 )
 
 
-def build(board: Leaderboard, unit: str = "nats") -> list[Table]:
+def build(board: Board, unit: str = "nats") -> list[Table]:
     """Every table that has rows, in the order of a report."""
     u = Unit(unit)
     tables = [
@@ -44,50 +58,33 @@ def build(board: Leaderboard, unit: str = "nats") -> list[Table]:
         equitability(board, u),
         consistency(board),
         *downstream(board),
-        failures(board),
+        failures(board, u),
     ]
     return [table for table in tables if table.rows]
 
 
-def ranking(board: Leaderboard, unit: Unit) -> Table:
+def ranking(board: Board, unit: Unit) -> Table:
     """The leaderboard."""
-    columns = (
-        Column("#", rows.meaning(rows.Ranking, "rank")),
-        Column("estimator", rows.meaning(rows.Ranking, "estimator"), numeric=False),
-        Column("kind", rows.meaning(rows.Ranking, "kind"), numeric=False, narrow=False),
-        _summary_column("score", "score"),
-        Column("95 % interval", "t interval of the score over families."),
-        _summary_column("med |err|", "median_error"),
-        _summary_column("bias", "bias"),
-        _summary_column("sd", "sd"),
-        _summary_column("success", "success"),
-        _summary_column("failed", "failures"),
-        _summary_column("cover", "coverage"),
-        _summary_column("wall", "wall_s"),
-        _summary_column("CPU", "cpu_s"),
-    )
-    lines = tuple(
-        (
-            _place(row),
-            Entry(row.estimator, row.estimator, "best" if row.rank == 1 else ""),
-            Entry(row.kind, row.kind),
-            Entry(f"{row.score:.3f}", row.score, "best" if row.rank == 1 else ""),
-            Entry(MISSING if row.low is None else f"[{row.low:.2f}, {row.high:.2f}]", row.low),
-            *_summary_entries(row, unit),
-        )
-        for row in board.ranking
+    headings, lines = flat(
+        Ranking,
+        board.ranking,
+        unit,
+        rank=place,
+        estimator=lambda row: Entry(row.estimator, row.estimator, _best(row)),
+        score=lambda row: Entry(number(row.score), row.score, _best(row)),
+        failures=lambda row: Entry(share(row.failures).text, row.failures, "worse" if row.failures else ""),
     )
     note = f"Errors in {unit.name}; times are medians per cell. {_legend(board)}"
-    return Table("ranking", "Leaderboard", note, columns, lines)
+    return Table("ranking", "Leaderboard", note, headings, lines)
 
 
-def families(board: Leaderboard) -> Table:
+def families(board: Board) -> Table:
     """Score per estimator and family."""
     names = sorted({row.family for row in board.families})
     if len(names) < 2:
         names = []
     by_estimator = grouped(board.families, lambda row: row.estimator)
-    columns = (Column("estimator", numeric=False), *(Column(name) for name in names))
+    headings = (Column("estimator", numeric=False), *map(Column, names))
     best = {
         f: max((r.score for r in board.families if r.family == f and _competes(board, r)), default=2.0) for f in names
     }
@@ -98,19 +95,14 @@ def families(board: Leaderboard) -> Table:
         cells = [_score(scores.get(f), "best" if entrant and scores.get(f) == best[f] else "") for f in names]
         lines.append((Entry(estimator, estimator), *cells))
     note = "The score within each family; the headline is the mean of these. The best entrant of a family is marked."
-    return Table("families", "Score by family", note, columns, tuple(lines) if names else ())
+    return Table("families", "Score by family", note, headings, tuple(lines) if names else (), brief=False)
 
 
-def tasks(board: Leaderboard, family: str, unit: Unit) -> Table:
+def tasks(board: Board, family: str, unit: Unit) -> Table:
     """Mean estimate (± sd over seeds) of every estimator on the tasks of one family."""
     own = [row for row in board.tasks if row.family == family]
     estimators = list(grouped(own, lambda row: row.estimator))
-    columns = (
-        Column("task", numeric=False),
-        Column("n"),
-        Column("truth", rows.meaning(rows.TaskRow, "truth")),
-        *(Column(name) for name in estimators),
-    )
+    headings = (*(columns(TaskRow)[name] for name in ("task", "n", "truth")), *map(Column, estimators))
     lines = []
     by_cell = grouped(own, lambda row: (row.task, row.n))
     for (_, n), cells in sorted(by_cell.items(), key=lambda item: (natural(item[0][0]), item[0][1])):
@@ -121,89 +113,32 @@ def tasks(board: Leaderboard, family: str, unit: Unit) -> Table:
         entries = [_estimate(of.get(name), unit) for name in estimators]
         lines.append((Entry(first.task, first.task), Entry(f"{n:,}", n), truth, *entries))
     note = f"Mean estimate ± standard deviation over seeds, in {unit.name}; failed cells are counted in brackets."
-    return Table(f"tasks-{family}", f"Estimates: {family}", note, columns, tuple(lines))
+    return Table(f"tasks-{family}", f"Estimates: {family}", note, headings, tuple(lines))
 
 
-def independence(board: Leaderboard, unit: Unit) -> Table:
+def independence(board: Board, unit: Unit) -> Table:
     """Behaviour where the mutual information is 0."""
-    columns = tuple(
-        Column(heading, rows.meaning(rows.Independence, name), name != "estimator", narrow=name != "cells")
-        for heading, name in (
-            ("estimator", "estimator"),
-            ("mean |est|", "mean_abs"),
-            ("mean est", "bias"),
-            ("false alarms", "alarms"),
-            ("> 2 std. err.", "significant"),
-            ("failed", "failures"),
-            ("cells", "cells"),
-        )
-    )
-    lines = tuple(
-        (
-            Entry(row.estimator, row.estimator),
-            unit.entry(row.mean_abs),
-            unit.entry(row.bias, signed=True),
-            share(row.alarms),
-            share(row.significant),
-            share(row.failures),
-            Entry(str(row.cells), row.cells),
-        )
-        for row in board.independence
-    )
     note = (
         f"Independent variables, MI = 0, in {unit.name}. False alarm: an estimate above {FALSE_ALARM} nat. "
         "Beside it, where an estimator states a standard error, the share of estimates above twice that error "
         "(2.3 % is right)."
     )
-    return Table("independence", "Independent variables", note, columns, lines)
+    return Table("independence", "Independent variables", note, *flat(Independence, board.independence, unit))
 
 
-def unranked(board: Leaderboard, unit: Unit) -> Table:
+def unranked(board: Board, unit: Unit) -> Table:
     """Upper bounds and other quantities."""
-    columns = tuple(
-        Column(heading, rows.meaning(rows.Unranked, name), numeric=name not in ("estimator", "kind"))
-        for heading, name in (
-            ("estimator", "estimator"),
-            ("kind", "kind"),
-            ("mean gap", "gap"),
-            ("below truth", "below"),
-            ("rank corr.", "correlation"),
-            ("sd", "sd"),
-            ("failed", "failures"),
-            ("wall", "wall_s"),
-            ("CPU", "cpu_s"),
-        )
-    )
-    lines = tuple(
-        (
-            Entry(row.estimator, row.estimator),
-            Entry(row.kind, row.kind),
-            unit.entry(row.gap, signed=True),
-            share(row.below),
-            Entry(number(row.correlation, signed=True), row.correlation),
-            unit.entry(row.sd),
-            share(row.failures),
-            seconds(row.wall_s),
-            seconds(row.cpu_s),
-        )
-        for row in board.unranked
-    )
     note = (
         f"Not ranked: distance to the truth is no measure of them. Gap: the number minus the true MI in {unit.name}; "
         "an upper bound should never be below the truth. Rank correlation with the truth over tasks."
     )
-    return Table("unranked", "Upper bounds and other quantities", note, columns, lines)
+    return Table("unranked", "Upper bounds and other quantities", note, *flat(Unranked, board.unranked, unit))
 
 
-def objective(board: Leaderboard, unit: Unit) -> Table:
+def objective(board: Board, unit: Unit) -> Table:
     """Objective and learning error, averaged within estimator and family."""
-    columns = (
-        Column("estimator", numeric=False),
-        Column("family", numeric=False),
-        Column("objective error", rows.meaning(rows.Objective, "objective_error")),
-        Column("learning error", rows.meaning(rows.Objective, "learning_error")),
-        Column("tasks", "Tasks and sample sizes averaged over."),
-    )
+    names = ("estimator", "family", "objective_error", "learning_error")
+    headings = (*(columns(Objective)[name] for name in names), Column("tasks", "Tasks and sample sizes averaged over."))
     lines = []
     by_family = sorted(board.objective, key=lambda row: row.family)
     order = {name: place for place, name in enumerate(grouped(board.objective, lambda row: row.estimator))}
@@ -218,17 +153,16 @@ def objective(board: Leaderboard, unit: Unit) -> Table:
         f"Signed, in {unit.name}. Objective error: the bound evaluated on the exact critic (the task's own log density "
         "ratio) minus the truth. Learning error: what the trained critic adds to that. Errors of opposite sign cancel."
     )
-    return Table("objective", "Objective error and learning error", note, columns, tuple(lines))
+    return Table("objective", "Objective error and learning error", note, headings, tuple(lines), brief=False)
 
 
-def equitability(board: Leaderboard, unit: Unit) -> Table:
+def equitability(board: Board, unit: Unit) -> Table:
     """Spread over functions at equal noise: true, and as estimated."""
     estimators = list(grouped(board.equitability, lambda row: row.estimator))
-    columns = (
-        Column("equal noise", "Tasks that differ only in the function.", numeric=False),
-        Column("n"),
-        Column("true spread", rows.meaning(rows.Equitability, "true_spread")),
-        *(Column(name, rows.meaning(rows.Equitability, "spread")) for name in estimators),
+    of_row = columns(Equitability)
+    headings = (
+        *(of_row[name] for name in ("setting", "n", "true_spread")),
+        *(Column(name, of_row["spread"].meaning) for name in estimators),
     )
     lines = []
     alike = grouped(board.equitability, lambda row: (row.setting, row.n))
@@ -240,17 +174,16 @@ def equitability(board: Leaderboard, unit: Unit) -> Table:
         f"Greatest minus least mean estimate over the functions, in {unit.name}. Mutual information itself depends on "
         "the function: a perfect estimator shows the true spread, not 0."
     )
-    return Table("equitability", "Equitability", note, columns, tuple(lines))
+    return Table("equitability", "Equitability", note, headings, tuple(lines), brief=False)
 
 
-def consistency(board: Leaderboard) -> Table:
+def consistency(board: Board) -> Table:
     """Self-consistency ratios beside what they should be."""
     estimators = list(grouped(board.consistency, lambda row: row.estimator))
-    columns = (
-        Column("task", numeric=False),
-        Column("n"),
-        Column("expected", rows.meaning(rows.Consistency, "expected")),
-        *(Column(name, rows.meaning(rows.Consistency, "score")) for name in estimators),
+    of_row = columns(Consistency)
+    headings = (
+        *(of_row[name] for name in ("task", "n", "expected")),
+        *(Column(name, of_row["score"].meaning) for name in estimators),
     )
     lines = []
     for (task, n), own in grouped(board.consistency, lambda row: (row.task, row.n)).items():
@@ -262,49 +195,25 @@ def consistency(board: Leaderboard) -> Table:
         expected = Entry(number(own[0].expected), own[0].expected)
         lines.append((Entry(task, task), Entry(f"{n:,}", n), expected, *entries))
     note = "Mean ± standard error over seeds of a ratio whose true value is known though the mutual information is not."
-    return Table("consistency", "Self-consistency", note, columns, tuple(lines))
+    return Table("consistency", "Self-consistency", note, headings, tuple(lines))
 
 
-def failures(board: Leaderboard) -> Table:
+def failures(board: Board, unit: Unit) -> Table:
     """What went wrong, with the messages."""
-    columns = (
-        Column("estimator", numeric=False),
-        Column("status", numeric=False),
-        Column("cells"),
-        Column("tasks", numeric=False),
-        Column("what happened", numeric=False),
-    )
-    lines = tuple(
-        (
-            Entry(row.estimator, row.estimator),
-            Entry(row.status.replace("_", " "), row.status),
-            Entry(str(row.cells), row.cells),
-            Entry(row.tasks[0] + (f" and {len(row.tasks) - 1} more" if len(row.tasks) > 1 else "")),
-            Entry(row.message or MISSING),
-        )
-        for row in board.failures
+    headings, lines = flat(
+        Failure,
+        board.failures,
+        unit,
+        *("estimator", "status", "cells", "tasks", "message"),
+        status=lambda row: Entry(row.status.replace("_", " "), row.status),
+        tasks=lambda row: Entry(listed(row.tasks, 1)),
     )
     note = f"Every cell that did not end ok. `{Status.NOT_INSTALLED.replace('_', ' ')}` does not count against anyone."
-    return Table("failures", "Failures", note, columns, lines)
+    return Table("failures", "Failures", note, headings, lines)
 
 
-def _summary_column(heading: str, name: str) -> Column:
-    return Column(heading, rows.meaning(rows.Summary, name))
-
-
-def _summary_entries(row: rows.Summary, unit: Unit) -> Iterable[Entry]:
-    yield unit.entry(row.median_error)
-    yield unit.entry(row.bias, signed=True)
-    yield unit.entry(row.sd)
-    yield share(row.success)
-    failed = share(row.failures)
-    yield Entry(failed.text, failed.value, "worse" if row.failures else "")
-    yield share(row.coverage)
-    yield seconds(row.wall_s)
-    yield seconds(row.cpu_s)
-
-
-def _place(row: rows.Ranking) -> Entry:
+def place(row: Ranking) -> Entry:
+    """The place of an entrant, or why there is none."""
     if row.yardstick:
         return Entry("ref", math.inf, "muted")
     if row.rank is None:
@@ -312,9 +221,13 @@ def _place(row: rows.Ranking) -> Entry:
     return Entry(f"{row.rank} {TIED}" if row.tied and row.rank > 1 else str(row.rank), row.rank)
 
 
-def _legend(board: Leaderboard) -> str:
+def _best(row: Ranking) -> str:
+    return "best" if row.rank == 1 else ""
+
+
+def _legend(board: Board) -> str:
     parts = []
-    if any(row.tied and row.rank != 1 for row in board.ranking):
+    if board.tied:
         parts.append(f"{TIED} tied with the best.")
     if any(row.yardstick for row in board.ranking):
         parts.append("ref: looks at the task itself, not ranked.")
@@ -323,7 +236,7 @@ def _legend(board: Leaderboard) -> str:
     return " ".join(parts)
 
 
-def _competes(board: Leaderboard, row: rows.Family) -> bool:
+def _competes(board: Board, row: Family) -> bool:
     return any(r.estimator == row.estimator and not r.yardstick for r in board.ranking)
 
 
@@ -331,7 +244,7 @@ def _score(value: float | None, mark: str = "") -> Entry:
     return Entry(MISSING if value is None else f"{value:.3f}", value, mark)
 
 
-def _estimate(row: rows.TaskRow | None, unit: Unit) -> Entry:
+def _estimate(row: TaskRow | None, unit: Unit) -> Entry:
     if row is None:
         return Entry(MISSING)
     lost = sum(count for status, count in row.statuses.items() if status != Status.OK)

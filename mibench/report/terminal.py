@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from mibench.leaderboard.board import Leaderboard
+from mibench.leaderboard.board import Board
 
 from . import tables
 from .values import Entry, Table
@@ -15,18 +15,17 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _STYLES = {"best": "bold green", "better": "green", "worse": "red", "muted": "dim", "": ""}
-_REPORT_ONLY = ("families", "objective", "equitability")
 _NARROWEST_KEY = 18
 _MOST_FAILURES = 12
 _MESSAGE = 90
 
 
-def show(board: Leaderboard, console: Console, unit: str = "nats") -> None:
+def show(board: Board, console: Console, unit: str = "nats") -> None:
     """Print the ranking, what stands beside it, the failures and the notes; ``unit`` is nats or bits."""
     for table in tables.build(board, unit):
         if table.name == "failures":
             _failures(table, console)
-        elif table.name not in _REPORT_ONLY:
+        elif table.brief:
             print_table(table, console)
         if table.name == "ranking":
             say(console, tables.IN_SHORT)

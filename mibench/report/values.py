@@ -1,4 +1,4 @@
-"""What the cells of a table are: headings, formatted entries, and how numbers, shares and durations are written."""
+"""What a table is made of, and how numbers, shares and durations are written."""
 
 from __future__ import annotations
 
@@ -7,17 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from mibench.leaderboard.schema import Column
+
 MISSING = "–"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A heading; ``meaning`` explains it, ``narrow`` columns are kept where space is short."""
-
-    heading: str
-    meaning: str = ""
-    numeric: bool = True
-    narrow: bool = True
 
 
 @dataclass(frozen=True)
@@ -31,13 +23,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table; ``note`` says how to read it."""
+    """A titled table; ``note`` says how to read it, ``brief`` tables are short enough for a terminal."""
 
     name: str
     title: str
     note: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Entry, ...], ...]
+    brief: bool = True
 
 
 class Unit:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from mibench.estimator import Kind, Role
-from mibench.leaderboard.board import Leaderboard
 from mibench.plugin import digest
 from mibench.report import write_report
+from mibench.report.leaderboard import Leaderboard
 from mibench.result import Cell, Result, Status
 from mibench.task import TaskKind
 

@@ -18,10 +18,10 @@ from mibench.cli import main
 from mibench.engine.store import Store
 from mibench.estimator import Kind
 from mibench.leaderboard import scoring
-from mibench.leaderboard.board import Leaderboard
 from mibench.leaderboard.changes import Comparison, EstimatorChange
 from mibench.leaderboard.compare import TOLERANCE, compare
 from mibench.report import comparison as report
+from mibench.report.leaderboard import Leaderboard
 from mibench.result import Result, Status
 
 Make = Callable[..., Result]

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from mibench.leaderboard import scoring
-from mibench.leaderboard.board import Leaderboard
-from mibench.leaderboard.panels import spearman
+from mibench.leaderboard.scoring import spearman
 from mibench.report import families, figures
 from mibench.report.figures import share_within
-from mibench.report.sheets import Picture, sheet
+from mibench.report.leaderboard import Leaderboard
+from mibench.report.run_pictures import Picture, contact_sheet
 from mibench.report.style import HUES, Palette, shorten, slug
 from mibench.result import Status
 
@@ -82,7 +82,7 @@ def test_each_equitability_task_has_its_own_noise(make: Any) -> None:
         for x in (0.1, 0.5)
         for s in range(2)
     ]
-    drawn = {figure.name: figure for figure in figures.draw(results, Leaderboard.from_results(results))}
+    drawn = {figure.name: figure for figure in figures.draw(Leaderboard.from_results(results))}
     assert "sigma" in drawn["equitability-equal-noise"].svg
     assert "r2" in drawn["equitability-equal-r2"].svg
 
@@ -106,13 +106,13 @@ def test_an_estimator_keeps_its_look_when_the_ranking_changes(make: Any) -> None
         )
         for errors in ((0.0, 0.1, 0.2), (0.2, 0.1, 0.0))
     ]
-    palettes = [Palette(board, order) for board, order in zip(boards, (names, names[::-1]), strict=True)]
+    palettes = [figures.palette_of(board) for board in boards]
     assert [palettes[0][n] for n in names] == [palettes[1][n] for n in names]
     assert len({palettes[0][n].colour for n in names}) == 3
 
 
 def test_looks_differ_until_colours_and_dashes_run_out() -> None:
-    palette = Palette(Leaderboard(), [f"e{i:03d}" for i in range(4 * len(HUES))])
+    palette = Palette(f"e{i:03d}" for i in range(4 * len(HUES)))
     looks = {(palette[f"e{i:03d}"].colour, palette[f"e{i:03d}"].dashes) for i in range(4 * len(HUES))}
     assert len(looks) == 4 * len(HUES)
 
@@ -128,7 +128,7 @@ def test_rank_correlation_is_that_of_scipy() -> None:
 
 def test_nothing_to_show_gives_no_figures(make: Any) -> None:
     for results in ([], [make(mi=None)], [make(mi=None, truth=None, status=Status.NOT_INSTALLED)]):
-        drawn = figures.draw(results, Leaderboard.from_results(results))
+        drawn = figures.draw(Leaderboard.from_results(results))
         assert {figure.name for figure in drawn} <= {"scores", "ecdf", "heatmap"}
 
 
@@ -144,6 +144,6 @@ def test_a_sheet_shows_every_picture_once(tmp_path: Path) -> None:
         path = tmp_path / f"{i}.png"
         path.write_bytes(tiny_png(shade))
         shown.append(Picture("g", f"arm {i}", "samples", 0, path))
-    pixels = np.asarray(Image.open(io.BytesIO(sheet(shown))).convert("L"))
+    pixels = np.asarray(Image.open(io.BytesIO(contact_sheet(shown))).convert("L"))
     for shade in (10, 90, 170, 220, 60):
         assert (pixels == shade).sum() >= 320 * 320

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mibench.leaderboard.board import Leaderboard
-from mibench.report import figures, html, sheets
+from mibench.report import figures, html, run_pictures
+from mibench.report.leaderboard import Leaderboard
 from mibench.report.style import INK, MUTED
 from mibench.result import Status
 
@@ -120,7 +120,7 @@ def test_no_name_breaks_out(make: Any) -> None:
     results = [make(evil, f'"><img src=x onerror=y>{t}', seed=s, mi=1.0) for t in range(2) for s in range(2)]
     results += [make("ksg", seed=9, mi=None, message=f"`{evil}` & </table>")]
     board = Leaderboard.from_results(results)
-    page = Page(html.render(results, board, evil, drawn=figures.draw(results, board)))
+    page = Page(html.render(board, evil, drawn=figures.draw(board)))
     assert len(page.all("script")) == 1
     assert not page.all("img")
     assert "".join(page.words).count(evil) >= 2
@@ -145,9 +145,9 @@ def test_an_arm_shows_the_last_picture_of_each_kind_from_its_first_seed(tmp_path
         (tmp_path / f"f-{seed}.png").write_bytes(tiny_png(0)[:45])
         results.append(make("arm", "g", 0, seed, None, arm="arm", images=images, **told))
     board = Leaderboard.from_results(results)
-    pictures = sheets.find(results, board, [tmp_path])
+    pictures = run_pictures.find(board, [tmp_path])
     assert [(p.name, p.seed, p.path.name) for p in pictures["g"]] == [
         ("plane", 1, "d-1.png"),
         ("samples", 1, "b-1.png"),
     ]
-    assert len(Page(html.render(results, board, "T", pictures=pictures)).all("img")) == 2
+    assert len(Page(html.render(board, "T", pictures=pictures)).all("img")) == 2

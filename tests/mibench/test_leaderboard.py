@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from mibench.estimator import Kind
-from mibench.leaderboard.board import Leaderboard
 from mibench.leaderboard.schema import Ranking
+from mibench.report.leaderboard import Leaderboard
 from mibench.result import Result, Status
 
 Make = Callable[..., Result]

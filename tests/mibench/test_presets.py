@@ -5,7 +5,7 @@ import pytest
 from mibench.engine.grid import expand, load_grid, presets
 from mibench.engine.worker import answer
 from mibench.errors import NotInstalled
-from mibench.leaderboard.board import Leaderboard
+from mibench.report.leaderboard import Leaderboard
 from mibench.result import Result, Status
 from mibench.task import Task
 

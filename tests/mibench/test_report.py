@@ -14,8 +14,8 @@ import pytest
 
 from mibench.errors import UsageError
 from mibench.estimator import Kind
-from mibench.leaderboard.board import Leaderboard
 from mibench.report import write_report
+from mibench.report.leaderboard import Leaderboard
 from mibench.result import Result, Status
 
 Files = dict[str, Path]

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from mibench.leaderboard.board import Leaderboard
 from mibench.mlflow.runs import legal, runs_of, saved_views, summary_run
+from mibench.report.leaderboard import Leaderboard
 from mibench.result import Result, Status
 
 LEGAL = re.compile(r"[\w\-./: ]{1,250}")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mibench.leaderboard.board import Leaderboard
 from mibench.report import markdown, tables, terminal
+from mibench.report.leaderboard import Leaderboard
 from mibench.report.values import Table, Unit, natural, number, seconds, share
 from mibench.result import Status
 

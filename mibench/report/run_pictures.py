@@ -1,4 +1,4 @@
-"""The pictures that downstream runs left: which ones a report shows, and all arms side by side on one sheet."""
+"""The pictures that downstream runs left: which ones a report shows, and all arms side by side on a contact sheet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mibench.group import grouped
-from mibench.leaderboard.board import Leaderboard
+from mibench.leaderboard.board import Board
 from mibench.result import Result
 
 from .style import INK, shorten
@@ -36,17 +36,16 @@ class Picture:
     path: Path
 
 
-def find(results: Sequence[Result], board: Leaderboard, sources: Sequence[Path]) -> dict[str, list[Picture]]:
+def find(board: Board, sources: Sequence[Path]) -> dict[str, list[Picture]]:
     """By group, kind after kind: the last picture of each kind from each arm's first seed, where its file exists.
 
     A training names its pictures by kind and step, such as ``samples_002000``; a report shows how it ended.
     """
     found = {}
     for group, rows in grouped(board.downstream, lambda row: row.group).items():
-        arms = list(dict.fromkeys(row.arm for row in rows))
         pictures = []
-        for arm in arms:
-            runs = [r for r in results if r.group == group and r.arm == arm and r.images]
+        for arm in dict.fromkeys(row.arm for row in rows):
+            runs = [r for r in board.cells if r.group == group and r.arm == arm and r.images]
             if runs:
                 pictures += _of_run(min(runs, key=lambda r: r.cell.seed), sources)
         found[group] = sorted(pictures, key=lambda picture: picture.name)[:_MOST_PICTURES]
@@ -63,7 +62,7 @@ def _of_run(run: Result, sources: Sequence[Path]) -> list[Picture]:
     return pictures
 
 
-def sheet(pictures: Sequence[Picture]) -> bytes:
+def contact_sheet(pictures: Sequence[Picture]) -> bytes:
     """The pictures side by side, each under its arm and seed, as PNG."""
     from PIL import Image, ImageDraw, ImageFont
 

@@ -1,0 +1,76 @@
+"""The ranking: who is complete, who stands where, and what cannot be told apart from the best."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from mibench.group import grouped
+from mibench.result import Result
+
+from . import scoring
+from .schema import Family, Ranking
+from .summary import Point, point, statuses, summary
+
+Scores = Mapping[str, Mapping[str, float]]
+"""By estimator and family."""
+
+
+def family_rows(results: Sequence[Result]) -> list[Family]:
+    """One row per estimator and family."""
+    cells = grouped(results, lambda r: (r.cell.estimator, r.family))
+    return [Family(estimator=estimator, family=family, **summary(own)) for (estimator, family), own in cells.items()]
+
+
+def ranking(results: Sequence[Result], families: Sequence[Family]) -> tuple[Ranking, ...]:
+    """The rows in their final order: entrants by score, then those that did not run on everything, then yardsticks."""
+    everything = {point(r) for r in results if not r.reads_task} or {point(r) for r in results}
+    seeds: dict[Point, set[int]] = defaultdict(set)
+    for r in results:
+        seeds[point(r)].add(r.cell.seed)
+    expected = sum(len(seeds[where]) for where in everything)
+    scores = {
+        name: {row.family: row.score for row in rows} for name, rows in grouped(families, lambda f: f.estimator).items()
+    }
+    rows = []
+    for name, cells in grouped(results, lambda r: r.cell.estimator).items():
+        interval = scoring.mean_interval(list(scores[name].values()))
+        row = Ranking(
+            rank=None,
+            estimator=name,
+            kind=str(cells[0].quantity),
+            # a score lies in [0, 1], so cutting the interval there loses no coverage
+            low=max(0.0, interval[0]) if interval else None,
+            high=min(1.0, interval[1]) if interval else None,
+            tied=None,
+            p_value=None,
+            families=len(scores[name]),
+            expected=expected,
+            complete=everything <= {point(r) for r in cells},
+            reference=cells[0].reference,
+            yardstick=cells[0].reads_task,
+            statuses=statuses(cells),
+            **summary(cells),
+        )
+        rows.append(row)
+    rows.sort(key=lambda row: (row.yardstick, not row.complete, -row.score, row.estimator))
+    entrants = [row for row in rows if row.complete and not row.yardstick]
+    return tuple(_placed(entrants, scores) + rows[len(entrants) :])
+
+
+def _placed(entrants: Sequence[Ranking], scores: Scores) -> list[Ranking]:
+    """Entrants, best first, with their place and the test of each against the best."""
+    if not entrants:
+        return []
+    placed = [dataclasses.replace(row, rank=1 + sum(o.score > row.score for o in entrants)) for row in entrants]
+    best = scores[entrants[0].estimator]
+    if len(best) < 2 or len(entrants) < 2:
+        return placed
+    differences = [[best[f] - scores[row.estimator][f] for f in best] for row in entrants[1:]]
+    adjusted = scoring.holm([scoring.paired_p(d) for d in differences])
+    tests = zip(placed[1:], adjusted, strict=True)
+    return [
+        dataclasses.replace(placed[0], tied=True),
+        *(dataclasses.replace(row, p_value=float(p), tied=bool(p > 1 - scoring.CONFIDENCE)) for row, p in tests),
+    ]
