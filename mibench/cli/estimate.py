@@ -229,23 +229,20 @@ def check(
     """Run the contract on estimators or tasks: what every plug-in must hold."""
     include_files(include)
     import time
-    from collections import Counter
 
     from mibench import checks, registry
 
     began = time.monotonic()
-    ended: Counter[str] = Counter()
+    found: list[checks.CheckResult] = []
     for name in names:
         own: registry.Registry[Any] = registry.estimators if _is_estimator(name) else registry.tasks
         for plugin in own.select(name):
-            for outcome in checks.run(plugin):
-                ended[str(outcome.outcome)] += 1
-                typer.echo(f"{plugin.label}: {outcome}")
-    failed = ended["failed"]
-    others = [f"{number} {how}" for how, number in ended.items() if how != "failed"]
-    total = f"{failed} check{'s' if failed != 1 else ''} failed, " if failed else ""
-    typer.echo(f"{total}{', '.join(others)}; {time.monotonic() - began:.1f} s", err=True)
-    if failed:
+            for result in checks.run(plugin):
+                found.append(result)
+                typer.echo(f"{plugin.label}: {result}")
+    summary = checks.Summary.of(found)
+    typer.echo(f"{summary}; {time.monotonic() - began:.1f} s", err=True)
+    if not summary.ok:
         raise typer.Exit(1)
 
 
