@@ -230,6 +230,7 @@ def test_families_of_transforms() -> None:
         "normal-cdf[base=independent]": "independent",
         "half-cube[base=spiral]": "warped",
         "half-cube[base=asinh]": "marginals",
+        "cubic[base=half-cube[base=independent]]": "independent",
         "spiral[base=student-identity[dim_x=3,dim_y=3]]": "student",
         "student[base=highdim-gauss]": "highdim",
         "half-cube[base=concatenate]": "marginals",
