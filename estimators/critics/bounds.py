@@ -249,18 +249,16 @@ class PlugIn(_Classifier):
 class FDime(PlugIn):
     """E_p f, the mean log ratio on the joint, of a critic trained on an f-divergence. Not a bound.
 
-    Its authors' discriminators D are written here as functions of the same critic f = log r:
-
-    * ``kl``: maximise E_p f - E_q e^f (D = e^f),
-    * ``hellinger``: minimise E_p e^(-f/2) + E_q e^(f/2) (D = e^(-f/2)),
-    * ``gan``: minimise E_p softplus(-f) + E_q softplus(f) (D = sigmoid(-f)): the same as ``demi``.
+    Its authors' discriminators D are written here as functions of the same critic f = log r: ``kl`` maximises
+    E_p f - E_q e^f (D = e^f), ``hellinger`` minimises E_p e^(-f/2) + E_q e^(f/2) (D = e^(-f/2)), and ``gan`` minimises
+    E_p softplus(-f) + E_q softplus(f) (D = sigmoid(-f)), the same as ``demi``.
 
     The paper shows that a product sample which holds pairs of the joint (a permutation with fixed points) caps what can
     be learned near log B; no bound here ever gets such pairs.
 
     Parameters
     ----------
-    divergence : "kl", "hellinger" or "gan".
+    divergence : what the critic is trained on: "kl", "hellinger" or "gan".
     """
 
     divergence: Literal["kl", "hellinger", "gan"] = "gan"

@@ -78,8 +78,10 @@ class Curved(nn.Module):
 
     def __init__(self, inputs: int, hidden: tuple[int, ...], outputs: int) -> None:
         super().__init__()
+        from zuko.nn import MLP
+
         self.linear = nn.Linear(inputs, outputs)
-        self.network = perceptron(inputs, hidden, outputs)
+        self.network = MLP(inputs, outputs, hidden, nn.SiLU)
         for p in self.network[-1].parameters():
             nn.init.zeros_(p)
 
@@ -103,15 +105,6 @@ def canonical(covariance: Tensor, dim: int) -> tuple[list[Tensor], Tensor]:
     whiten = [torch.linalg.inv(torch.linalg.cholesky(c)) for c in own]
     left, rho, right = torch.linalg.svd(whiten[0] @ covariance[:dim, dim:] @ whiten[1].T)
     return [left.T @ whiten[0], right @ whiten[1]], rho
-
-
-def perceptron(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequential:
-    """Linear layers with SiLU between them."""
-    widths = (inputs, *hidden, outputs)
-    layers: list[nn.Module] = []
-    for a, b in itertools.pairwise(widths):
-        layers += [nn.Linear(a, b), nn.SiLU()]
-    return nn.Sequential(*layers[:-1])
 
 
 class CodeInformation(Learner):

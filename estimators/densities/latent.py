@@ -65,8 +65,10 @@ class LatentMI(Trained):
     capabilities: ClassVar[Capabilities] = Capabilities(min_n=30, devices=("cpu", "cuda"), memory=0.2)
 
     def warm_up(self) -> None:
-        """Load torch, and compile KSG."""
-        super().warm_up()
+        """Load torch and zuko, and compile KSG."""
+        from .autoencoder import CrossPredictor
+
+        CrossPredictor((1, 1), 1, (1,))
         KSG(self.k).warm_up()
 
     def learner(self, x: Tensor, y: Tensor) -> Learner:
