@@ -10,13 +10,17 @@ import inspect
 import re
 from pathlib import Path
 
+from mibench.estimators.critics.base import FreeCritic, Variational
+from mibench.estimators.densities.trained import Trained
+from mibench.estimators.learned import Learned
+
 from mibench.estimator import Estimator
 from mibench.plugin import constructor
 from mibench.registry import estimators
 from mibench.selector import format_value
 
 PAGE = Path(__file__).parent / "estimators.md"
-BLOCK = re.compile(r"<!-- (table|cards) -->\n.*?<!-- end -->\n", re.DOTALL)
+BLOCK = re.compile(r"<!-- (table|shared|cards) -->\n.*?<!-- end -->\n", re.DOTALL)
 
 
 def main() -> None:
@@ -26,7 +30,7 @@ def main() -> None:
 
 def refreshed(page: str) -> str:
     """The page with its generated parts as the registry has them now."""
-    parts = {"table": table(), "cards": cards()}
+    parts = {"table": table(), "shared": shared(), "cards": cards()}
     return BLOCK.sub(lambda match: f"<!-- {match[1]} -->\n{parts[match[1]]}<!-- end -->\n", page)
 
 
@@ -54,6 +58,13 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def shared() -> str:
+    """What the hyperparameters mean that estimators which train share, from the widest family to the narrowest."""
+    families = {"All that train": Learned, "Critics": Variational, "Free critics": FreeCritic, "Densities": Trained}
+    lists = (f"{title}:\n\n{prose(inspect.getdoc(family) or '')[-1]}\n" for title, family in families.items())
+    return "\n".join(lists)
+
+
 def cards() -> str:
     """A section per estimator: what it trains on and reports, its defaults and its source."""
     return "\n".join(card(name) for name in built_in() if inspect.isclass(estimators.factory(name)))
@@ -65,8 +76,7 @@ def card(name: str) -> str:
     lines = [f"### {name}", "", *(f"{text}\n" for text in paragraphs(name))]
     bound = estimator.bound()
     if bound is not None:
-        first, loss = (prose(inspect.getdoc(of) or "")[0] for of in (type(bound), type(bound).loss))
-        lines += [f"* Bound: {first}", f"* Trained on: {sentence(loss)}"]
+        lines.append(f"* Trained on: {sentence(prose(inspect.getdoc(type(bound).loss) or '')[0])}")
     hyperparameters = defaults(estimator)
     if hyperparameters:
         lines.append(f"* Defaults: {hyperparameters}")
@@ -93,6 +103,7 @@ def paragraphs(name: str) -> list[str]:
 def prose(text: str) -> list[str]:
     """Paragraphs as Markdown; a paragraph of hyperparameters (``name : meaning``) as a list."""
     found = []
+    text = re.sub(r"^Parameters\n-+\n", "", text, flags=re.MULTILINE)
     for paragraph in re.sub(r"``(.*?)``", r"`\1`", text).split("\n\n"):
         entries = re.split(r"\n(?=\S)", paragraph)
         if all(re.match(r"[\w, ]+ : ", entry) for entry in entries):

@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+<<<<<<< HEAD
 from mibench.errors import Unsupported, UsageError
 from mibench.estimator import Array, Capabilities, Distribution, Estimate, Estimator, Role, check_samples
+=======
+from mibench.errors import Unsupported
+from mibench.estimator import Array, Capabilities, Estimate, Estimator, Role, check_samples
+from mibench.parameters import Count
+>>>>>>> critics
 from mibench.registry import register_estimator
 from mibench.task import Task
 
 from ._samples import pooled
-from .critics.base import Variational
 from .critics.methods import NWJ
+from .learned import Learned
 
 if TYPE_CHECKING:
     from mibench.bound import Bound
@@ -34,6 +40,8 @@ class ExactCritic(Estimator):
     It uses the samples that the trained estimator reports on: its test part (or folds) for the same seed, all of them
     where it has none. The two answers then differ by what learning adds and by nothing else.
 
+    Parameters
+    ----------
     estimator : whose bound it is.
     max_pairs : most pairs of the product of the marginals in one part; beyond it each y meets as many other x as that
         allows, by cyclic shifts of the sample, instead of all. A multi-sample bound is then that of fewer samples.
@@ -41,7 +49,7 @@ class ExactCritic(Estimator):
     """
 
     estimator: Estimator = DEFAULT
-    max_pairs: int = 4_000_000
+    max_pairs: Count = 4_000_000
     task: Task | None = None
 
     citation: ClassVar[str] = (
@@ -53,8 +61,6 @@ class ExactCritic(Estimator):
     )
 
     def __post_init__(self) -> None:
-        if self.max_pairs < 1:
-            raise UsageError(f"exact-critic: max_pairs = {self.max_pairs} leaves nothing to evaluate; use 1 or more.")
         object.__setattr__(self, "kind", self.estimator.kind)  # what the number is follows from the bound
 
     def bind(self, task: Distribution) -> ExactCritic:
@@ -88,7 +94,7 @@ class ExactCritic(Estimator):
 
 def reported_rows(estimator: Estimator, n: int, seed: int) -> list[npt.NDArray[np.intp]]:
     """The rows on which ``estimator`` would report with this seed, one array for each critic it would train."""
-    if not isinstance(estimator, Variational):
+    if not isinstance(estimator, Learned):
         return [np.arange(n)]
     return [split.test for split in estimator.splits(n, seed)]
 

@@ -12,26 +12,60 @@ The full score matrix is the case K = B - 1; cyclic shifts of the batch give sma
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from abc import abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+
+from .plugin import Plugin
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Bound(ABC):
+class Kind(StrEnum):
+    """What an estimator's number is. Only lower bounds and estimates are ranked by their error."""
+
+    LOWER_BOUND = "lower bound"
+    UPPER_BOUND = "upper bound"
+    ESTIMATE = "estimate"
+    OTHER = "other quantity"
+
+    @property
+    def ranked(self) -> bool:
+        """Whether distance to the true mutual information is the right measure of it."""
+        return self in (Kind.LOWER_BOUND, Kind.ESTIMATE)
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+class Bound(Plugin):
     """A training loss and a reported value, both functions of scores alone.
 
     The value is the mean of one contribution per pair. All that a bound does with the product goes row by row
     (:meth:`rows`), so that it can be evaluated over all pairs of a large sample in chunks of rows.
 
+    A subclass states its formula in its docstring and its parameters as annotated class attributes with defaults.
+
+    Class attributes
+    ----------------
+    registered_name : the name of the estimator that trains a critic on this bound; none where it is empty.
+    kind : what the value is with the best critic that can be learned.
+    citation : where the bound comes from.
     conditional : the critic must be a normalised log-density log q(y | x) (BA, L1Out, CLUB) instead of a free function.
     second : a second function is learned beside the critic: of the ``"pair"`` (x, y) or of ``"y"`` alone; "" for none.
         ``joint`` then has the shape (..., B, 2) and holds the critic and that function; ``product`` is the critic's.
+    offset : the constant critic at which the value is 0, where training starts.
     """
 
+    kind: ClassVar[Kind] = Kind.LOWER_BOUND
     conditional: ClassVar[bool] = False
     second: ClassVar[str] = ""
+    offset: ClassVar[float] = 0.0
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" not in vars(cls):
+            dataclass(frozen=True, eq=False, repr=False)(cls)
 
     @abstractmethod
     def loss(self, joint: Tensor, product: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
@@ -64,7 +98,12 @@ class Bound(ABC):
     def optimal_scores(self, joint: Tensor, product: Tensor) -> tuple[Tensor, Tensor]:
         """The scores at which this bound is tightest, from the log density ratio (..., B) and (..., B, K).
 
-        By default the log density ratio itself. For a conditional bound too: log p(y | x) differs from it by log p(y),
-        which must cancel in :meth:`rows`. With a second function, ``joint`` gains the last dimension that holds it.
+        By default the log density ratio itself, plus ``offset``. For a conditional bound too: log p(y | x) differs from
+        it by log p(y), which must cancel in :meth:`rows`. With a second function, ``joint`` gains the last dimension
+        that holds it.
         """
-        return joint, product
+        return joint + self.offset, product + self.offset
+
+    def remarks(self, value: float, samples: int) -> dict[str, Any]:
+        """What an estimate's diagnostics should say of a value from so many pairs; by default nothing."""
+        return {}

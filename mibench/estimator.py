@@ -11,35 +11,20 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from .bound import Bound
+from .bound import Kind as Kind
 from .errors import DataError
 from .plugin import Plugin
-
-if TYPE_CHECKING:
-    from .bound import Bound
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
 
 _LARGE = 1e140
 """Squares of larger values, and of smaller differences, leave the range of float64."""
-
-
-class Kind(StrEnum):
-    """What an estimator's number is. Only lower bounds and estimates are ranked by their error."""
-
-    LOWER_BOUND = "lower bound"
-    UPPER_BOUND = "upper bound"
-    ESTIMATE = "estimate"
-    OTHER = "other quantity"
-
-    @property
-    def ranked(self) -> bool:
-        """Whether distance to the true mutual information is the right measure of it."""
-        return self in (Kind.LOWER_BOUND, Kind.ESTIMATE)
 
 
 class Role(StrEnum):

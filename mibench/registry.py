@@ -267,6 +267,7 @@ def _as_dataclass(cls: type) -> None:
 
 
 def _source(factory: Any) -> str:
+    factory = vars(factory).get("made_of", factory)  # a class that was made of another is written where that is
     try:
         return f"{inspect.getsourcefile(factory)}:{inspect.getsourcelines(factory)[1]}"
     except (OSError, TypeError):

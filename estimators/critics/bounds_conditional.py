@@ -6,15 +6,14 @@ be added to the scores without changing it: the exact critic is log r as well as
 
 from __future__ import annotations
 
-import math
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-from torch import Tensor
+from mibench.bound import Bound, Kind
 
-from mibench.bound import Bound
+from .log_means import contrast, log_mean_exp
 
-from .log_means import log_mean_exp
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class _Conditional(Bound):
@@ -32,23 +31,34 @@ class _Conditional(Bound):
 
 
 class BA(_Conditional):
-    """I >= H(Y) + E_p log q(y | x) (Barber & Agakov 2003), with H(Y) from the model's own mixture over the sample.
+    """I >= H(Y) + E_p log q(y | x), with H(Y) from the model's own mixture over the sample.
 
     The bound needs an entropy that is not overestimated. -log of the mean of q(y | x_j) over y's own x and K others is
     such a value: the sum is InfoNCE with the critic log q, hence a lower bound for every q, and never above log(K + 1).
     Its slack at the true conditional is that of InfoNCE.
     """
 
+    registered_name: ClassVar[str] = "ba"
+    citation: ClassVar[str] = (
+        "Barber & Agakov (2003), The IM algorithm: a variational approach to information maximization"
+    )
+
     def rows(self, joint: Tensor, product: Tensor) -> Tensor:
         """log q(y_i | x_i) - log [(q(y_i | x_i) + sum_j q(y_i | x_j)) / (K + 1)]."""
-        return joint - torch.logaddexp(joint, torch.logsumexp(product, -1)) + math.log(product.shape[-1] + 1)
+        return contrast(joint, product)
 
 
 class L1Out(_Conditional):
-    """E_p[log q(y | x) - log mean q(y | x_j)] over K others (Poole et al. 2019): an upper bound at q = p.
+    """E_p[log q(y | x) - log mean q(y | x_j)] over the x of K other samples: an upper bound where q is exact.
 
     The mixture that leaves out y's own x overestimates H(Y); with a model q that is not p the value may fall below I.
     """
+
+    registered_name: ClassVar[str] = "l1out"
+    kind: ClassVar[Kind] = Kind.UPPER_BOUND
+    citation: ClassVar[str] = (
+        "Poole et al. (2019), On variational bounds of mutual information (there the leave-one-out upper bound)"
+    )
 
     def rows(self, joint: Tensor, product: Tensor) -> Tensor:
         """log q(y_i | x_i) - log mean_j q(y_i | x_j)."""
@@ -56,11 +66,15 @@ class L1Out(_Conditional):
 
 
 class CLUB(_Conditional):
-    """E_p log q(y | x) - E_q log q(y | x) (Cheng et al. 2020): an upper bound at q = p.
+    """E_p log q(y | x) - E_q log q(y | x): an upper bound where q is exact.
 
     There it is the Jeffreys divergence KL(p || q) + KL(q || p) of the joint and the product, never near I where I is
     large. As all rows share their x, it varies more than the spread of its contributions says (by a fifth at 1 nat).
     """
+
+    registered_name: ClassVar[str] = "club"
+    kind: ClassVar[Kind] = Kind.UPPER_BOUND
+    citation: ClassVar[str] = "Cheng et al. (2020), CLUB: A contrastive log-ratio upper bound of mutual information"
 
     def rows(self, joint: Tensor, product: Tensor) -> Tensor:
         """log q(y_i | x_i) - mean_j log q(y_i | x_j)."""

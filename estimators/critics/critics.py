@@ -1,7 +1,7 @@
 """Critics f(x, y), many at once: a stack of S critics is a matrix ``theta`` (S, P), see ``networks.py``.
 
 A critic is evaluated in two steps, because many pairs share an x or a y: ``embed`` does all that concerns x or y alone,
-``pairs`` and ``table`` combine the two embeddings. Bounds are in ``bounds.py``, optimisation in ``trainer.py``.
+``pairs`` and ``score_matrix`` combine the two embeddings. Bounds are in ``bounds.py``, optimisation in ``trainer.py``.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from .networks import (
     linear,
 )
 
-COMPILED_FROM = 32  # columns of a table, which the compiled loops of _pairwise.py take in blocks
+COMPILED_FROM = 32  # columns of a score matrix, which the compiled loops of ``pairwise.py`` take in blocks
 
 Function = Callable[[Parameters, Tensor, Tensor], Tensor]
 
 
-class Critic(ABC):
-    """An architecture whose parameters are declared in ``layout``, under names that begin with ``name``.
+class CriticStack(ABC):
+    """Critics of one architecture, whose parameters are declared in ``layout``, under names that begin with ``name``.
 
     Embeddings have the shape (S, n, width); they may be given more dimensions between the first and the last before
     they are paired.
@@ -46,9 +46,9 @@ class Critic(ABC):
     layout: ParameterMatrix
     second: Function | None = None
 
-    @abstractmethod
-    def held(self, device: torch.device) -> int:
-        """How many numbers are held per pair while :meth:`table` works: chunks are sized by it."""
+    def numbers_per_pair(self, device: torch.device) -> int:
+        """How many numbers :meth:`score_matrix` keeps per pair while it works: chunks are sized by it."""
+        return 1
 
     @abstractmethod
     def embed(self, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -59,7 +59,7 @@ class Critic(ABC):
         """The critic on pairs of embeddings (S, ..., width) matched by broadcasting, shape (S, ...)."""
 
     @abstractmethod
-    def table(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
+    def score_matrix(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
         """All pairs of u (S, ..., m, width) and v (S, ..., c, width): entry (..., i, j) is f(x_j, y_i)."""
 
     def __call__(self, p: Parameters, x: Tensor, y: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class Critic(ABC):
         return self.pairs(p, *self.embed(p, x, y))
 
 
-class Joint(Critic):
+class Joint(CriticStack):
     """A perceptron of the concatenation [x; y] (Belghazi et al. 2018).
 
     The first layer splits, W [x; y] = W_x x + W_y y, and is so computed once per sample instead of once per pair.
@@ -90,7 +90,7 @@ class Joint(Critic):
         layout.add(self._names[2], (1, hidden[0]), 0.5)
         self._rest = Perceptron(layout, f"{name}.joint", 1, hidden, activation, mean=mean, active=True)
 
-    def held(self, device: torch.device) -> int:
+    def numbers_per_pair(self, device: torch.device) -> int:
         """The widest layer; the compiled loops hold a block of pairs, however many there are."""
         return 1 if device.type == "cpu" else self._width
 
@@ -100,35 +100,27 @@ class Joint(Critic):
         return linear(x, of_x, torch.zeros_like(bias)), linear(y, of_y, bias)
 
     def pairs(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
-        """The other layers on the sums."""
         return self._rest(p, u + v).squeeze(-1)
 
-    def table(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
-        """The other layers on all sums."""
+    def score_matrix(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
         if u.device.type == "cpu" and u.dtype == torch.float32 and u.shape[-2] >= COMPILED_FROM:
-            from . import pairwise as _pairwise
+            from . import pairwise
 
             layers = [p[f"{layer}.{part}"] for layer in self._rest.layers for part in ("weight", "bias")]
             # between the first dimension and the last two there may be any number of others, or none
             of_x, of_y = (t.reshape(len(t), -1, *t.shape[-2:]) for t in (u, v))
-            scores = _pairwise.tables(of_x, of_y, layers, self._activation)
+            scores = pairwise.score_matrices(of_x, of_y, layers, self._activation)
             return scores.reshape(*v.shape[:-1], u.shape[-2])
         return self.pairs(p, u.unsqueeze(-3), v.unsqueeze(-2))
 
 
-class _Products(Critic):
+class _Products(CriticStack):
     """Critics that are scalar products of embeddings: all pairs are one matrix product."""
 
-    def held(self, device: torch.device) -> int:
-        """One: a table is all there is to hold."""
-        return 1
-
     def pairs(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
-        """Scalar products."""
         return (u * v).sum(-1)
 
-    def table(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
-        """All scalar products."""
+    def score_matrix(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
         return v @ u.mT
 
 
@@ -219,7 +211,7 @@ def build(
     activation: str,
     mean: float = 0.0,
     second: str = "",
-) -> Critic:
+) -> CriticStack:
     """The critic that the hyperparameters describe, with the second function that a bound asks for.
 
     kind : "separable", "joint", "bilinear", "conv" (separable with convolutional encoders) or "gaussian" (a conditional
@@ -238,7 +230,7 @@ def build(
             return partial(Convolutional, side=image_side(dim), widths=hidden, activation=activation)
         return partial(Perceptron, widths=(dim, *hidden), activation=activation)
 
-    def critic(name: str, mean: float) -> Critic:
+    def critic(name: str, mean: float) -> CriticStack:
         if kind == "joint":
             return Joint(layout, name, dims, hidden, activation, mean)
         if kind == "bilinear":

@@ -5,23 +5,23 @@ The product of the marginals is sampled by pairing the y of a row with the x of 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from mibench.bound import Bound
 
-from .critics import Critic
+from .critics import CriticStack
 from .networks import Parameters
 
-Negatives = int | Literal["all"]
+Negatives: TypeAlias = int | Literal["all"]
 
 CHUNK = 2**18  # numbers held at a time while all pairs are evaluated: about the size of a second-level cache
 SAMPLED = 128  # product pairs per joint pair that a validation takes
 
 
-def scores(critic: Critic, p: Parameters, x: Tensor, y: Tensor, negatives: Negatives) -> tuple[Tensor, Tensor]:
+def scores(critic: CriticStack, p: Parameters, x: Tensor, y: Tensor, negatives: Negatives) -> tuple[Tensor, Tensor]:
     """The critics on the pairs of a batch, joint (S, B), and on product pairs (S, B, K).
 
     ``x`` (S, B, dim_x), ``y`` (S, B, dim_y); K is B - 1 for "all", else the greatest divisor of B that is at most
@@ -31,15 +31,15 @@ def scores(critic: Critic, p: Parameters, x: Tensor, y: Tensor, negatives: Negat
     u, v = critic.embed(p, x, y)
     size = x.shape[1]
     if negatives == "all":
-        joint, product = split_table(critic.table(p, u, v))
+        joint, product = split_matrix(critic.score_matrix(p, u, v))
     else:
         k = next(k for k in range(min(negatives, size // 2), 0, -1) if size % k == 0)
-        groups, others = v.unflatten(1, (-1, k)), u.unflatten(1, (-1, k)).roll(-1, 1)
-        joint, product = critic.pairs(p, u, v), critic.table(p, others, groups).flatten(1, 2)
+        groups, others = torch.unflatten(v, 1, (-1, k)), torch.unflatten(u, 1, (-1, k)).roll(-1, 1)
+        joint, product = critic.pairs(p, u, v), critic.score_matrix(p, others, groups).flatten(1, 2)
     return with_second(critic, p, x, y, joint), product
 
 
-def sampled_scores(critic: Critic, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def sampled_scores(critic: CriticStack, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """As :func:`scores` on a held-out sample: enough pairs to choose by, at the cost of a few batches.
 
     The last rows are left out where they do not fill a group.
@@ -49,22 +49,22 @@ def sampled_scores(critic: Critic, p: Parameters, x: Tensor, y: Tensor) -> tuple
     return scores(critic, p, x[:, :used], y[:, :used], k)
 
 
-def split_table(table: Tensor) -> tuple[Tensor, Tensor]:
-    """Diagonal (..., B) and the rest (..., B, B - 1) of square tables (..., B, B), row by row.
+def split_matrix(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Diagonal (..., B) and the rest (..., B, B - 1) of square score matrices (..., B, B), row by row.
 
     Without its diagonal a matrix in row-major order is B - 1 runs of B numbers, each behind one of the diagonal.
     """
-    size = table.shape[-1]
-    rest = table.flatten(-2)[..., 1:].unflatten(-1, (size - 1, size + 1))[..., :-1]
-    return table.diagonal(dim1=-2, dim2=-1), rest.reshape(*table.shape[:-1], size - 1)
+    size = matrix.shape[-1]
+    rest = torch.unflatten(matrix.flatten(-2)[..., 1:], -1, (size - 1, size + 1))[..., :-1]
+    return matrix.diagonal(dim1=-2, dim2=-1), rest.reshape(*matrix.shape[:-1], size - 1)
 
 
-def with_second(critic: Critic, p: Parameters, x: Tensor, y: Tensor, joint: Tensor) -> Tensor:
+def with_second(critic: CriticStack, p: Parameters, x: Tensor, y: Tensor, joint: Tensor) -> Tensor:
     """``joint`` and the second function side by side, where there is one."""
     return joint if critic.second is None else torch.stack([joint, critic.second(p, x, y)], -1)
 
 
-def contributions(bound: Bound, critic: Critic, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
+def contributions(bound: Bound, critic: CriticStack, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """One number (S, n) per held-out pair, from all n (n - 1) pairs of the product; their mean is the bound's value.
 
     Row by row in chunks, so memory is linear in n; each critic by itself, so that a chunk stays in the cache.
@@ -77,16 +77,16 @@ def contributions(bound: Bound, critic: Critic, theta: Tensor, x: Tensor, y: Ten
     return torch.cat(answers)
 
 
-def _contributions(bound: Bound, critic: Critic, p: Parameters, x: Tensor, y: Tensor) -> Tensor:
+def _contributions(bound: Bound, critic: CriticStack, p: Parameters, x: Tensor, y: Tensor) -> Tensor:
     n = x.shape[1]
     u, v = critic.embed(p, x, y)
     joint = with_second(critic, p, x, y, critic.pairs(p, u, v))
-    size = max(1, CHUNK // (n * critic.held(x.device)))
+    size = max(1, CHUNK // (n * critic.numbers_per_pair(x.device)))
     rows = []
     for start in range(0, n, size):
-        table = critic.table(p, u, v[:, start : start + size])
+        matrix = critic.score_matrix(p, u, v[:, start : start + size])
         # the last column takes the place of the diagonal, and what is left of the last column is the product
-        k = torch.arange(table.shape[1], device=table.device)
-        table[:, k, start + k] = table[:, k, -1]
-        rows.append(bound.rows(joint[:, start : start + size], table[..., :-1]))
+        k = torch.arange(matrix.shape[1], device=matrix.device)
+        matrix[:, k, start + k] = matrix[:, k, -1]
+        rows.append(bound.rows(joint[:, start : start + size], matrix[..., :-1]))
     return bound.contributions(joint, torch.cat(rows, 1))

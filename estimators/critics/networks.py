@@ -62,7 +62,7 @@ class ParameterMatrix:
         """Views of ``theta`` (S, P), each of shape (S, *shape of the parameter)."""
         parts = torch.split(theta, [math.prod(shape) for shape in self.shapes.values()], dim=1)
         named = zip(self.shapes.items(), parts, strict=True)
-        return {name: part.unflatten(1, shape) for (name, shape), part in named}
+        return {name: torch.unflatten(part, 1, shape) for (name, shape), part in named}
 
 
 def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ class Perceptron(Network):
             if i or self.active:
                 h = self.activation(h)
             h = linear(h, p[f"{layer}.weight"], p[f"{layer}.bias"])
-        return h.unflatten(1, values.shape[1:-1])
+        return torch.unflatten(h, 1, values.shape[1:-1])
 
 
 class Convolutional(Network):
@@ -163,9 +163,9 @@ class Convolutional(Network):
                 h = self.activation(h)
             patches = F.unfold(h, 3, padding=1, stride=2)  # (S n, 9 channels, pixels)
             side = (side + 1) // 2
-            columns = patches.unflatten(0, (stack, n)).mT.flatten(1, 2)
+            columns = torch.unflatten(patches, 0, (stack, n)).mT.flatten(1, 2)
             out = linear(columns, p[f"{layer}.weight"], p[f"{layer}.bias"])
-            h = out.unflatten(1, (n, side * side)).mT.reshape(stack * n, -1, side, side)
+            h = torch.unflatten(out, 1, (n, side * side)).mT.reshape(stack * n, -1, side, side)
         return self.rest(p, h.reshape(stack, n, -1))
 
 

@@ -1,21 +1,22 @@
 """A perceptron on sums u_j + v_i for many pairs (i, j), with its gradient, compiled for the processor.
 
 A joint critic has a pass through its network to pay for every pair. In batched matrix products its time goes into
-writing and reading the layers of 65,536 pairs; here a block of pairs goes through all layers, forth and back, before
-the next one is begun, so that layers never leave the first-level cache, and every operation works on a whole block.
-Layers are computed again for the gradient instead of being kept.
+writing and reading the layers of 65,536 pairs; here a block of pairs goes through all layers, forward and backward,
+before the next one is begun, so that layers never leave the first-level cache, and every operation works on a whole
+block. Layers are computed again for the gradient instead of being kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from ..neighbours.compiled import compiler
 
 CODES = {"relu": 0, "elu": 1, "gelu": 2, "silu": 3, "tanh": 4}
 BLOCK = 128  # pairs: two layers of 16 numbers for each fill a third of a first-level cache
@@ -24,12 +25,7 @@ BLOCK = 128  # pairs: two layers of 16 numbers for each fill a third of a first-
 UNORDERED = frozenset({"reassoc", "contract", "arcp", "nsz"})
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    options: dict[str, Any] = {"nogil": True, "fastmath": set(UNORDERED), "error_model": "numpy"}
-    try:
-        return njit(function, cache=True, **options)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder for the cache can be written
-        return njit(function, **options)  # type: ignore[no-any-return]
+_compiled = compiler(UNORDERED, error_model="numpy")
 
 
 @_compiled
@@ -187,7 +183,7 @@ def _add_up(g, sums, units):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _forth(widths, weights, biases, code, z, h, score):  # type: ignore[no-untyped-def]
+def _forward(widths, weights, biases, code, z, h, score):  # type: ignore[no-untyped-def]
     """The scores of a block whose first layer before activation is z[0]; leaves layers in h and derivatives in z."""
     last = len(widths) - 1
     for k in range(last):
@@ -202,8 +198,8 @@ def _forth(widths, weights, biases, code, z, h, score):  # type: ignore[no-untyp
 
 
 @_compiled
-def _back(widths, transposed, none, z, h, above, weight_sums, bias_sums):  # type: ignore[no-untyped-def]
-    """After :func:`_forth`: add up the parameters' gradients, from those of the scores, ``above``; z[0] becomes the
+def _backward(widths, transposed, none, z, h, above, weight_sums, bias_sums):  # type: ignore[no-untyped-def]
+    """After :func:`_forward`: add up the parameters' gradients, from those of the scores, ``above``; z[0] becomes the
     gradient of the first layer before activation."""
     last = len(widths) - 1
     for i in range(BLOCK):
@@ -255,14 +251,14 @@ def _pack(weights, biases, units, row):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _tables(u, v, parameters, units, code, out, wanted, u_sums, v_sums, sums):  # type: ignore[no-untyped-def]
+def _score_matrices(u, v, parameters, units, code, out, wanted, u_sums, v_sums, sums):  # type: ignore[no-untyped-def]
     """Scores ``out`` (S, T, c, m) of u (S, T, m, w) and v (S, T, c, w); or, where ``wanted`` is not empty, its product
     with their derivatives by u, v and the parameters, added to the sums.
 
     Widths are rounded up to multiples of 4 by units that are 0 and stay it, because every activation is 0 at 0. Pairs
     beyond the last column are those of u = 0, and are not looked at.
     """
-    models, tables, columns, width = u.shape
+    models, matrices, columns, width = u.shape
     rows = v.shape[2]
     gradient = wanted.size > 0
     layers = len(units)
@@ -281,7 +277,7 @@ def _tables(u, v, parameters, units, code, out, wanted, u_sums, v_sums, sums):  
             transposed[k] = weights[k].T
         weight_sums[:] = 0
         bias_sums[:] = 0
-        for t in range(tables):
+        for t in range(matrices):
             for start in range(0, columns, BLOCK):
                 used = min(BLOCK, columns - start)
                 for a in range(width):
@@ -297,7 +293,7 @@ def _tables(u, v, parameters, units, code, out, wanted, u_sums, v_sums, sums):  
                         c = shift[a]
                         for i in range(BLOCK):
                             z[0, a, i] = base[a, i] + c
-                    _forth(widths, weights, biases, code, z, h, score)
+                    _forward(widths, weights, biases, code, z, h, score)
                     if not gradient:
                         for i in range(used):
                             out[s, t, r, start + i] = score[i]
@@ -307,7 +303,7 @@ def _tables(u, v, parameters, units, code, out, wanted, u_sums, v_sums, sums):  
                             _relu_slopes(z[k], h[k], widths[k])
                     for i in range(used):
                         above[i] = wanted[s, t, r, start + i]
-                    _back(widths, transposed, none, z, h, above, weight_sums, bias_sums)
+                    _backward(widths, transposed, none, z, h, above, weight_sums, bias_sums)
                     row_sums[:] = 0
                     _add_up(z[0], row_sums, width)
                     for a in range(width):
@@ -323,7 +319,7 @@ def _tables(u, v, parameters, units, code, out, wanted, u_sums, v_sums, sums):  
 
 
 class _Scores(torch.autograd.Function):
-    """Scores of all pairs in each of several tables, differentiable once."""
+    """Scores of all pairs in each of several score matrices, differentiable once."""
 
     @staticmethod
     def forward(ctx: Any, u: Tensor, v: Tensor, parameters: Tensor, units: tuple[int, ...], code: int) -> Tensor:
@@ -336,7 +332,7 @@ class _Scores(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, wanted: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients of what was given, from those of the scores."""
         given = ctx.saved_tensors
@@ -350,10 +346,10 @@ NONE = torch.empty((1, 1, 0, 0))
 
 def _run(u: Tensor, v: Tensor, parameters: Tensor, units: tuple[int, ...], code: int, *rest: Tensor) -> None:
     arrays = (t.detach().numpy() for t in (u, v, parameters))
-    _tables(*arrays, np.array(units), code, *(t.detach().numpy() for t in rest))
+    _score_matrices(*arrays, np.array(units), code, *(t.detach().numpy() for t in rest))
 
 
-def tables(u: Tensor, v: Tensor, layers: Sequence[Tensor], activation: str) -> Tensor:
+def score_matrices(u: Tensor, v: Tensor, layers: Sequence[Tensor], activation: str) -> Tensor:
     """Scores (S, T, c, m) of u (S, T, m, w) and v (S, T, c, w): perceptrons of the sums of their rows.
 
     layers : weight (S, a, b) and bias (S, 1, b) of each layer behind the first, whose outputs before activation are the
@@ -361,10 +357,11 @@ def tables(u: Tensor, v: Tensor, layers: Sequence[Tensor], activation: str) -> T
     """
     units = tuple(weight.shape[1] for weight in layers[::2])
     parameters = torch.cat([layer.flatten(1) for layer in layers], 1)
-    return _Scores.apply(u, v, parameters, units, CODES[activation])  # type: ignore[no-any-return]
+    scores: Tensor = _Scores.apply(u, v, parameters, units, CODES[activation])  # type: ignore[no-untyped-call]
+    return scores
 
 
 def warm_up() -> None:
     """Compile everything, or load what was compiled before."""
     u = torch.zeros(1, 1, 1, 1, requires_grad=True)
-    tables(u, u, [u[0], u[0]], "relu").sum().backward()
+    torch.autograd.backward(score_matrices(u, u, [u[0], u[0]], "relu").sum())

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mibench.bound import Bound
 
-from .critics import Critic
+from .critics import CriticStack
 from .evaluation import Negatives, sampled_scores, scores
 
 VECTOR = 32
@@ -27,7 +27,7 @@ BULK = 64  # batches are drawn for about this many steps at once
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Optimisation:
     """How to optimise, and when to stop: AdamW with the rate ``learning_rate`` at its peak.
 
     schedule : "one-cycle", the rate rises linearly for the share ``warmup`` of the steps, then falls as half a cosine;
@@ -108,9 +108,9 @@ class AdamW:
 
 
 def fit(
-    critic: Critic,
+    critic: CriticStack,
     bound: Bound,
-    schedule: Schedule,
+    how: Optimisation,
     train: tuple[Tensor, Tensor],
     validation: tuple[Tensor, Tensor],
     rngs: Sequence[np.random.Generator],
@@ -119,7 +119,7 @@ def fit(
 
     The initial critic is validated too, so that a critic which never generalises stays what it was: 0.
     """
-    stack = _Stack(critic, bound, schedule, train, validation, rngs)
+    stack = _Stack(critic, bound, how, train, validation, rngs)
     stack.validate(0)
     for step in range(1, stack.total + 1):
         stack.advance(step)
@@ -144,26 +144,26 @@ class _Stack:
 
     def __init__(
         self,
-        critic: Critic,
+        critic: CriticStack,
         bound: Bound,
-        schedule: Schedule,
+        how: Optimisation,
         train: tuple[Tensor, Tensor],
         validation: tuple[Tensor, Tensor],
         rngs: Sequence[np.random.Generator],
     ) -> None:
-        self.critic, self.bound, self.schedule, self.rngs = critic, bound, schedule, rngs
+        self.critic, self.bound, self.how, self.rngs = critic, bound, how, rngs
         (self.x, self.y), (self.x_val, self.y_val) = train, validation
         models, n, _ = self.x.shape
-        self.batch = batch_size(schedule.batch, n)
+        self.batch = batch_size(how.batch, n)
         self.per_epoch = n // self.batch
         self.bulk = max(1, BULK // self.per_epoch)
-        self.total = min(schedule.max_steps, max(SHORTEST, schedule.max_epochs * self.per_epoch))
-        self.interval = min(schedule.interval, max(1, schedule.max_epochs * self.per_epoch // schedule.patience))
+        self.total = min(how.max_steps, max(SHORTEST, how.max_epochs * self.per_epoch))
+        self.interval = min(how.interval, max(1, how.max_epochs * self.per_epoch // how.patience))
 
         device = self.x.device
         self.theta = critic.layout.initial(rngs).to(device)
-        rates = sum(schedule.rate(step, self.total) for step in range(1, self.total + 1))
-        decay = min(schedule.weight_decay, FASTEST_DECAY * self.total)
+        rates = sum(how.rate(step, self.total) for step in range(1, self.total + 1))
+        decay = min(how.weight_decay, FASTEST_DECAY * self.total)
         self.decay = critic.layout.decays.to(device) * (decay / rates)
         self.leaves = self._leaves()
         self.optimiser = AdamW(self.theta)
@@ -189,13 +189,13 @@ class _Stack:
             self._shuffle()
         here = slice(i * self.batch, (i + 1) * self.batch)
         x, y = self.x_bulk[:, here], self.y_bulk[:, here]
-        joint, product = scores(self.critic, self.leaves, x, y, self.schedule.negatives)
+        joint, product = scores(self.critic, self.leaves, x, y, self.how.negatives)
         loss, self.state = self.bound.loss(joint, product, self.state)
         gradients = torch.autograd.grad(loss.sum(), list(self.leaves.values()))
         gradient = torch.cat([g.flatten(1) for g in gradients], 1)
         with torch.no_grad():
-            rate = self.schedule.rate(step, self.total)
-            self.optimiser.update(self.theta, gradient, rate, self.decay, self.schedule.clip)
+            rate = self.how.rate(step, self.total)
+            self.optimiser.update(self.theta, gradient, rate, self.decay, self.how.clip)
         self.last = joint.detach(), product.detach()
 
     def _shuffle(self) -> None:
@@ -213,7 +213,7 @@ class _Stack:
             p = self.critic.layout.unpack(self.theta)
             joint, product = sampled_scores(self.critic, p, self.x_val, self.y_val)
             value = self.bound.value(joint, product)
-            score = value if self.schedule.by_value else -self.bound.loss(joint, product)[0]
+            score = value if self.how.by_value else -self.bound.loss(joint, product)[0]
             train = self.bound.value(*self.last) if step else torch.full_like(value, torch.nan)
             finite = self.theta.isfinite().all(1)
         better = score > self.best_score[self.alive]  # never where the score is NaN
@@ -226,7 +226,7 @@ class _Stack:
             self.steps[s], self.diverged[s] = step, not ok
             for name, number in zip(("step", "train", "validation"), (step, *values), strict=True):
                 self.curves[s][name].append(number)
-        going = finite & (self.waited[self.alive] < self.schedule.patience)
+        going = finite & (self.waited[self.alive] < self.how.patience)
         if not going.all():
             self._keep(torch.nonzero(going).flatten())
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from mibench.estimator import Array
 
 from ..ksg import KSG
+from .folds import HeldOutEstimate
 from .surrogates import gaussian_bias
-from .trained import Answer
-from .training import Pair, Problem, shrunk_moments
+from .training import Learner, Pair, shrunk_moments
 
 
 class CrossPredictor(nn.Module):
@@ -78,8 +78,10 @@ class Curved(nn.Module):
 
     def __init__(self, inputs: int, hidden: tuple[int, ...], outputs: int) -> None:
         super().__init__()
+        from zuko.nn import MLP
+
         self.linear = nn.Linear(inputs, outputs)
-        self.network = perceptron(inputs, hidden, outputs)
+        self.network = MLP(inputs, outputs, hidden, nn.SiLU)
         for p in self.network[-1].parameters():
             nn.init.zeros_(p)
 
@@ -105,16 +107,7 @@ def canonical(covariance: Tensor, dim: int) -> tuple[list[Tensor], Tensor]:
     return [left.T @ whiten[0], right @ whiten[1]], rho
 
 
-def perceptron(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequential:
-    """Linear layers with SiLU between them."""
-    widths = (inputs, *hidden, outputs)
-    layers: list[nn.Module] = []
-    for a, b in itertools.pairwise(widths):
-        layers += [nn.Linear(a, b), nn.SiLU()]
-    return nn.Sequential(*layers[:-1])
-
-
-class CodeInformation(Problem):
+class CodeInformation(Learner):
     """The encoders and decoders, trained to predict, and KSG on the codes, less its bias for Gaussian ones."""
 
     def __init__(self, model: CrossPredictor, training: Pair, own: float, align: bool, k: int, surrogates: int) -> None:
@@ -137,7 +130,7 @@ class CodeInformation(Problem):
         value: Array = losses[:, 0]
         return value
 
-    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Answer:
+    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
         """KSG on the codes of the test samples, aligned by those of the training samples."""
         codes = [z.double().cpu() for z in self.model.codes(x, y)]
         if self.align:
@@ -146,7 +139,7 @@ class CodeInformation(Problem):
         found = self._neighbours(code_x, code_y)
         rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         bias = gaussian_bias(self._neighbours, code_x, code_y, self.surrogates, rng)
-        return Answer(found - bias, None, {"codes": [z.shape[1] for z in codes], "uncorrected": found})
+        return HeldOutEstimate(found - bias, None, {"codes": [z.shape[1] for z in codes], "uncorrected": found})
 
     def _neighbours(self, code_x: Array, code_y: Array) -> float:
         return self.ksg.estimate(code_x, code_y).mi

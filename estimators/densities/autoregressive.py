@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from mibench.estimator import Array
 
-from .trained import Answer
-from .training import Problem, shrunk_moments
+from .folds import HeldOutEstimate
+from .training import Learner, shrunk_moments
 
 
 class MixtureDensity(nn.Module):
@@ -88,7 +88,7 @@ class MixtureDensity(nn.Module):
         return (torch.logsumexp(terms, -1) - 0.5 * math.log(2 * math.pi)).sum(-1)
 
 
-class EntropyDifference(Problem):
+class EntropyDifference(Learner):
     """The densities of y and of y given x, and the mean of log q(y | x) - log q(y)."""
 
     def __init__(self, x: Tensor, y: Tensor, hidden: tuple[int, ...], components: int) -> None:
@@ -111,6 +111,6 @@ class EntropyDifference(Problem):
         difference: Array = losses[:, 0] - losses[:, 1]
         return difference
 
-    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Answer:
+    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
         """The mean log density ratio."""
-        return Answer.mean((self.conditional(y, x) - self.marginal(y)).double().cpu().numpy())
+        return HeldOutEstimate.mean((self.conditional(y, x) - self.marginal(y)).double().cpu().numpy())

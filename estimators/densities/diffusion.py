@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from mibench.estimator import Array
 
-from .trained import Answer
-from .training import Problem, shrunk_moments
+from .folds import HeldOutEstimate
+from .training import Learner, shrunk_moments
 
 Span: TypeAlias = tuple[float, float]
 
@@ -98,7 +98,7 @@ class GaussianDenoiser(nn.Module):
 
     def noise(self, z: Tensor, log_snr: Tensor, y: Tensor | None = None) -> Tensor:
         """The expectation of e, shape (n, dim)."""
-        clean = self(z, log_snr, y)
+        clean = self.forward(z, log_snr, y)
         return (z - torch.sigmoid(log_snr).sqrt() * clean) / torch.sigmoid(-log_snr).sqrt()
 
 
@@ -158,7 +158,7 @@ class ScoreNetwork(nn.Module):
         return self.without_y.noise(z, log_snr) + without, self.with_y.noise(z, log_snr, y) + given
 
 
-class ScoreDistance(Problem):
+class ScoreDistance(Learner):
     """The network, trained to denoise, and the integral of the squared distance between what it expects."""
 
     def __init__(self, x: Tensor, y: Tensor, span: Span, width: int, blocks: int, draws: int) -> None:
@@ -187,12 +187,12 @@ class ScoreDistance(Problem):
         difference: Array = 0.5 * (self.span[1] - self.span[0]) * (losses[:, 0] - losses[:, 1])
         return difference
 
-    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Answer:
+    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
         """The mean of the contributions of test samples."""
         found = [self._expected(x, y, *draw) for draw in levels(x, self.span, self.draws, generator)]
         contributions = information([gap for _, gap in found], self.span)
         difference = self.value(torch.stack([errors for errors, _ in found]).mean(0).double().cpu().numpy()[None])
-        return Answer.mean(contributions.double().cpu().numpy(), error_difference=float(difference[0]))
+        return HeldOutEstimate.mean(contributions.double().cpu().numpy(), error_difference=float(difference[0]))
 
     def _expected(self, x: Tensor, y: Tensor, log_snr: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Mean squared errors of the expected noise without and with y, shape (2,), and the gap between (n, dim)."""

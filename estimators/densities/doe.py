@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mibench.estimator import Array
+from mibench.parameters import Count, Positive
 from mibench.registry import register_estimator
 
 from .trained import Trained
@@ -12,7 +13,7 @@ from .trained import Trained
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .training import Problem
+    from .training import Learner
 
 
 @register_estimator("doe")
@@ -25,33 +26,28 @@ class DoE(Trained):
     the Gaussian densities with the moments of the training samples. The answer is a mean over the test samples, and
     its standard error that of this mean.
 
+    Parameters
+    ----------
     components : Gaussians per one-dimensional density; 1 makes each of them Gaussian.
     hidden : layers of the networks; () leaves linear regressions.
     target : the variable whose entropies are taken; ``smaller`` is that of lower dimension (Y where they are equal).
     """
 
-    max_steps: int = 600
-    learning_rate: float = 6e-3
-    components: int = 8
-    hidden: tuple[int, ...] = (128, 128, 128)
+    max_steps: Count = 600
+    learning_rate: Positive = 6e-3
+    components: Count = 8
+    hidden: tuple[Count, ...] = (128, 128, 128)
     target: Literal["smaller", "x", "y"] = "smaller"
 
     version: ClassVar[str] = "2"
     citation: ClassVar[str] = "McAllester & Stratos (2020), Formal limitations on the measurement of mutual information"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.components < 1:
-            self.refuse(f"components = {self.components}; a density takes 1 or more.")
-        if self.target not in ("smaller", "x", "y"):
-            self.refuse(f"target '{self.target}' is not known; use 'smaller', 'x' or 'y'.")
 
     def oriented(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Last the one whose entropies are taken."""
         turned = self.target == "x" or (self.target == "smaller" and x.shape[1] < y.shape[1])
         return (y, x) if turned else (x, y)
 
-    def problem(self, x: Tensor, y: Tensor) -> Problem:
+    def learner(self, x: Tensor, y: Tensor) -> Learner:
         """The densities of y and of y given x."""
         from .autoregressive import EntropyDifference
 

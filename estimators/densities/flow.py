@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mibench.errors import Unsupported
+from mibench.parameters import Count, Positive, Widths
 from mibench.registry import register_estimator
 
 from .trained import Trained
@@ -13,7 +14,7 @@ from .trained import Trained
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .training import Problem
+    from .training import Learner
 
 
 @register_estimator("flow")
@@ -30,29 +31,24 @@ class Flow(Trained):
     The correlations are those of the held-out latent variables, less the bias that their number causes; the standard
     error is that of the formula for given flows. The training curve is the mean log-likelihood.
 
+    Parameters
+    ----------
     layers : of the flows; affine layers are quicker, splines also bend each coordinate.
     transforms, hidden : autoregressive layers of each flow, and the networks within them.
     """
 
-    max_steps: int = 900
-    batch: int = 384
-    learning_rate: float = 5e-3
+    max_steps: Count = 900
+    batch: Count = 384
+    learning_rate: Positive = 5e-3
     layers: Literal["affine", "spline"] = "affine"
-    transforms: int = 4
-    hidden: tuple[int, ...] = (128, 128)
+    transforms: Count = 4
+    hidden: Widths = (128, 128)
 
     version: ClassVar[str] = "2"
     citation: ClassVar[str] = (
         "Butakov et al. (2024), Mutual information estimation via normalizing flows; "
         "flows: Papamakarios et al. (2017) and Durkan et al. (2019), by zuko"
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.layers not in ("affine", "spline"):
-            self.refuse(f"layers '{self.layers}' are not known; use 'affine' or 'spline'.")
-        if self.transforms < 1 or not self.hidden:
-            self.refuse("a flow takes at least one transform and one hidden layer.")
 
     def warm_up(self) -> None:
         """Load torch and zuko."""
@@ -70,7 +66,7 @@ class Flow(Trained):
                 + (f" or fewer folds than {self.folds}." if self.folds else f" or raise test = {self.test}.")
             )
 
-    def problem(self, x: Tensor, y: Tensor) -> Problem:
+    def learner(self, x: Tensor, y: Tensor) -> Learner:
         """The two flows and the Gaussian of their latent variables."""
         from .gaussianizing import LatentCorrelation
 

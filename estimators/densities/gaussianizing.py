@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from mibench.estimator import Array
 
 from ..gaussian import gaussian_information
-from .trained import Answer
-from .training import Problem, shrunk_moments
+from .folds import HeldOutEstimate
+from .training import Learner, shrunk_moments
 
 Layers: TypeAlias = Literal["affine", "spline"]
 
@@ -65,7 +65,7 @@ class GaussianPair(nn.Module):
         return log_jacobian + self.log_scale.sum() - 0.5 * (square + dims * math.log(2 * math.pi))
 
 
-class LatentCorrelation(Problem):
+class LatentCorrelation(Learner):
     """The pair of flows, trained on its likelihood, and what the correlations of the latent variables give."""
 
     def __init__(self, x: Tensor, y: Tensor, layers: Layers, transforms: int, hidden: tuple[int, ...]) -> None:
@@ -87,10 +87,10 @@ class LatentCorrelation(Problem):
         likelihood: Array = -losses[:, 0]
         return likelihood
 
-    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Answer:
+    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
         """The Gaussian formula, less its bias."""
         found = gaussian_information(*(latent.double().cpu().numpy() for latent in self.model.latent(x, y)[:2]))
-        return Answer(found.mi, found.stderr)
+        return HeldOutEstimate(found.mi, found.stderr)
 
 
 def _flow(dim: int, layers: Layers, transforms: int, hidden: tuple[int, ...]) -> nn.Module:
@@ -103,4 +103,5 @@ def _flow(dim: int, layers: Layers, transforms: int, hidden: tuple[int, ...]) ->
         # one-dimensional transforms have parameters of their own instead of a network
         for p in part.hyper[-1].parameters() if hasattr(part, "hyper") else part.parameters():
             nn.init.zeros_(p)
-    return transform
+    flow: nn.Module = transform
+    return flow

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal  # noqa: F401, the inherited annotations name Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from mibench.estimator import Capabilities
+from mibench.parameters import Count, Inner, NotNegative, at_least
 from mibench.registry import register_estimator
 
 from ..ksg import KSG
@@ -13,7 +14,7 @@ from .trained import Trained
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .training import Problem
+    from .training import Learner
 
 
 @register_estimator("latent")
@@ -35,6 +36,8 @@ class LatentMI(Trained):
     There is a standard error with folds only: that of the spread between them. The training curve is the weighted sum
     of the prediction errors, as fractions of the variance. The diagnostic ``uncorrected`` is KSG's own number.
 
+    Parameters
+    ----------
     code : most dimensions of a code (that of the variable where it has fewer).
     hidden : layers of the encoders; the decoders have them in reverse.
     own : weight of predicting a variable from its own code, beside 1 for predicting the other.
@@ -44,15 +47,15 @@ class LatentMI(Trained):
     surrogates : samples from which KSG's bias is taken; 0 for KSG as it is.
     """
 
-    weight_decay: float = 1.0
-    validation: float = 0.15
-    test: float = 0.5
-    code: int = 16
-    hidden: tuple[int, ...] = (64, 64, 64)
-    own: float = 0.03
+    weight_decay: NotNegative = 1.0
+    validation: Inner = 0.15
+    test: Inner = 0.5
+    code: Count = 16
+    hidden: tuple[Count, ...] = (64, 64, 64)
+    own: NotNegative = 0.03
     align: bool = True
-    k: int = 1
-    surrogates: int = 3
+    k: Count = 1
+    surrogates: Annotated[int, at_least(0)] = 3
 
     version: ClassVar[str] = "2"
     citation: ClassVar[str] = (
@@ -61,21 +64,14 @@ class LatentMI(Trained):
     )
     capabilities: ClassVar[Capabilities] = Capabilities(min_n=30, trains=True, devices=("cpu", "cuda"), memory=0.2)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.code < 1 or self.k < 1:
-            self.refuse("code and k are at least 1.")
-        if self.surrogates < 0:
-            self.refuse(f"surrogates = {self.surrogates}; use 0 for none.")
-        if self.own < 0:
-            self.refuse(f"own = {self.own}; a weight is not negative.")
-
     def warm_up(self) -> None:
-        """Load torch, and compile KSG."""
-        super().warm_up()
+        """Load torch and zuko, and compile KSG."""
+        from .autoencoder import CrossPredictor
+
+        CrossPredictor((1, 1), 1, (1,))
         KSG(self.k).warm_up()
 
-    def problem(self, x: Tensor, y: Tensor) -> Problem:
+    def learner(self, x: Tensor, y: Tensor) -> Learner:
         """The encoders and decoders."""
         from .autoencoder import CodeInformation, CrossPredictor
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from mibench.estimator import Array
+from mibench.parameters import Count, Finite, NotNegative, Positive, at_least
 from mibench.registry import register_estimator
 
+from ..learned import BelowOne
 from .trained import Trained
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .training import Problem
+    from .training import Learner
 
 
 @register_estimator("minde")
@@ -27,20 +29,22 @@ class MINDE(Trained):
     training curve shows, in training at levels that are preferred there and have more of the information. The standard
     error is that of the mean over the test samples.
 
+    Parameters
+    ----------
     width, blocks : of the residual network.
     span : least and greatest logarithm of the signal-to-noise ratio alpha^2 / sigma^2.
     draws : noise levels per held-out sample in the integral.
     target : the variable that is noised; ``smaller`` is that of lower dimension (X where they are equal).
     """
 
-    max_epochs: int = 500
-    learning_rate: float = 6e-3
-    weight_decay: float = 1e-2
-    average: float = 0.99
-    width: int = 64
-    blocks: int = 2
-    span: tuple[float, float] = (-7.0, 8.0)
-    draws: int = 20
+    max_epochs: Count = 500
+    learning_rate: Positive = 6e-3
+    weight_decay: NotNegative = 1e-2
+    average: BelowOne = 0.99
+    width: Count = 64
+    blocks: Annotated[int, at_least(0)] = 2
+    span: tuple[Finite, Finite] = (-7.0, 8.0)
+    draws: Count = 20
     target: Literal["smaller", "x", "y"] = "smaller"
 
     version: ClassVar[str] = "2"
@@ -52,17 +56,13 @@ class MINDE(Trained):
         super().__post_init__()
         if self.span[0] >= self.span[1]:
             self.refuse(f"span = {self.span}; give the lower end first.")
-        if min(self.width, self.draws) < 1 or self.blocks < 0:
-            self.refuse("width and draws are at least 1, blocks at least 0.")
-        if self.target not in ("smaller", "x", "y"):
-            self.refuse(f"target '{self.target}' is not known; use 'smaller', 'x' or 'y'.")
 
     def oriented(self, x: Array, y: Array) -> tuple[Array, Array]:
         """First the one that is noised."""
         turned = self.target == "y" or (self.target == "smaller" and x.shape[1] > y.shape[1])
         return (y, x) if turned else (x, y)
 
-    def problem(self, x: Tensor, y: Tensor) -> Problem:
+    def learner(self, x: Tensor, y: Tensor) -> Learner:
         """The scores of noised x, with and without y."""
         from .diffusion import ScoreDistance
 

@@ -69,7 +69,8 @@ def lack_of_entropy(values: Array, other: Array) -> float:
         distances = np.asarray(cKDTree(of).query(of, 2)[0])[:, 1]
         return float(np.log(np.maximum(distances, np.finfo(float).tiny)).mean())
 
-    return max(0.0, values.shape[1] * (mean_log_distance(other) - mean_log_distance(values)))
+    lack: float = values.shape[1] * (mean_log_distance(other) - mean_log_distance(values))
+    return max(0.0, lack)
 
 
 def weakened(correlation: Array, dim_x: int, information: float) -> Array:
@@ -87,7 +88,7 @@ def weakened(correlation: Array, dim_x: int, information: float) -> Array:
     def excess(share: float) -> float:
         return float(-0.5 * np.log1p(-((share * rho) ** 2)).sum()) - information
 
-    share = float(brentq(excess, 0.0, 1.0)) if excess(1.0) > 0 else 1.0  # type: ignore[arg-type]
+    share = float(brentq(excess, 0.0, 1.0)) if excess(1.0) > 0 else 1.0
     weaker: Array = np.block([[own, share * cross], [share * cross.T, other]])
     return weaker
 

@@ -1,6 +1,6 @@
-"""One training of ``_trained.py``: the samples of one split, the loop, early stopping and the best checkpoint.
+"""One training of ``trained.py``: the samples of one split, the loop, early stopping and the best checkpoint.
 
-The stacks of critics have their own trainer in ``variational/``. Here a handful of models of any kind are trained side
+The stacks of critics have their own trainer in ``critics/``. Here a handful of models of any kind are trained side
 by side on one problem: each has its own loss, its own early stopping and its own best checkpoint.
 """
 
@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -21,14 +21,14 @@ from torch import Tensor, nn
 from mibench import runtime
 from mibench.estimator import Array
 
-from ..critics.splits import Scaling, Split, scaled
-from .trained import Answer, Outcome, Trained
+from ..learned import Scaling, Split, one_thread, scaled
+from .folds import HeldOutEstimate
 
 Pair: TypeAlias = tuple[Tensor, Tensor]  # x (n, dim_x) and y (n, dim_y) of one part of the samples
 
 
-class Problem(ABC):
-    """Models for the samples of one split, what they are trained on, and what they answer in the end.
+class Learner(ABC):
+    """What learns from the training samples of one split: models, their losses, and the answer they give in the end.
 
     models : trained side by side, each by its own losses, and each left with the weights that were best by these.
     """
@@ -48,22 +48,8 @@ class Problem(ABC):
         """What the training curve shows, shape (evaluations,), of losses (evaluations, losses)."""
 
     @abstractmethod
-    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Answer:
+    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
         """The answer from the test samples, by the models as they are."""
-
-
-def train(estimator: Trained, x: Array, y: Array, split: Split, rng: np.random.Generator) -> Outcome:
-    """Train what ``estimator`` makes of the training rows of ``x`` (n, dim_x) and ``y`` (n, dim_y), and test it."""
-    with isolated(rng) as generator:
-        u, v = (tensors(values, split, estimator.standardize) for values in (x, y))
-        training, validation, test = zip(u, v, strict=True)
-        problem = estimator.problem(*training)
-        history = fit(problem, training, validation, Schedule.of(estimator, len(training[0])), generator)
-        tested = None
-        if not history.diverged:
-            with torch.no_grad():
-                tested = problem.tested(*test, generator)
-    return Outcome(tested, history.curve(problem), history.last, history.best)
 
 
 @contextmanager
@@ -72,14 +58,9 @@ def isolated(rng: np.random.Generator) -> Iterator[torch.Generator]:
 
     On leaving, the number of threads and torch's generator are what they were.
     """
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(int(rng.integers(2**62)))
-        try:
-            torch.set_num_threads(1)  # small networks run slower on several
-            yield torch.Generator().manual_seed(int(rng.integers(2**62)))
-        finally:
-            torch.set_num_threads(threads)
+        yield torch.Generator().manual_seed(int(rng.integers(2**62)))
 
 
 def tensors(values: Array, split: Split, scaling: Scaling) -> list[Tensor]:
@@ -107,7 +88,7 @@ def shrunk_moments(values: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train; what the hyperparameters of :class:`Trained` mean.
+    """How long and how fast to train.
 
     max_steps : most updates; the rate rises linearly over the first 5 % of them and falls to 0 along a cosine.
     batch : samples per update (all of them where there are fewer).
@@ -126,14 +107,6 @@ class Schedule:
     evaluations: int = 50
     patience: int = 15
     average: float = 0.0
-
-    @classmethod
-    def of(cls, estimator: Trained, n: int) -> Schedule:
-        """The schedule in an estimator's hyperparameters of these names, for ``n`` training samples."""
-        chosen = {f.name: getattr(estimator, f.name) for f in fields(cls) if f.name in estimator.params}
-        per_epoch = max(1, n // estimator.batch)
-        chosen["max_steps"] = min(estimator.max_steps, estimator.max_epochs * per_epoch)
-        return cls(**chosen)
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, as a fraction of its maximum."""
@@ -155,17 +128,17 @@ class History:
     last: int = 0
     diverged: bool = False
 
-    def curve(self, problem: Problem) -> dict[str, list[float]]:
+    def curve(self, learner: Learner) -> dict[str, list[float]]:
         """The series of ``Estimate.curve``."""
         if not self.step:
             return {}
-        train, validation = (problem.value(np.asarray(losses)).tolist() for losses in (self.train, self.validation))
+        train, validation = (learner.value(np.asarray(losses)).tolist() for losses in (self.train, self.validation))
         return {"step": [float(s) for s in self.step], "train": train, "validation": validation}
 
 
-def fit(problem: Problem, training: Pair, validation: Pair, schedule: Schedule, generator: torch.Generator) -> History:
+def fit(learner: Learner, training: Pair, validation: Pair, schedule: Schedule, generator: torch.Generator) -> History:
     """Train the models together and leave each with its best weights by its own validation losses."""
-    models = problem.models
+    models = learner.models
     parameters = [list(model.parameters()) for model in models]
     every: list[Tensor] = [p for own in parameters for p in own]
     optimizer = torch.optim.AdamW(every, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
@@ -182,7 +155,7 @@ def fit(problem: Problem, training: Pair, validation: Pair, schedule: Schedule, 
         if step % interval == 0 or step == schedule.max_steps:
             history.last = step
             with torch.no_grad(), _holding(every, averages):
-                found = problem.validated(*validation).double().cpu()
+                found = learner.validated(*validation).double().cpu()
                 for m, loss in enumerate(found.reshape(len(models), -1).sum(1).tolist()):
                     waited[m] += 1
                     if loss < lowest[m]:
@@ -203,8 +176,8 @@ def fit(problem: Problem, training: Pair, validation: Pair, schedule: Schedule, 
             group["lr"] = schedule.learning_rate * schedule.rate(step)
         optimizer.zero_grad(set_to_none=True)
         rows = next(batches).to(training[0].device)
-        loss = problem.losses(training[0][rows], training[1][rows], generator)
-        loss.sum().backward()  # type: ignore[no-untyped-call]
+        loss = learner.losses(training[0][rows], training[1][rows], generator)
+        torch.autograd.backward(loss.sum())
         for own in parameters:
             nn.utils.clip_grad_norm_(own, schedule.clip)
         optimizer.step()
@@ -223,7 +196,7 @@ def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Indices of batches, epoch after epoch, each epoch in a new order; what is left of an epoch is dropped."""
     size = min(size, n)
     while True:
-        yield from torch.randperm(n, generator=generator)[: n - n % size].split(size)
+        yield from torch.split(torch.randperm(n, generator=generator)[: n - n % size], size)
 
 
 @contextmanager

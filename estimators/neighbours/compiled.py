@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numba import njit
@@ -12,13 +12,26 @@ from numba import njit
 # sums keep their order, or the same two samples would be at different distances in different searches
 ORDERED = frozenset({"nnan", "nsz"})
 
+Function: TypeAlias = Callable[..., Any]
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` compiled on first use; the machine code is kept on disk wherever a folder for it can be written."""
-    try:
-        return njit(function, cache=True, nogil=True, fastmath=set(ORDERED))  # type: ignore[no-any-return]
-    except RuntimeError:  # neither __pycache__ nor the user's cache folder is writable, and NUMBA_CACHE_DIR is not set
-        return njit(function, nogil=True, fastmath=set(ORDERED))  # type: ignore[no-any-return]
+
+def compiler(fastmath: frozenset[str], **options: Any) -> Callable[[Function], Function]:
+    """A decorator that compiles a function on first use, free to reorder arithmetic as ``fastmath`` says.
+
+    The machine code is kept on disk wherever a folder for it can be written.
+    """
+    options |= {"nogil": True, "fastmath": set(fastmath)}
+
+    def decorate(function: Function) -> Function:
+        try:
+            return njit(function, cache=True, **options)  # type: ignore[no-any-return]
+        except RuntimeError:  # neither __pycache__ nor the user's cache folder is writable, and NUMBA_CACHE_DIR not set
+            return njit(function, **options)  # type: ignore[no-any-return]
+
+    return decorate
+
+
+compiled = compiler(ORDERED)
 
 
 @compiled
