@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from mibench.estimators.critics import bounds
 from mibench.tasks.downstream import nets
 from mibench.tasks.downstream.regularizer import (
     InformationGradient,
@@ -19,10 +18,18 @@ from mibench.tasks.downstream.regularizer import (
 from mibench.tasks.downstream.training import Training, adam
 from torch import Tensor, nn
 
+from mibench.bound import Bound
 from mibench.errors import Unsupported
+from mibench.registry import estimators
 
 LOOSE = (torch.tensor([0.3, -0.4]), torch.tensor([[1.2]]))  # norm 1.3
 SMALL = (torch.tensor([0.03, -0.04]), torch.tensor([[0.12]]))  # norm 0.13
+
+
+def bound(name: str) -> Bound:
+    found = estimators.create(name).bound()
+    assert found is not None
+    return found
 
 
 def flat(tensors: Sequence[Tensor]) -> Tensor:
@@ -74,7 +81,7 @@ def setting(clipping: str = "adaptive", beta: float = 1.0) -> tuple[nn.Module, I
     generator = run.module("generator", lambda: nn.Linear(3, 2))
     information = information_gradient(
         run,
-        bounds.MovingAverageDV(),
+        bound("mine-ema"),
         lambda conditional: nets.SeparableCritic(nets.mlp([2, 8, 4]), nets.mlp([3, 8, 4])),
         1e-2,
         clipping,
@@ -170,7 +177,7 @@ def test_gradients_leave_grad_alone_and_fill_in_zeros() -> None:
 def test_a_bound_that_needs_a_second_function_is_declined() -> None:
     critic = nets.SeparableCritic(nn.Linear(1, 1), nn.Linear(1, 1))
     with pytest.raises(Unsupported, match="second function"):
-        Regularizer(bounds.TUBA(), critic, adam(critic, 1e-3))
+        Regularizer(bound("tuba"), critic, adam(critic, 1e-3))
 
 
 # The critic's state and value ---------------------------------------------------------------------------------------
@@ -195,7 +202,7 @@ def test_reported_value_is_that_of_an_unprejudiced_sample() -> None:
     """On independent pairs a critic that has learnt one small sample by heart is worth nothing on a fresh one."""
     torch.manual_seed(0)
     critic = nets.SeparableCritic(nets.mlp([3, 64, 16]), nets.mlp([3, 64, 16]))
-    regularizer = Regularizer(bounds.InfoNCE(), critic, adam(critic, 1e-2))
+    regularizer = Regularizer(bound("infonce"), critic, adam(critic, 1e-2))
     x, y = torch.randn(32, 3), torch.randn(32, 3)
     for _ in range(200):
         seen = regularizer.train_critic(x, y)
@@ -296,6 +303,6 @@ def test_conditional_bounds_get_a_density() -> None:
         asked.append(conditional)
         return nets.GaussianCritic(nn.Linear(2, 6))
 
-    made = information_gradient(Training(0), bounds.CLUB(), critic, 1e-3, "adaptive", 1.0)
+    made = information_gradient(Training(0), bound("club"), critic, 1e-3, "adaptive", 1.0)
     assert isinstance(made, InformationGradient)
     assert asked == [True]
