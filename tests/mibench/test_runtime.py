@@ -1,5 +1,6 @@
 """Device and data directory: chosen from Python, or left to the environment."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def test_a_choice_precedes_the_environment_and_ends_with_its_block(monkeypatch: 
     monkeypatch.setenv("MIBENCH_DEVICE", "cuda:1")
     with runtime.using(device="mps", data_dir="/data"):
         assert (runtime.device(), runtime.data_dir()) == ("mps", Path("/data"))
-        with pytest.raises(KeyError), runtime.using(device="cpu"):
+        with contextlib.suppress(KeyError), runtime.using(device="cpu"):
             assert (runtime.device(), runtime.data_dir()) == ("cpu", Path("/data"))
             raise KeyError
         assert runtime.device() == "mps"
