@@ -1,35 +1,27 @@
 """What the downstream tasks share: arms, that is which estimator stands in the loss and how, and their tables.
 
-Torch-free, as is everything that is imported when tasks are listed: the trainings live in the private modules beside
-this one.
+Torch is imported inside functions here and in the tasks' modules, so that tasks can be listed without it.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from mibench.errors import Unsupported, UsageError
-from mibench.estimator import Estimator
-from mibench.plugin import digest
+from mibench.estimator import Estimator, Role
 from mibench.selector import format_selector
 from mibench.task import DownstreamTask, Outcome
 
 if TYPE_CHECKING:
     from mibench.bound import Bound
 
-CONTROL = "none"
-"""The registered name of the estimator that stands for having none."""
-
 PLAIN = "plain"
 """The loss that takes an estimator; the other variants are losses of their own."""
 
-PERFECT = "perfect-sampler"
-"""The variant that trains nothing and scores real samples: the floor of every metric."""
-
-CLIPPINGS = {"adaptive": "", "unclipped": "unclipped", "placebo": "placebo"}
-"""How the gradient of the information joins the model's, and what that is called in the name of an arm."""
+Clipping: TypeAlias = Literal["adaptive", "unclipped", "placebo"]
+"""How the gradient of the information joins the model's; see :class:`.regularizer.InformationGradient`."""
 
 
 class RegularizedTask(DownstreamTask):
@@ -40,8 +32,7 @@ class RegularizedTask(DownstreamTask):
     """
 
     arm_parameters: ClassVar[tuple[str, ...]] = ()
-    variants: ClassVar[tuple[str, ...]] = (PLAIN,)
-    variant: str = PLAIN
+    variant: str
 
     @property
     def group(self) -> str:
@@ -53,15 +44,15 @@ class RegularizedTask(DownstreamTask):
     def arm(self, estimator: Estimator) -> str:
         """The estimator, or the variant in its place, and what else sets the row apart."""
         name = estimator.label if self.variant == PLAIN else self.variant
-        return ", ".join([name, *self.remarks(estimator.registered_name == CONTROL)])
+        return ", ".join([name, *self.remarks(is_control(estimator))])
 
     def remarks(self, control: bool) -> Sequence[str]:
         """What else to print in the name of an arm; ``control`` where no estimator stands in the loss."""
         return ()
 
     def accepts(self, estimator: Estimator) -> bool:
-        """The plain loss takes ``none`` and estimators whose bound needs just a critic; others take ``none`` only."""
-        return estimator.registered_name == CONTROL or not self._obstacle(estimator)
+        """The plain loss takes the control and estimators whose bound needs just a critic; others the control only."""
+        return is_control(estimator) or not self._obstacle(estimator)
 
     def train(self, estimator: Estimator, seeds: Sequence[int]) -> list[Outcome]:
         """Train once per seed, one after the other.
@@ -75,11 +66,10 @@ class RegularizedTask(DownstreamTask):
         NotInstalled : the task's data are missing.
         """
         if not self.accepts(estimator):
-            takes = "variational estimators with a critic alone, and 'none'" if self.variant == PLAIN else "'none' only"
+            takes = "variational estimators with a critic alone, or none" if self.variant == PLAIN else "no estimator"
             obstacle = self._obstacle(estimator) or "does not go with this setting"
             raise Unsupported(f"{estimator.label} {obstacle}; {self.label} takes {takes}.")
-        key = digest([estimator.identity(), self.identity()])
-        return [self.train_one(estimator.bound(), seed, key) for seed in seeds]
+        return [self.train_one(estimator.bound(), seed) for seed in seeds]
 
     def _obstacle(self, estimator: Estimator) -> str:
         """Why the estimator cannot stand in this loss; empty where it can."""
@@ -91,20 +81,38 @@ class RegularizedTask(DownstreamTask):
         return "learns a second function beside the critic, which is not trained here" if bound.second else ""
 
     @abstractmethod
-    def train_one(self, bound: Bound | None, seed: int, key: str) -> Outcome:
-        """Train with this bound in the loss; ``key`` names the checkpoint."""
+    def train_one(self, bound: Bound | None, seed: int) -> Outcome:
+        """Train with this bound in the loss; without one for the control and for the other variants."""
 
 
-def check_choice(task: DownstreamTask, name: str, choices: Sequence[str]) -> None:
-    """Refuse a word that is not one of ``choices``."""
-    value = task.params[name]
-    if value not in choices:
-        raise UsageError(f"{task.registered_name}: {name}={value!r} is not known; choose from {', '.join(choices)}.")
+class AdversarialTask(RegularizedTask):
+    """A GAN with beta times the information in a loss; the gradients of the two meet under a rule of clipping."""
+
+    batch: int
+    beta: float
+    clipping: Clipping
+
+    arm_parameters: ClassVar[tuple[str, ...]] = ("variant", "clipping", "beta")
+    weighted: ClassVar[tuple[str, ...]] = ()
+    """Variants whose own loss has the weight beta."""
+
+    def __post_init__(self) -> None:
+        if self.clipping == "placebo" and self.batch < 4:  # the placebo's critic sees half of it
+            raise UsageError(f"{self.registered_name}: batch={self.batch}; a placebo needs at least 4 samples.")
+
+    def remarks(self, control: bool) -> Sequence[str]:
+        """``unclipped`` or ``placebo``, and beta unless it is 1, as far as they matter."""
+        weight = [] if self.beta == 1.0 else [f"beta {self.beta:g}"]
+        if control:
+            return weight if self.variant in self.weighted else []
+        return weight if self.clipping == "adaptive" else [self.clipping, *weight]
+
+    def accepts(self, estimator: Estimator) -> bool:
+        """As for every task; the control has nothing to clip or to weigh, so it stands once per table."""
+        idle = self.clipping == "adaptive" and (self.beta == 1.0 or self.variant in self.weighted)
+        return super().accepts(estimator) and (idle or not is_control(estimator))
 
 
-def check_positive(task: DownstreamTask, *names: str) -> None:
-    """Refuse parameters that are not greater than zero (every entry of a tuple)."""
-    for name in names:
-        value = task.params[name]
-        if any(not entry > 0 for entry in (value if isinstance(value, tuple) else (value,))):
-            raise UsageError(f"{task.registered_name}: {name}={value!r} must be greater than zero.")
+def is_control(estimator: Estimator) -> bool:
+    """Whether it stands for having no estimator."""
+    return estimator.capabilities.role is Role.CONTROL

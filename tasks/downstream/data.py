@@ -110,7 +110,6 @@ def modes_of(labels: Labels) -> Labels:
     return labels @ 10 ** np.arange(labels.shape[1])[::-1]
 
 
-@functools.lru_cache(maxsize=1)
 def celeba(side: int = 64) -> Images:
     """CelebA, aligned and cropped: the centre square of 108 pixels, resized; labels are its 40 attributes.
 
@@ -121,7 +120,11 @@ def celeba(side: int = 64) -> Images:
     ------
     NotInstalled : one of them is not there.
     """
-    folder = runtime.data_dir() / "celeba"
+    return _celeba(runtime.data_dir() / "celeba", side)
+
+
+@functools.lru_cache(maxsize=1)
+def _celeba(folder: Path, side: int) -> Images:
     needed = ("img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt")
     missing = [name for name in needed if not (folder / name).exists()]
     if missing:

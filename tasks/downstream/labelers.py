@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from mibench import runtime
+from mibench.datasets import Images
 from mibench.estimator import Array
 
-from .data import Images
 from .metrics import Labels
 
 Labeler: TypeAlias = Callable[[Array], Labels]
@@ -44,20 +44,20 @@ def image_labeler(images: Images, epochs: int = 2, batch: int = 128) -> Labeler:
         order = torch.cat([torch.randperm(len(images.train)) for _ in range(epochs)])
     pixels, labels = torch.as_tensor(images.train), torch.as_tensor(images.train_labels)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
-    for chosen in order.split(batch):
+    for chosen in torch.split(order, batch):
         scores = net(images.decode(pixels[chosen].to(device)))
         target = labels[chosen].to(device)
         loss = (
             F.binary_cross_entropy_with_logits(scores, target.float()) if several else F.cross_entropy(scores, target)
         )
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
     net.eval()
 
     @torch.no_grad()
     def label(pixels: Array) -> Labels:
-        scores = torch.cat([net(part.to(device)).cpu() for part in torch.as_tensor(pixels).split(1_000)]).numpy()
+        scores = torch.cat([net(part.to(device)).cpu() for part in torch.split(torch.as_tensor(pixels), 1_000)]).numpy()
         return (scores > 0).astype(np.int64) if several else scores.argmax(axis=1)
 
     return label

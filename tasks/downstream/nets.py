@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .densities import gaussian_log_density
+
 Activation = Callable[[], nn.Module]
 
 
@@ -34,6 +36,17 @@ def mlp(sizes: Sequence[int], activation: Activation = leaky, batch_norm: bool =
                 layers.append(nn.BatchNorm1d(outputs))
             layers.append(activation())
     return nn.Sequential(*layers)
+
+
+def flat_mlp(sizes: Sequence[int]) -> nn.Sequential:
+    """A perceptron of points or images (B, ...), of which the first size is the number of coordinates."""
+    return nn.Sequential(nn.Flatten(), mlp(sizes))
+
+
+def generator(inputs: int, hidden: Sequence[int], shape: Sequence[int]) -> nn.Sequential:
+    """A perceptron with batch normalisation to points (d,), or to images (channels, side, side) in [-1, 1]."""
+    image = [nn.Tanh(), nn.Unflatten(1, tuple(shape))] if len(shape) > 1 else []
+    return nn.Sequential(mlp([inputs, *hidden, math.prod(shape)], batch_norm=True), *image)
 
 
 class Noise(nn.Module):
@@ -84,7 +97,49 @@ class Joined(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Shape (B, outputs of the head)."""
-        return self.head(torch.cat([self.features_x(x), self.features_y(y)], dim=1))
+        outputs: Tensor = self.head(torch.cat([self.features_x(x), self.features_y(y)], dim=1))
+        return outputs
+
+
+class Encoder(nn.Module):
+    """Images (B, size) and standard normal noise (B, ``noise_dim``) to codes (B, latent).
+
+    kind : ``deterministic``, ``gaussian``, ``additive`` (noise of standard deviation ``std`` on the image) or
+        ``propagated`` (noise beside the image), see :class:`.bottleneck.BottleneckTask`.
+    dropout : stands after each activation.
+    """
+
+    def __init__(
+        self, kind: str, size: int, hidden: Sequence[int], latent: int, std: float, dropout: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.kind, self.std = kind, std
+        self.noise_dim = {"deterministic": 0, "gaussian": latent, "additive": size, "propagated": latent}[kind]
+        inputs = size + (latent if kind == "propagated" else 0)
+        outputs = latent * (2 if kind == "gaussian" else 1)
+        activation = nn.ReLU if dropout is None else lambda: nn.Sequential(nn.ReLU(), dropout)
+        self.net = mlp([inputs, *hidden, outputs], activation)
+
+    def gaussian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (B, latent) of the Gaussian encoder."""
+        mean, rho = self.net(x).chunk(2, dim=1)
+        return mean, F.softplus(rho - 5.0)
+
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+        """One code per image."""
+        if self.kind == "gaussian":
+            mean, std = self.gaussian(x)
+            return mean + std * noise
+        codes: Tensor = self.net(x + self.std * noise if self.kind == "additive" else torch.cat([x, noise], dim=1))
+        return codes
+
+
+class Classifier(nn.Module):
+    """An encoder of images, and a linear decoder of its codes into the scores of the classes."""
+
+    def __init__(self, encoder: Encoder, latent: int, classes: int) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, nn.Linear(latent, classes)
 
 
 # Critics -------------------------------------------------------------------------------------------------------------
@@ -169,17 +224,6 @@ class GaussianCritic(Critic):
         return split_matrix(gaussian_log_density(y.flatten(1), mean, 5.0 * torch.tanh(log_std / 5.0)).T)
 
 
-def gaussian_log_density(y: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
-    """Matrix (A, B) of log N(y_j; mean_i, diag(std_i^2)) for A densities and B points of one dimension d."""
-    precision = torch.exp(-2.0 * log_std)
-    # the square expanded, so that no (A, B, d) tensor is made
-    square = (
-        precision @ y.square().T - 2.0 * (mean * precision) @ y.T + (mean.square() * precision).sum(1, keepdim=True)
-    )
-    constant = log_std.sum(1, keepdim=True) + 0.5 * y.shape[1] * math.log(2.0 * math.pi)
-    return -0.5 * square - constant
-
-
 # Convolutional nets of the full-size tasks (Radford et al. 2016, DCGAN) ----------------------------------------------
 
 
@@ -244,4 +288,5 @@ class ConditionedConv(nn.Module):
         hidden = images
         for convolution, linear in zip(self.convolutions, self.maps, strict=True):
             hidden = F.elu(convolution(hidden) + linear(code)[:, :, None, None])
-        return self.top(hidden.flatten(1))
+        score: Tensor = self.top(hidden.flatten(1))
+        return score

@@ -6,7 +6,6 @@ The bound is any :class:`~mibench.bound.Bound`; the model is whatever made the s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +13,8 @@ from torch import Tensor, nn
 from mibench.bound import Bound
 from mibench.errors import Unsupported
 
-from ._training import Training
 from .nets import Critic
+from .training import Training, adam
 
 
 class Regularizer:
@@ -43,7 +42,7 @@ class Regularizer:
         loss, state = self.bound.loss(joint, product, self.state)
         self.state = None if state is None else state.detach()
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         self.optimizer.step()
         with torch.no_grad():
             return self.bound.value(joint.detach(), product.detach())
@@ -61,18 +60,11 @@ class Regularizer:
         self.critic.train()
         return value
 
-    def state_dict(self) -> dict[str, Any]:
-        """All that changes in training, apart from the critic's own parameters and optimiser."""
-        return {"state": self.state}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of :meth:`state_dict`."""
-        self.state = state["state"]
-
 
 def global_norm(gradients: Sequence[Tensor]) -> Tensor:
     """Frobenius norm over all the tensors together."""
-    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+    return norm
 
 
 def adaptive_clip(g_u: Sequence[Tensor], g_m: Sequence[Tensor]) -> list[Tensor]:
@@ -155,17 +147,16 @@ class InformationGradient:
 def information_gradient(
     run: Training, bound: Bound | None, critic: Callable[[bool], Critic], lr: float, clipping: str, beta: float
 ) -> InformationGradient | None:
-    """The information term of a training, its critics built and registered with ``run``; None without a bound.
+    """The information term of a training, with critics of its own; None without a bound.
 
-    ``critic`` builds the critic's module, as a log-density log q(y | x) where it is called with True.
+    ``critic`` builds a critic's module, as a log-density log q(y | x) where it is called with True.
     """
     if bound is None:
         return None
 
     def regularizer(name: str) -> Regularizer:
         module = run.module(name, lambda: critic(bound.conditional))
-        made = Regularizer(bound, module, run.adam(name, module, lr=lr))
-        return run.part(f"bound of {name}", made)
+        return Regularizer(bound, module, adam(module, lr))
 
     placebo = regularizer("placebo critic") if clipping == "placebo" else None
     return InformationGradient(regularizer("critic"), clipping, beta, placebo)

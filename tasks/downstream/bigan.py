@@ -1,0 +1,382 @@
+"""Bidirectional GANs (ALI, BiGAN) that must reconstruct, with I(x; E(x)) in the encoder's loss.
+
+With encoder joint q(x, z) and decoder joint p(x, z), the reconstruction error E_q[-log p(x | z)] is at most
+KL(q || p) - I_q(x; z) + H_q(x) (after Belghazi et al. 2018, section 5.2): the adversarial game lowers the first term,
+the information the second, and the third, the entropy of the data, stays. The arms are the estimator, and ALICE's
+squared reconstruction error in its place; the control is ALI alone.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+import numpy as np
+
+from mibench.datasets import Images
+from mibench.estimator import Array
+from mibench.parameters import Count, Positive, Widths, at_least
+from mibench.registry import register_task
+from mibench.task import Metric, Outcome
+
+from . import data, figures, metrics
+from .arms import AdversarialTask, Clipping
+from .gan import ENERGY, LOSSES, MODES, QUALITY, SCORES, same
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from mibench.bound import Bound
+
+    from .labelers import Labeler
+    from .nets import Critic
+
+RECONSTRUCTION = Metric(
+    "reconstruction", "lower", "", "Squared error of test images, summed over pixels in [0, 1], mean over images."
+)
+AGREEMENT = Metric("agreement", "higher", "%", "Test images that a classifier labels like their reconstruction.")
+SSIM = Metric("ssim", "higher", "", "Structural similarity of test images and reconstructions; uniform 7 x 7 window.")
+
+JUDGED = 2_000  # test samples that are reconstructed, and samples that are generated, for each score
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The samples that a bidirectional GAN is trained on, and how those that it makes are judged.
+
+    train, test : samples (N, ...); ``decode`` turns a batch of them into what the networks see.
+    score : the task's metrics of test samples, their reconstructions and generated samples.
+    picture : test samples and reconstructions as PNG.
+    """
+
+    train: Tensor
+    test: Tensor
+    score: Callable[[Array, Array, Array], dict[str, float]]
+    picture: Callable[[Array, Array], bytes]
+    decode: Callable[[Tensor], Tensor] = same
+
+    def perfect_model(self) -> Outcome:
+        """Test samples given back, and training samples in place of generated ones: the floor of every metric."""
+        test = self.decode(self.test[:JUDGED]).numpy()
+        real = self.decode(self.train[: len(test)]).numpy()
+        return Outcome(self.score(test, test, real), images={"reconstructions": self.picture(test, test)})
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BiganTask(AdversarialTask):
+    """A GAN with a stochastic encoder E([x, eps]): parameters that all the reconstruction tasks share.
+
+    Parameters
+    ----------
+    latent : dimensions of z, standard normal.
+    noise : dimensions of eps, standard normal.
+    hidden : hidden layers of all perceptrons.
+    steps, batch, lr : training steps, batch size, Adam's learning rate (beta1 0.5) for all networks.
+    beta : weight of the information, or of ALICE's squared error (summed over coordinates).
+    variant : ``plain``, ``alice-l2``: the squared reconstruction error in place of the information, or
+        ``perfect-sampler``: samples given back as they are, which gives the floor of every metric.
+    clipping : ``adaptive`` (no longer than the encoder's adversarial gradient), ``unclipped``, or ``placebo``.
+    """
+
+    latent: Count = 10
+    noise: Count = 10
+    hidden: Widths = (128, 128)
+    steps: Count = 1_000
+    batch: Annotated[int, at_least(2)] = 100
+    lr: Positive = 5e-4
+    beta: Positive = 1.0
+    variant: Literal["plain", "alice-l2", "perfect-sampler"] = "plain"
+    clipping: Clipping = "adaptive"
+
+    weighted: ClassVar[tuple[str, ...]] = ("alice-l2",)
+    metrics: ClassVar[tuple[Metric, ...]] = (RECONSTRUCTION, AGREEMENT, SSIM, ENERGY)
+    citation: ClassVar[str] = "Belghazi et al. 2018, section 5.2"
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample: (2,) for a point, (channels, side, side) for an image with pixels in [-1, 1]."""
+
+    @abstractmethod
+    def problem(self, seed: int) -> Problem:
+        """What this task trains on and is judged by."""
+
+    def new_generator(self) -> nn.Module:
+        """Codes z (B, latent) to samples (B, *shape)."""
+        from . import nets
+
+        return nets.generator(self.latent, self.hidden, self.shape)
+
+    def new_encoder(self) -> nn.Module:
+        """Samples and noise (B, noise) to codes (B, latent)."""
+        from . import nets
+
+        return nets.Joined(nets.mlp([math.prod(self.shape) + self.noise, *self.hidden, self.latent], batch_norm=True))
+
+    def new_discriminator(self) -> nn.Module:
+        """Samples and codes to (B, 1)."""
+        from . import nets
+
+        return nets.Joined(nets.mlp([math.prod(self.shape) + self.latent, *self.hidden, 1]))
+
+    def new_critic(self, conditional: bool) -> Critic:
+        """A critic of samples and codes; a log-density of the code where it is to be conditional."""
+        from . import nets
+
+        size, hidden = math.prod(self.shape), self.hidden
+        if conditional:
+            return nets.GaussianCritic(nets.flat_mlp([size, *hidden, 2 * self.latent]))
+        last = hidden[-1]
+        return nets.SeparableCritic(nets.flat_mlp([size, *hidden, last]), nets.mlp([self.latent, *hidden, last]))
+
+    def train_one(self, bound: Bound | None, seed: int) -> Outcome:
+        """Train one bidirectional GAN; the arms of a seed start from the same weights and see the same data."""
+        import torch
+        import torch.nn.functional as F
+
+        from .regularizer import apply_gradients, global_norm, gradients, information_gradient
+        from .training import Diverged, Training, adam, due
+
+        problem = self.problem(seed)
+        if self.variant == "perfect-sampler":
+            return problem.perfect_model()
+        run = Training(seed)
+        generator = run.module("generator", self.new_generator)
+        encoder = run.module("encoder", self.new_encoder)
+        discriminator = run.module("discriminator", self.new_discriminator)
+        adam_g, adam_e, adam_d = (adam(net, self.lr) for net in (generator, encoder, discriminator))
+        information = information_gradient(run, bound, self.new_critic, self.lr, self.clipping, self.beta)
+        of_generator, of_encoder = list(generator.parameters()), list(encoder.parameters())
+        reals = problem.train.to(run.device)
+        test = problem.decode(problem.test[:JUDGED].to(run.device))
+        truth = test.cpu().numpy()
+
+        def judged(step: int) -> tuple[Tensor, Array, Array]:
+            """Codes of the test samples, their reconstructions, and generated samples, all in evaluation mode."""
+            encoder.eval()
+            generator.eval()
+            with torch.no_grad():
+                codes = encoder(test, run.normal("watching noise", len(test), self.noise))
+                made = [generator(codes), generator(run.normal("watching prior", len(test), self.latent))]
+            encoder.train()
+            generator.train()
+            rebuilt, samples = (run.check(step, part).cpu().numpy() for part in made)
+            return codes, rebuilt, samples
+
+        try:
+            for step in range(1, self.steps + 1):
+                x = problem.decode(reals[run.integers("batches", len(reals), self.batch)])
+                z = run.normal("prior", self.batch, self.latent)
+                code, fake = encoder(x, run.normal("noise", self.batch, self.noise)), generator(z)
+                loss_d = F.softplus(-discriminator(x, code.detach())) + F.softplus(discriminator(fake.detach(), z))
+                adam_d.zero_grad(set_to_none=True)
+                torch.autograd.backward(loss_d.mean())
+                adam_d.step()
+                logged: dict[str, Tensor] = {"loss/discriminator": loss_d.mean()}
+                if information is not None:
+                    logged["bound_on_batch"] = information.train_critics(x, code)
+                loss_e, loss_g = F.softplus(discriminator(x, code)).mean(), F.softplus(-discriminator(fake, z)).mean()
+                loss = loss_e + loss_g
+                if self.variant == "alice-l2":
+                    error = (generator(code) - x).flatten(1).square().sum(1).mean()
+                    logged["loss/reconstruction"] = error
+                    loss = loss + self.beta * error
+                g = gradients(loss, [*of_encoder, *of_generator], retain_graph=information is not None)
+                g_e, g_g = g[: len(of_encoder)], g[len(of_encoder) :]
+                if information is not None:
+                    g_e, norms = information.add_to(g_e, x, code, of_encoder)
+                    logged |= norms
+                else:
+                    logged["gradient_norm/model"] = global_norm(g_e)
+                apply_gradients(adam_e, of_encoder, g_e)
+                apply_gradients(adam_g, of_generator, g_g)
+                if due(step, self.steps, LOSSES):
+                    run.log(step, {"loss/encoder": loss_e, "loss/generator": loss_g, **logged})
+                if due(step, self.steps, SCORES):
+                    codes, rebuilt, samples = judged(step)
+                    scores = problem.score(truth, rebuilt, samples)
+                    run.log(step, {f"metric/{name}": value for name, value in scores.items()})
+                    if information is not None:
+                        run.log(step, {"estimate": information.regularizer.value(test[:1_000], codes[:1_000])})
+                if due(step, self.steps, 2):
+                    run.images[f"reconstructions_{step:06d}"] = problem.picture(truth, rebuilt)
+        except Diverged as reason:
+            return run.diverged(self, reason)
+        return run.outcome(scores, floor=dict(problem.perfect_model().metrics))
+
+
+@register_task("bigan-digits")
+class BiganDigits(BiganTask):
+    """scikit-learn's 8x8 digits, 1,297 for training and 500 for tests; perceptrons; an SVC labels."""
+
+    shape = (1, 8, 8)
+
+    def problem(self, seed: int) -> Problem:
+        """Digits and the SVC."""
+        from .labelers import digit_labeler
+
+        images = data.digits(1_297, seed)
+        return image_problem(images, digit_labeler(images), scale=3)
+
+
+@register_task("bigan-25gaussians")
+class Bigan25Gaussians(BiganTask):
+    """The 25 Gaussians of ``gan-25gaussians``: reconstructions should keep the mode."""
+
+    latent: Count = 2
+    noise: Count = 2
+    steps: Count = 2_000
+    lr: Positive = 1e-3
+
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        replace(RECONSTRUCTION, description="Squared error of test points, mean over points."),
+        replace(AGREEMENT, description="Test points whose reconstruction is nearest to the same mode."),
+        MODES,
+        QUALITY,
+        ENERGY,
+    )
+
+    shape = (2,)
+
+    def problem(self, seed: int) -> Problem:
+        """100,000 points for training."""
+        import torch
+
+        plane = data.grid25()
+        rng = np.random.default_rng([2, seed])
+        train, test = (torch.as_tensor(plane.sample(n, rng), dtype=torch.float32) for n in (100_000, JUDGED))
+
+        def score(x: Array, rebuilt: Array, samples: Array) -> dict[str, float]:
+            counts = plane.count(samples)
+            return {
+                "reconstruction": metrics.squared_error(x, rebuilt),
+                "agreement": metrics.agreement(plane.nearest(x)[1], plane.nearest(rebuilt)[1]),
+                "modes": float(counts.captured),
+                "high_quality": counts.high_quality,
+                "energy_distance": metrics.energy_distance(samples, x),
+            }
+
+        return Problem(train, test, score, lambda x, rebuilt: figures.points(rebuilt, plane.centres))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ConvolutionalBigan(BiganTask):
+    """A bidirectional GAN of images with DCGAN networks; needs the data's files, and a GPU to be practical.
+
+    Parameters
+    ----------
+    width : channels of the first convolution.
+    """
+
+    latent: Count = 64
+    noise: Count = 64
+    hidden: Widths = (512,)
+    width: Count = 64
+    steps: Count = 50_000
+    lr: Positive = 1e-4
+
+    @abstractmethod
+    def images(self) -> Images:
+        """The same for every seed."""
+
+    def problem(self, seed: int) -> Problem:
+        """Images and a CNN."""
+        from .labelers import image_labeler
+
+        images = self.images()
+        return image_problem(images, image_labeler(images), scale=1)
+
+    def new_generator(self) -> nn.Module:
+        from . import nets
+
+        channels, side, _ = self.shape
+        return nets.dcgan_generator(self.latent, channels, side, self.width)
+
+    def new_encoder(self) -> nn.Module:
+        return self._joined(self.noise, self.latent)
+
+    def new_discriminator(self) -> nn.Module:
+        return self._joined(self.latent, 1)
+
+    def new_critic(self, conditional: bool) -> Critic:
+        from torch import nn
+
+        from . import nets
+
+        features, size = self._features(batch_norm=False)
+        hidden, last = self.hidden, self.hidden[-1]
+        if conditional:
+            return nets.GaussianCritic(nn.Sequential(features, nets.mlp([size, *hidden, 2 * self.latent])))
+        return nets.SeparableCritic(
+            nn.Sequential(features, nets.mlp([size, *hidden, last])), nets.mlp([self.latent, *hidden, last])
+        )
+
+    def _joined(self, other: int, outputs: int) -> nn.Module:
+        """A network of images and of another variable with so many coordinates."""
+        from . import nets
+
+        features, size = self._features()
+        return nets.Joined(nets.mlp([size + other, *self.hidden, outputs]), features)
+
+    def _features(self, batch_norm: bool = True) -> tuple[nn.Module, int]:
+        from . import nets
+
+        channels, side, _ = self.shape
+        return nets.dcgan_features(channels, side, self.width, batch_norm)
+
+
+@register_task("bigan-mnist")
+class BiganMnist(ConvolutionalBigan):
+    """MNIST with DCGAN networks; a CNN labels."""
+
+    shape = (1, 28, 28)
+
+    def images(self) -> Images:
+        return data.mnist()
+
+
+@register_task("bigan-celeba")
+class BiganCeleba(ConvolutionalBigan):
+    """CelebA at 64 x 64 with DCGAN networks; a CNN labels the 40 attributes."""
+
+    latent: Count = 256
+    steps: Count = 150_000
+
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        RECONSTRUCTION,
+        replace(
+            AGREEMENT, description="Attributes of test images that a classifier gives to their reconstruction too."
+        ),
+        SSIM,
+        ENERGY,
+    )
+
+    shape = (3, 64, 64)
+
+    def images(self) -> Images:
+        return data.celeba()
+
+
+def image_problem(images: Images, labeler: Labeler, scale: int) -> Problem:
+    """Images with pixels in [-1, 1], judged in [0, 1]; pictures are magnified by ``scale``."""
+    import torch
+
+    def score(x: Array, rebuilt: Array, samples: Array) -> dict[str, float]:
+        unit = [pixels / 2.0 + 0.5 for pixels in (x, rebuilt, samples)]
+        return {
+            "reconstruction": metrics.squared_error(unit[0], unit[1]),
+            "agreement": metrics.agreement(labeler(x), labeler(rebuilt)),
+            "ssim": metrics.ssim(unit[0], unit[1]),
+            "energy_distance": metrics.energy_distance(unit[2], unit[0]),
+        }
+
+    def picture(x: Array, rebuilt: Array) -> bytes:
+        """Rows of ten test images, each above its reconstructions."""
+        rows = [part[i : i + 10] for i in range(0, 30, 10) for part in (x, rebuilt)]
+        return figures.tiles(np.concatenate(rows) / 2.0 + 0.5, scale=scale)
+
+    train, test = torch.as_tensor(images.train), torch.as_tensor(images.test)
+    return Problem(train, test, score, picture, images.decode)

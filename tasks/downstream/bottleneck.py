@@ -1,0 +1,361 @@
+"""The information bottleneck: classifiers that minimise H(Y | Z) + beta I(X; Z).
+
+The critic ascends its bound, the encoder descends it (Belghazi et al. 2018, section 5.3; Alemi et al. 2017). The arms
+are the encoder, what regularises it, and how hard; the control is the classifier alone, without noise.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
+
+import numpy as np
+
+from mibench.datasets import Bytes, Images
+from mibench.errors import UsageError
+from mibench.estimator import Estimator
+from mibench.parameters import Count, Positive, Range, Widths, at_least
+from mibench.registry import register_task
+from mibench.task import Metric, Outcome
+
+from . import data, figures, metrics
+from .arms import PLAIN, RegularizedTask, is_control
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mibench.bound import Bound
+
+    from .nets import Classifier, Critic
+    from .regularizer import Regularizer
+    from .training import Training
+
+ERROR = Metric("test_error", "lower", "%", "Misclassified test images; class probabilities averaged over 12 codes.")
+NLL = Metric("test_nll", "lower", "nats", "Mean -log probability of the right class on test images.")
+ESTIMATE = Metric("estimate", "", "nats", "The bound on I(X; Z), by its own critic, on test images.")
+REFERENCE = Metric(
+    "reference", "", "nats", "I(X; Z) on the same test images, by Monte Carlo with the encoder's density (Gaussian)."
+)
+
+CLASSES = 10
+CODES = 12  # codes per test image over which class probabilities are averaged
+LOSSES, SCORES = 40, 20  # how often the losses are logged and the model is scored along training
+HELD_OUT = 1_000  # test images on which estimate and reference are computed
+FELL, STAYED = 0.2, 0.05  # a fall of the estimate worth a flag, and how far the reference may fall meanwhile
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BottleneckTask(RegularizedTask):
+    """A softmax classifier of a code Z of the image X: parameters that all bottleneck tasks share.
+
+    Parameters
+    ----------
+    encoder : ``deterministic``; ``gaussian``: mu(x) + softplus(rho(x) - 5) eps; ``additive``: enc(x + noise eps);
+        ``propagated``: enc([x, eps]).
+    variant : ``plain`` (with an estimator: beta I(X; Z)), or a loss that needs none: ``dropout``, ``label-smoothing``,
+        ``confidence-penalty``, ``dvb`` (deep variational bottleneck: beta KL(q(z|x) || N(0, 1)), Gaussian encoder).
+    beta : the weight of the information, of DVB's divergence, of the penalty; the smoothing; the dropout rate.
+    latent, hidden : dimensions of Z, hidden layers of the encoder.
+    noise : standard deviation of the additive encoder's noise, in pixels from -1 to 1.
+    steps, batch, lr : training steps, batch size, Adam's learning rate (beta1 0.5) for model and critic.
+    decay, decay_every : the learning rates are multiplied by ``decay`` every so many steps.
+    polyak : rate of the exponential average of the weights that is tested; 0 tests the last weights.
+    critic : ``separable``, or ``noisy``: one network of [x, z] with noise on its input and hidden layers, as published.
+    critic_hidden, critic_steps, pretraining : the critic's hidden layers, its steps per step of the model, and its
+        steps before the first step of the model.
+    """
+
+    encoder: Literal["deterministic", "gaussian", "additive", "propagated"] = "gaussian"
+    variant: Literal["plain", "dropout", "label-smoothing", "confidence-penalty", "dvb"] = "plain"
+    beta: Positive = 0.1
+    latent: Count = 32
+    hidden: Widths = (128,)
+    noise: Positive = 0.3
+    steps: Count = 600
+    batch: Annotated[int, at_least(2)] = 100
+    lr: Positive = 1e-3
+    decay: Positive = 1.0
+    decay_every: Count = 1_200
+    polyak: Annotated[float, Range(0, 1, with_low=True)] = 0.0
+    critic: Literal["separable", "noisy"] = "separable"
+    critic_hidden: Widths = (128, 128)
+    critic_steps: Count = 1
+    pretraining: Annotated[int, at_least(0)] = 0
+
+    arm_parameters: ClassVar[tuple[str, ...]] = (
+        "encoder",
+        "variant",
+        "beta",
+        "noise",
+        "critic",
+        "critic_hidden",
+        "critic_steps",
+        "pretraining",
+    )
+    metrics: ClassVar[tuple[Metric, ...]] = (ERROR, NLL, ESTIMATE, REFERENCE)
+    citation: ClassVar[str] = "Belghazi et al. 2018, section 5.3"
+
+    def __post_init__(self) -> None:
+        if self.variant == "dvb" and self.encoder != "gaussian":
+            raise UsageError(f"{self.registered_name}: dvb needs the density of its encoder; set encoder=gaussian.")
+        if self.variant in ("dropout", "label-smoothing") and self.beta >= 1:
+            raise UsageError(f"{self.registered_name}: beta={self.beta} must be below 1 for {self.variant}.")
+
+    def arm(self, estimator: Estimator) -> str:
+        """The estimator or variant, the encoder unless deterministic, the weight, and an unusual critic."""
+        control = is_control(estimator) and self.variant == PLAIN
+        if control and self.encoder != "deterministic":
+            return ", ".join(["noise only", *self.remarks(control)])
+        return super().arm(estimator)
+
+    def remarks(self, control: bool) -> Sequence[str]:
+        """Encoder, weight and critic, as far as they matter."""
+        defaults = type(self)()
+        words: list[str] = [] if self.encoder == "deterministic" else [self.encoder]
+        if self.encoder == "additive" and self.noise != defaults.noise:
+            words.append(f"noise {self.noise:g}")
+        if control and self.variant == PLAIN:
+            return words
+        words.append(f"beta {self.beta:g}")
+        if self.critic != defaults.critic:
+            words.append(f"{self.critic} critic")
+        if self.critic_hidden != defaults.critic_hidden:
+            words.append("critic of " + " x ".join(map(str, self.critic_hidden)))
+        if self.critic_steps != defaults.critic_steps:
+            words.append(f"{self.critic_steps} critic steps")
+        if self.pretraining != defaults.pretraining:
+            words.append(f"{self.pretraining} steps of pre-training")
+        return words
+
+    def accepts(self, estimator: Estimator) -> bool:
+        """As for every task; a deterministic encoder has no finite information for an estimator to take away."""
+        return super().accepts(estimator) and (is_control(estimator) or self.encoder != "deterministic")
+
+    @abstractmethod
+    def images(self, seed: int) -> Images:
+        """The images to classify."""
+
+    def new_classifier(self, run: Training, size: int) -> Classifier:
+        """The model, of images with ``size`` pixels."""
+        from . import nets
+
+        dropout = nets.Dropout(self.beta, run.stream("dropout")) if self.variant == "dropout" else None
+        encoder = nets.Encoder(self.encoder, size, self.hidden, self.latent, self.noise, dropout)
+        return nets.Classifier(encoder, self.latent, CLASSES)
+
+    def new_critic(self, run: Training, size: int, conditional: bool) -> Critic:
+        """A critic of images and codes; a log-density of the code where it is to be conditional."""
+        from torch import nn
+
+        from . import nets
+
+        hidden, z = self.critic_hidden, self.latent
+        if conditional:
+            return nets.GaussianCritic(nets.mlp([size, *hidden, 2 * z], nn.ReLU))
+        if self.critic == "noisy":
+            net = nets.noisy_mlp([size + z, *hidden, 1], run.stream("critic noise"))
+            return nets.ConcatCritic(nets.Joined(net))
+        return nets.SeparableCritic(
+            nets.mlp([size, *hidden, hidden[-1]], nn.ReLU), nets.mlp([z, *hidden, hidden[-1]], nn.ReLU)
+        )
+
+    def regularizer(self, run: Training, bound: Bound | None, size: int) -> Regularizer | None:
+        """The bound on I(X; Z) with its critic; None without a bound."""
+        from .regularizer import Regularizer
+        from .training import adam
+
+        if bound is None:
+            return None
+        critic = run.module("critic", lambda: self.new_critic(run, size, bound.conditional))
+        return Regularizer(bound, critic, adam(critic, self.lr))
+
+    def penalty(self, model: Classifier, x: Tensor, scores: Tensor) -> Tensor | float:
+        """What beta weighs in the losses that need no estimator; 0 where there is no such term."""
+        from .densities import divergence_from_normal
+
+        if self.variant == "confidence-penalty":
+            return (scores.softmax(1) * scores.log_softmax(1)).sum(1).mean()  # minus the entropy
+        if self.variant == "dvb":
+            return divergence_from_normal(*model.encoder.gaussian(x))
+        return 0.0
+
+    def train_one(self, bound: Bound | None, seed: int) -> Outcome:
+        """Train one classifier; the arms of a seed start from the same weights and see the same images."""
+        import torch
+        import torch.nn.functional as F
+        from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+        from .densities import reference_information
+        from .regularizer import apply_gradients, gradients
+        from .training import Diverged, Training, adam, due
+
+        images = self.images(seed)
+        run = Training(seed)
+        train_x, test_x = (_flat(images, part).to(run.device) for part in (images.train, images.test))
+        train_y = torch.as_tensor(images.train_labels).to(run.device)
+        size = train_x.shape[1]
+        model = run.module("model", lambda: self.new_classifier(run, size))
+        parameters = list(model.parameters())
+        judged, average = model, None
+        if self.polyak:
+            average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.polyak))  # type: ignore[no-untyped-call]
+            judged = cast("Classifier", average.module)
+        regularizer = self.regularizer(run, bound, size)
+        optimizer = adam(model, self.lr)
+        optimizers = [optimizer] if regularizer is None else [optimizer, regularizer.optimizer]
+        smoothing = self.beta if self.variant == "label-smoothing" else 0.0
+
+        def encode(stream: str, x: Tensor, by: Classifier = model) -> Tensor:
+            code: Tensor = by.encoder(x, run.normal(f"{stream} noise", len(x), by.encoder.noise_dim))
+            return code
+
+        def train_critic(regularizer: Regularizer) -> Tensor:
+            """On images and codes of its own streams, so that its steps do not move the model's."""
+            x = train_x[run.integers("critic batches", len(train_x), self.batch)]
+            with torch.no_grad():
+                z = encode("critic", x)
+            return regularizer.train_critic(x, z)
+
+        def judge(step: int) -> dict[str, float]:
+            """All metrics on test images, also appended to the curves."""
+            judged.eval()
+            with torch.no_grad():
+                z = [encode("watching", test_x, judged) for _ in range(CODES)]
+                probabilities = torch.stack([judged.decoder(code).softmax(1) for code in z]).mean(0).cpu().numpy()
+                x, code = test_x[:HELD_OUT], z[0][:HELD_OUT]
+                scores = {
+                    "test_error": 100.0 - metrics.agreement(probabilities.argmax(1), images.test_labels),
+                    "test_nll": metrics.negative_log_likelihood(probabilities, images.test_labels),
+                }
+                if regularizer is not None:
+                    scores["estimate"] = regularizer.value(x, code)
+                if self.encoder == "gaussian":
+                    scores["reference"] = reference_information(code, *judged.encoder.gaussian(x))
+            judged.train()
+            run.log(step, {f"metric/{name}": value for name, value in scores.items()})
+            return scores
+
+        try:
+            for step in range(1, self.steps + 1):
+                if regularizer is not None:
+                    for _ in range(self.critic_steps + (self.pretraining if step == 1 else 0)):
+                        on_batch = train_critic(regularizer)
+                chosen = run.integers("batches", len(train_x), self.batch)
+                x, y = train_x[chosen], train_y[chosen]
+                z = encode("training", x)
+                scores_y = model.decoder(z)
+                loss = F.cross_entropy(scores_y, y, label_smoothing=smoothing)
+                logged = {"loss/classifier": loss}
+                if regularizer is not None:
+                    loss = loss + self.beta * regularizer.objective(x, z)
+                    logged["bound_on_batch"] = on_batch
+                else:
+                    loss = loss + self.beta * self.penalty(model, x, scores_y)
+                apply_gradients(optimizer, parameters, gradients(loss, parameters))
+                if average is not None:
+                    average.update_parameters(model)
+                if step % self.decay_every == 0:
+                    for group in (group for each in optimizers for group in each.param_groups):
+                        group["lr"] *= self.decay
+                if due(step, self.steps, LOSSES):
+                    run.log(step, {"loss": loss, **logged})
+                if due(step, self.steps, SCORES):
+                    scores = judge(step)
+        except Diverged as reason:
+            return run.diverged(self, reason)
+        seen = min(HELD_OUT, len(test_x))
+        plane = information_plane(run.curves, math.log(seen))
+        if plane is not None:
+            run.images["information_plane"] = plane
+        return run.outcome(scores, **hidden_information(run.curves, seen))
+
+
+@register_task("ib-digits")
+class BottleneckDigits(BottleneckTask):
+    """scikit-learn's 8x8 digits, 500 for training and 1,297 for tests."""
+
+    def images(self, seed: int) -> Images:
+        """The split follows the seed."""
+        return data.digits(500, seed)
+
+
+@register_task("ib-mnist")
+class BottleneckMnist(BottleneckTask):
+    """Permutation-invariant MNIST as published: 784-1024-1024-256, 200 epochs, Polyak averaging, a noisy critic."""
+
+    beta: Positive = 1e-3
+    latent: Count = 256
+    hidden: Widths = (1024, 1024)
+    steps: Count = 120_000
+    lr: Positive = 1e-4
+    decay: Positive = 0.97
+    polyak: Annotated[float, Range(0, 1, with_low=True)] = 0.999
+    critic: Literal["separable", "noisy"] = "noisy"
+    critic_hidden: Widths = (512, 512)
+
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        replace(
+            ERROR,
+            published={
+                "none": "1.38",
+                "dropout, beta 0.5": "1.34",
+                "confidence-penalty, beta 0.1": "1.36",
+                "label-smoothing, beta 0.1": "1.40",
+                "dvb, gaussian, beta 0.001": "1.13",
+            },
+        ),
+        NLL,
+        ESTIMATE,
+        REFERENCE,
+    )
+
+    def images(self, seed: int) -> Images:
+        """The same images for every seed."""
+        return data.mnist()
+
+
+# What the estimate hides ---------------------------------------------------------------------------------------------
+
+Curves = Mapping[str, Sequence[tuple[int, float]]]
+
+
+def hidden_information(curves: Curves, n: int) -> dict[str, Any]:
+    """Whether the estimate fell from its peak while the information itself stayed: the flag and both falls in nats.
+
+    Curves are smoothed by a running median over a quarter of the training, because the bound fluctuates from one score
+    to the next, some bounds by orders of magnitude.
+    """
+    facts: dict[str, Any] = {"images": n, "reference_ceiling": math.log(n)}
+    relative = {}
+    for name in ("estimate", "reference"):
+        values = np.array([value for _, value in curves.get(f"metric/{name}", [])])
+        if len(values):
+            window = max(1, len(values) // 4)
+            smooth = np.median(np.lib.stride_tricks.sliding_window_view(values, window), axis=1)
+            facts[f"{name}_fall"] = float(smooth.max() - smooth[-1])
+            relative[name] = facts[f"{name}_fall"] / max(abs(float(smooth.max())), 1e-12)
+    if len(relative) == 2:
+        facts["estimate_fell_information_did_not"] = relative["estimate"] > FELL and relative["reference"] < STAYED
+    return facts
+
+
+def information_plane(curves: Curves, ceiling: float) -> bytes | None:
+    """I(Z; Y) (a lower bound: ln 10 minus the test NLL) against I(X; Z), by estimate and by reference."""
+    relevant = [math.log(CLASSES) - value for _, value in curves["metric/test_nll"]]
+    paths = {
+        name: [(x, y) for (_, x), y in zip(curves[f"metric/{name}"], relevant, strict=True)]
+        for name in ("estimate", "reference")
+        if f"metric/{name}" in curves
+    }
+    if not paths:
+        return None
+    return figures.information_plane(paths, ceiling, "I(X; Z) in nats", "I(Z; Y) in nats, at least")
+
+
+def _flat(images: Images, part: Bytes) -> Tensor:
+    import torch
+
+    return torch.as_tensor(images.decode(part.reshape(len(part), -1)))

@@ -1,0 +1,301 @@
+"""GANs that must cover many modes, with mutual information between code and sample in the generator's loss.
+
+The generator maximises its adversarial objective + beta I(G([eps, c]); c) (Belghazi et al. 2018, section 5.1). The arms
+are the estimator and the way its gradient joins the generator's; the control is the GAN alone. Here are the training
+and the GANs of points in the plane; those of stacked digits are in ``gan_stacked.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+
+import numpy as np
+
+from mibench.estimator import Array
+from mibench.parameters import Count, Positive, Widths, at_least
+from mibench.registry import register_task
+from mibench.task import Metric, Outcome
+
+from . import data, figures, metrics
+from .arms import AdversarialTask, Clipping
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from mibench.bound import Bound
+
+    from .nets import Critic
+    from .training import Training
+
+MODES = Metric("modes", "higher", "", "Modes with at least one generated sample close to them.")
+QUALITY = Metric("high_quality", "higher", "%", "Generated samples within 3 standard deviations of a mode.")
+KL = Metric("kl_to_uniform", "lower", "nats", "KL(generated || uniform) over the nearest modes, plug-in.")
+REVERSE_KL = Metric(
+    "kl_from_uniform", "lower", "nats", "KL(uniform || generated) over the nearest modes, half a sample added to each."
+)
+ENERGY = Metric("energy_distance", "lower", "", "Energy distance of 2,000 generated samples to 2,000 real ones.")
+
+LOSSES, SCORES = 40, 8  # how often the losses are logged and the model is scored along training
+SCORED = 2_000  # samples of each score along training
+HELD_OUT = 1_000  # fresh pairs on which the bound is reported
+
+Codes: TypeAlias = Literal[0] | Annotated[int, at_least(2)]
+
+
+def same(batch: Tensor) -> Tensor:
+    """Samples that the networks see as they are stored."""
+    return batch
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The samples that a GAN is trained on, and how those that it makes are judged.
+
+    samples : real ones (N, ...); ``decode`` turns a batch of them into what the networks see.
+    score : the task's metrics of generated samples (n, ...).
+    real : draws n real samples that no model has seen: what a perfect sampler would give.
+    picture : generated samples as PNG.
+    """
+
+    samples: Tensor
+    score: Callable[[Array], dict[str, float]]
+    real: Callable[[int, np.random.Generator], Array]
+    picture: Callable[[Array], bytes]
+    decode: Callable[[Tensor], Tensor] = same
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GanTask(AdversarialTask):
+    """A GAN with a code: parameters that all the mode-collapse tasks share.
+
+    Parameters
+    ----------
+    codes : discrete codes, one-hot beside the noise; 0 for a continuous code.
+    code_dim : dimensions of the continuous code, uniform on (-1, 1).
+    noise : dimensions of the Gaussian noise.
+    generator, discriminator : hidden layers of the perceptrons (the critic has the discriminator's).
+    steps, batch, lr : training steps, batch size, Adam's learning rate (beta1 0.5) for all three networks.
+    generator_steps : steps of the generator (and critic) per step of the discriminator.
+    generated : samples on which the final metrics are computed.
+    beta : weight of the information.
+    clipping : ``adaptive`` (no longer than the adversarial gradient), ``unclipped``, or ``placebo`` (the gradient of a
+        critic of shuffled pairs, at the norm of the clipped one).
+    variant : ``plain``, or ``perfect-sampler``: real samples in place of a GAN, which gives the floor of every metric.
+    """
+
+    codes: Codes = 25
+    code_dim: Count = 10
+    noise: Annotated[int, at_least(0)] = 2
+    generator: Widths = (128, 128)
+    discriminator: Widths = (128, 128)
+    steps: Count = 2_000
+    batch: Annotated[int, at_least(2)] = 100
+    lr: Positive = 1e-3
+    generator_steps: Count = 1
+    generated: Count = 10_000
+    beta: Positive = 1.0
+    clipping: Clipping = "adaptive"
+    variant: Literal["plain", "perfect-sampler"] = "plain"
+
+    metrics: ClassVar[tuple[Metric, ...]] = (MODES, QUALITY, KL, REVERSE_KL, ENERGY)
+    citation: ClassVar[str] = "Belghazi et al. 2018, section 5.1"
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample: (2,) for a point, (channels, side, side) for an image with pixels in [-1, 1]."""
+
+    @abstractmethod
+    def problem(self, seed: int) -> Problem:
+        """What this task trains on and is judged by."""
+
+    @property
+    def code_size(self) -> int:
+        """Coordinates of the code."""
+        return self.codes or self.code_dim
+
+    def new_generator(self) -> nn.Module:
+        """(B, noise + code size) to samples (B, *shape)."""
+        from . import nets
+
+        return nets.generator(self.noise + self.code_size, self.generator, self.shape)
+
+    def new_discriminator(self) -> nn.Module:
+        """Samples to (B, 1)."""
+        from . import nets
+
+        return nets.flat_mlp([math.prod(self.shape), *self.discriminator, 1])
+
+    def new_critic(self, conditional: bool) -> Critic:
+        """A critic of samples and codes; a log-density of the code where it is to be conditional."""
+        from . import nets
+
+        hidden, code = self.discriminator, self.code_size
+
+        def body(outputs: int) -> nn.Module:
+            return nets.flat_mlp([math.prod(self.shape), *hidden, outputs])
+
+        if self.codes:
+            return nets.CodeCritic(body(code), conditional)
+        if conditional:
+            return nets.GaussianCritic(body(2 * code))
+        return nets.SeparableCritic(body(hidden[-1]), nets.mlp([code, *hidden]))
+
+    def draw_inputs(self, run: Training, stream: str, count: int) -> tuple[Tensor, Tensor]:
+        """Generator inputs (count, noise + code size), and the codes in them: one-hot, or uniform on (-1, 1)."""
+        import torch
+        import torch.nn.functional as F
+
+        if self.codes:
+            code = F.one_hot(run.integers(f"{stream} codes", self.codes, count), self.codes).float()
+        else:
+            code = run.uniform(f"{stream} codes", count, self.code_dim)
+        return torch.cat([run.normal(f"{stream} noise", count, self.noise), code], dim=1), code
+
+    def perfect_sampler(self, problem: Problem, seed: int) -> Outcome:
+        """Real samples in place of generated ones: the floor of every metric."""
+        samples = problem.real(self.generated, np.random.default_rng([3, seed]))
+        return Outcome(problem.score(samples), images={"samples": problem.picture(samples)})
+
+    def train_one(self, bound: Bound | None, seed: int) -> Outcome:
+        """Train one GAN; the arms of a seed start from the same weights and see the same data in the same order."""
+        import torch
+        import torch.nn.functional as F
+
+        from .regularizer import apply_gradients, global_norm, gradients, information_gradient
+        from .training import Diverged, Training, adam, due
+
+        problem = self.problem(seed)
+        if self.variant == "perfect-sampler":
+            return self.perfect_sampler(problem, seed)
+        run = Training(seed)
+        generator = run.module("generator", self.new_generator)
+        discriminator = run.module("discriminator", self.new_discriminator)
+        adam_g, adam_d = adam(generator, self.lr), adam(discriminator, self.lr)
+        information = information_gradient(run, bound, self.new_critic, self.lr, self.clipping, self.beta)
+        parameters = list(generator.parameters())
+        reals = problem.samples.to(run.device)
+
+        def generate(step: int, stream: str, count: int) -> tuple[Tensor, Tensor]:
+            """Samples for judging, and their codes: in evaluation mode, where each depends on its own input alone."""
+            generator.eval()
+            with torch.no_grad():
+                pairs = [self.draw_inputs(run, stream, min(1_000, count - done)) for done in range(0, count, 1_000)]
+                made = torch.cat([generator(inputs) for inputs, _ in pairs])
+            generator.train()
+            return run.check(step, made), torch.cat([code for _, code in pairs])
+
+        try:
+            for step in range(1, self.steps + 1):
+                logged: dict[str, Tensor] = {}
+                inputs, code = self.draw_inputs(run, "training", self.batch)
+                fake = generator(inputs)
+                real = problem.decode(reals[run.integers("batches", len(reals), self.batch)])
+                loss_d = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
+                adam_d.zero_grad(set_to_none=True)
+                torch.autograd.backward(loss_d)
+                adam_d.step()
+                for repeat in range(self.generator_steps):
+                    if repeat:
+                        inputs, code = self.draw_inputs(run, "training", self.batch)
+                        fake = generator(inputs)
+                    if information is not None:
+                        logged["bound_on_batch"] = information.train_critics(fake, code)
+                    loss_g = F.softplus(-discriminator(fake)).mean()
+                    g = gradients(loss_g, parameters, retain_graph=information is not None)
+                    if information is not None:
+                        g, norms = information.add_to(g, fake, code, parameters)
+                        logged |= norms
+                    else:
+                        logged["gradient_norm/model"] = global_norm(g)
+                    apply_gradients(adam_g, parameters, g)
+                if due(step, self.steps, LOSSES):
+                    run.log(step, {"loss/discriminator": loss_d, "loss/generator": loss_g, **logged})
+                if due(step, self.steps, SCORES):
+                    samples = generate(step, "watching", SCORED)[0].cpu().numpy()
+                    run.log(step, {f"metric/{k}": v for k, v in problem.score(samples).items()})
+                    if information is not None:
+                        held_out = generate(step, "held out", HELD_OUT)
+                        run.log(step, {"estimate": information.regularizer.value(*held_out)})
+                if due(step, self.steps, 2):
+                    run.images[f"samples_{step:06d}"] = problem.picture(samples)
+            samples = generate(self.steps, "final", self.generated)[0].cpu().numpy()
+        except Diverged as reason:
+            return run.diverged(self, reason)
+        return run.outcome(problem.score(samples), floor=dict(self.perfect_sampler(problem, seed).metrics))
+
+
+def mode_metrics(counts: metrics.ModeCounts) -> dict[str, float]:
+    """The figures that every mode-collapse task has."""
+    return {
+        "modes": float(counts.captured),
+        "kl_to_uniform": counts.kl_to_uniform,
+        "kl_from_uniform": counts.kl_from_uniform,
+    }
+
+
+# Points in the plane -------------------------------------------------------------------------------------------------
+
+
+class PlaneGanTask(GanTask):
+    """A GAN of points in the plane, 100,000 of them for training."""
+
+    @abstractmethod
+    def plane(self) -> data.Plane:
+        """Where the modes lie."""
+
+    shape = (2,)
+
+    def problem(self, seed: int) -> Problem:
+        """Points, judged by their nearest modes."""
+        import torch
+
+        plane = self.plane()
+
+        def score(points: Array) -> dict[str, float]:
+            counts = plane.count(points)
+            real = plane.sample(metrics.ENERGY_ROWS, np.random.default_rng([4, seed]))
+            return mode_metrics(counts) | {
+                "high_quality": counts.high_quality,
+                "energy_distance": metrics.energy_distance(points, real),
+            }
+
+        return Problem(
+            samples=torch.as_tensor(plane.sample(100_000, np.random.default_rng([2, seed])), dtype=torch.float32),
+            score=score,
+            real=plane.sample,
+            picture=lambda points: figures.points(points, plane.centres),
+        )
+
+
+@register_task("gan-25gaussians")
+class Gan25Gaussians(PlaneGanTask):
+    """25 Gaussians on a 5 x 5 grid with spacing 2 and standard deviation 0.05.
+
+    The default of 25 codes uses knowledge of the number of modes: compare it with ``codes=10`` and ``codes=50``.
+    """
+
+    def plane(self) -> data.Plane:
+        return data.grid25()
+
+
+@register_task("gan-ring")
+class GanRing(PlaneGanTask):
+    """8 Gaussians on a circle of radius 2, standard deviation 0.02; 8 codes."""
+
+    codes: Codes = 8
+
+    def plane(self) -> data.Plane:
+        return data.ring()
+
+
+@register_task("gan-spiral")
+class GanSpiral(PlaneGanTask):
+    """A spiral of two turns with noise of standard deviation 0.05; its modes are 50 pieces of equal length."""
+
+    def plane(self) -> data.Plane:
+        return data.spiral()

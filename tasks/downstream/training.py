@@ -1,0 +1,104 @@
+"""One training of a downstream model: seeded streams, modules, optimisers, curves, pictures.
+
+The same seed gives the same initial weights, batches and noise whatever else is trained beside the model, because every
+consumer of randomness has a stream of its own, keyed by the seed and its name. That is what pairs the arms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from mibench import runtime
+from mibench.task import DownstreamTask, Outcome
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def due(step: int, total: int, times: int) -> bool:
+    """Whether something that happens about ``times`` times in ``total`` steps, the last included, happens now."""
+    return step == total or step % max(1, total // times) == 0
+
+
+class Diverged(Exception):
+    """A logged figure is NaN or infinite: training has broken down."""
+
+
+class Training:
+    """The randomness of one training, and what it leaves behind: curves and pictures."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.device = torch.device(runtime.device())
+        self.curves: dict[str, list[tuple[int, float]]] = {}
+        self.images: dict[str, bytes] = {}
+        self._streams: dict[str, torch.Generator] = {}
+
+    def stream(self, name: str) -> torch.Generator:
+        """The stream of randomness of this name (on the CPU, so that every device sees the same numbers)."""
+        if name not in self._streams:
+            digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
+            self._streams[name] = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+        return self._streams[name]
+
+    def normal(self, name: str, *shape: int) -> Tensor:
+        """Standard normal numbers from stream ``name``, on the training's device."""
+        return torch.randn(*shape, generator=self.stream(name)).to(self.device)
+
+    def uniform(self, name: str, *shape: int) -> Tensor:
+        """Numbers uniform on (-1, 1) from stream ``name``, on the training's device."""
+        return (2.0 * torch.rand(*shape, generator=self.stream(name)) - 1.0).to(self.device)
+
+    def integers(self, name: str, high: int, count: int) -> Tensor:
+        """``count`` integers uniform in [0, high) from stream ``name``, on the training's device."""
+        return torch.randint(high, (count,), generator=self.stream(name)).to(self.device)
+
+    def module(self, name: str, build: Callable[[], M]) -> M:
+        """Build a module with initial weights that depend on the seed and ``name`` alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.stream(f"weights of {name}").initial_seed() % 2**63)
+            return build().to(self.device)
+
+    def log(self, step: int, values: Mapping[str, float | Tensor]) -> None:
+        """Append one point to each named curve.
+
+        Raises
+        ------
+        Diverged : a value is NaN or infinite (it is not recorded: curves hold finite numbers).
+        """
+        numbers = {name: float(torch.as_tensor(value).detach()) for name, value in values.items()}
+        bad = [name for name, value in numbers.items() if not math.isfinite(value)]
+        for name, value in numbers.items():
+            if name not in bad:
+                self.curves.setdefault(name, []).append((step, value))
+        if bad:
+            raise Diverged(f"{', '.join(bad)} is not finite at step {step}")
+
+    def check(self, step: int, samples: Tensor) -> Tensor:
+        """The generated samples, which must be finite before anything scores them.
+
+        Raises
+        ------
+        Diverged : one of them is NaN or infinite.
+        """
+        if not bool(torch.isfinite(samples).all()):
+            raise Diverged(f"generated samples are not finite at step {step}")
+        return samples
+
+    def outcome(self, metrics: Mapping[str, float], **diagnostics: Any) -> Outcome:
+        """What the finished training returns."""
+        return Outcome(dict(metrics), self.curves, self.images, diagnostics)
+
+    def diverged(self, task: DownstreamTask, reason: Diverged) -> Outcome:
+        """What a training that broke down returns: curves and pictures up to then, and no metric that is a number."""
+        return self.outcome({metric.name: math.nan for metric in task.metrics}, diverged=str(reason))
+
+
+def adam(module: nn.Module, lr: float) -> torch.optim.Adam:
+    """Adam over the parameters of a module, beta1 0.5; fused, because small nets wait for little else."""
+    return torch.optim.Adam(module.parameters(), lr=lr, betas=(0.5, 0.999), fused=True)
