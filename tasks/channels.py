@@ -76,6 +76,7 @@ class PictureChannel(BitChannel):
     """
 
     family: ClassVar[str] = "images"
+    pixels: ClassVar[bool] = True
     citation: ClassVar[str] = (
         "Lee & Rhee (2024), A benchmark suite for evaluating neural mutual information estimators on unstructured "
         "datasets"

@@ -39,6 +39,7 @@ class ImageRows(ConsistencyTask):
     source: Literal["digits", "mnist", "fashion-mnist", "cifar10"] = "digits"
     grain: bool = True
 
+    pixels: ClassVar[bool] = True
     citation: ClassVar[str] = (
         "Song & Ermon (2020), Understanding the limitations of variational mutual information estimators"
     )

@@ -95,6 +95,7 @@ class Rendered(Task):
     source: Literal["gaussian", "uniform"] = "gaussian"
 
     family: ClassVar[str] = "images"
+    pixels: ClassVar[bool] = True
     citation: ClassVar[str] = (
         "Butakov et al. (2024), Information bottleneck analysis of deep neural networks via lossy compression"
     )
