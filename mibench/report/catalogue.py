@@ -13,7 +13,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, ClassVar
 
 from mibench.errors import MibenchError, NotInstalled, UsageError
 from mibench.registry import Registry, estimators, tasks
@@ -23,10 +23,20 @@ from .docstring import documented, parse, plain
 
 
 @dataclass(frozen=True)
-class EstimatorRow:
-    """One registered estimator; ``group`` is the file or package that defines it."""
+class Row:
+    """What a list says of one name."""
 
     name: str
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class EstimatorRow(Row):
+    """One registered estimator; ``group`` is the file or package that defines it."""
+
     group: str
     kind: str
     summary: str
@@ -36,13 +46,9 @@ class EstimatorRow:
     reference: bool
     reads_task: bool
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields."""
-        return dataclasses.asdict(self)
-
 
 @dataclass(frozen=True)
-class TaskRow:
+class TaskRow(Row):
     """One task.
 
     kind : what is asked for; only where it is the information there are dimensions and a truth.
@@ -50,8 +56,7 @@ class TaskRow:
     remark : why something is not known: a data set that is missing, a parameter that must be given.
     """
 
-    name: str
-    group: str
+    family: str
     kind: TaskKind = TaskKind.INFORMATION
     summary: str = ""
     dim_x: int | None = None
@@ -63,32 +68,29 @@ class TaskRow:
     remark: str = ""
 
     @property
+    def group(self) -> str:
+        """Its family."""
+        return self.family
+
+    @property
     def what(self) -> str:
         """The kind in words: ``task``, ``downstream task``."""
         return "task" if self.kind is TaskKind.INFORMATION else f"{self.kind} task"
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields, the group as ``family``."""
-        record = dataclasses.asdict(self)
-        return {"name": record.pop("name"), "family": record.pop("group"), **record}
-
 
 @dataclass(frozen=True)
-class GridRow:
-    """One grid that comes with mibench; ``group`` is empty."""
+class GridRow(Row):
+    """One grid that comes with mibench."""
 
-    name: str
+    group: ClassVar[str] = ""
+
     description: str
     estimators: Sequence[str]
     n: Sequence[int]
     seeds: int
-    group: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields but the group."""
-        record = dataclasses.asdict(self)
-        record.pop("group")
-        return record
+
+_ABLE = ("min_n", "max_dim", "discrete", "reference", "reads_task")
 
 
 def list_estimators(pattern: str = "*") -> list[EstimatorRow]:
@@ -102,20 +104,8 @@ def list_estimators(pattern: str = "*") -> list[EstimatorRow]:
     for name in _matching(estimators, pattern):
         factory = estimators.factory(name)
         cls: Any = factory if inspect.isclass(factory) else type(estimators.create(name))
-        can = cls.capabilities
-        rows.append(
-            EstimatorRow(
-                name=name,
-                group=_group(factory),
-                kind=str(cls.kind),
-                summary=_summary(factory),
-                min_n=can.min_n,
-                max_dim=can.max_dim,
-                discrete=can.discrete,
-                reference=can.reference,
-                reads_task=can.reads_task,
-            )
-        )
+        able = {key: getattr(cls.capabilities, key) for key in _ABLE}
+        rows.append(EstimatorRow(name, _group(factory), str(cls.kind), _summary(factory), **able))
     return sorted(rows, key=lambda row: row.group)
 
 

@@ -45,8 +45,7 @@ def test_oracle_scores_exactly_one(make: Make) -> None:
     ]
     oracle = row(board(*cells), "oracle")
     assert (oracle.score, oracle.low, oracle.high) == (1.0, 1.0, 1.0)
-    assert oracle.yardstick
-    assert oracle.rank is None
+    assert oracle.yardstick and oracle.rank is None
 
 
 def test_score_averages_seeds_then_sample_sizes_then_tasks_then_families(make: Make) -> None:
