@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pytest
@@ -23,7 +23,9 @@ from mibench.report import catalogue, listing
 from mibench.report.cards import Card, card
 from mibench.report.catalogue import dimensions, truth
 from mibench.report.docstring import parse
-from mibench.task import ConsistencyTask, DownstreamTask, Metric, Outcome, Task
+from mibench.task import Task
+
+from .test_gallery import Model, Ratio
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,27 +93,6 @@ class Wrapped(Task):
     @property
     def mutual_information(self) -> float:
         return self.base.mutual_information
-
-
-class Ratio(ConsistencyTask):
-    """Parts that add up."""
-
-    expected: ClassVar[float] = 2.0
-
-    def parts(self, n: int, seed: int) -> list[tuple[Array, Array]]:
-        return []
-
-    def score(self, estimates: Any) -> float:
-        return 0.0
-
-
-class Model(DownstreamTask):
-    """A model."""
-
-    metrics: ClassVar[tuple[Metric, ...]] = (Metric("loss", "lower", "nats", "How bad.", {"none": "0.5"}),)
-
-    def train(self, estimator: Estimator, seeds: Any) -> list[Outcome]:
-        return []
 
 
 @pytest.fixture(autouse=True)

@@ -151,7 +151,7 @@ def test_informations_are_told_by_their_unit_and_have_no_better_direction(make: 
 def test_who_knows_nothing_is_drawn_in_the_background(make: MakeResult) -> None:
     fields: dict[str, dict[str, Any]] = {"dull": {"role": Role.FLOOR}, "all-knowing": {"reads_task": True}, "ksg": {}}
     results = [
-        make(name, f"t{n}", n=n, mi=0.9 if name == "ksg" else 1.0, **more)
+        make(name, f"t{n}", n=n, mi=1.0 - (n / 10_000 if name == "ksg" else 0.0), **more)
         for name, more in fields.items()
         for n in (100, 1000)
     ]

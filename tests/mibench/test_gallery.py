@@ -16,7 +16,7 @@ from mibench.estimator import Array
 from mibench.report import pictures
 from mibench.report.gallery import write_gallery
 from mibench.report.pictures import task_figure, thumbnail
-from mibench.task import ConsistencyTask, DownstreamTask, Task
+from mibench.task import ConsistencyTask, DownstreamTask, Metric, Task
 
 from .test_html import Page
 
@@ -96,6 +96,8 @@ class Ratio(ConsistencyTask):
 
 class Model(DownstreamTask):
     """A model."""
+
+    metrics: ClassVar[tuple[Metric, ...]] = (Metric("loss", "lower", "nats", "How bad.", {"none": "0.5"}),)
 
     def train(self, estimator: Any, seeds: Any) -> list[Any]:
         return []
