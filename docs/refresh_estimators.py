@@ -14,10 +14,9 @@ from mibench.estimators.critics.base import FreeCritic, Variational
 from mibench.estimators.densities.trained import Trained
 from mibench.estimators.learned import Learned
 
-from mibench.estimator import Estimator
-from mibench.plugin import constructor
 from mibench.registry import estimators
-from mibench.selector import format_value
+from mibench.report.cards import parameters
+from mibench.report.docstring import documented, parse
 
 PAGE = Path(__file__).parent / "estimators.md"
 BLOCK = re.compile(r"<!-- (table|shared|cards) -->\n.*?<!-- end -->\n", re.DOTALL)
@@ -43,12 +42,12 @@ def table() -> str:
     """One line per name: its kind, what it is, what it needs."""
     lines = ["| name | kind | what it is | least n | data | fused | memory, GiB |", "|---|---|---|---:|---|---:|---:|"]
     for name in built_in():
-        estimator = estimators.create(name)
+        factory, estimator = estimators.factory(name), estimators.create(name)
         able = estimator.capabilities
         cells = [
-            f"[`{name}`](#{name})" if inspect.isclass(estimators.factory(name)) else f"`{name}`",
+            f"[`{name}`](#{name})" if inspect.isclass(factory) else f"`{name}`",
             "reads the task" if able.reads_task else estimator.kind.value,
-            " ".join(paragraphs(name)[0].split()),
+            markdown(documented(factory).summary),
             str(able.min_n),
             "any" if able.discrete else "continuous",
             str(able.max_batch) if able.max_batch > 1 else "",
@@ -72,47 +71,31 @@ def cards() -> str:
 
 def card(name: str) -> str:
     """One section."""
-    estimator = estimators.create(name)
-    lines = [f"### {name}", "", *(f"{text}\n" for text in paragraphs(name))]
+    factory, estimator = estimators.factory(name), estimators.create(name)
+    lines = [f"### {name}", "", *(f"{text}\n" for text in prose(inspect.getdoc(factory) or ""))]
     bound = estimator.bound()
     if bound is not None:
-        lines.append(f"* Trained on: {sentence(prose(inspect.getdoc(type(bound).loss) or '')[0])}")
-    hyperparameters = defaults(estimator)
-    if hyperparameters:
-        lines.append(f"* Defaults: {hyperparameters}")
+        first, loss = (markdown(documented(of).summary) for of in (type(bound), type(bound).loss))
+        lines += [f"* Bound: {first}", f"* Trained on: {sentence(loss)}"]
+    defaults = [f"`{p.name}={p.default}`" for p in parameters(factory, estimator) if p.default is not None]
+    if defaults:
+        lines.append(f"* Defaults: {', '.join(defaults)}")
     if estimator.citation:
         lines.append(f"* Source: {estimator.citation}.")
     return "\n".join(lines).rstrip() + "\n"
 
 
-def defaults(estimator: Estimator) -> str:
-    """Every hyperparameter with its default, as one would type them."""
-    typed = [
-        f"`{key}={format_value(p.default)}`"
-        for key, p in constructor(type(estimator)).parameters.items()
-        if p.default is not p.empty
-    ]
-    return ", ".join(typed)
-
-
-def paragraphs(name: str) -> list[str]:
-    """The docstring behind a name, as Markdown."""
-    return prose(inspect.getdoc(estimators.factory(name)) or "")
-
-
 def prose(text: str) -> list[str]:
-    """Paragraphs as Markdown; a paragraph of hyperparameters (``name : meaning``) as a list."""
-    found = []
-    text = re.sub(r"^Parameters\n-+\n", "", text, flags=re.MULTILINE)
-    for paragraph in re.sub(r"``(.*?)``", r"`\1`", text).split("\n\n"):
-        entries = re.split(r"\n(?=\S)", paragraph)
-        if all(re.match(r"[\w, ]+ : ", entry) for entry in entries):
-            listed = (entry.split(" : ", 1) for entry in entries)
-            paragraph = "\n".join(f"* `{names}`: {' '.join(meaning.split())}" for names, meaning in listed)
-        else:
-            paragraph = " ".join(paragraph.split())
-        found.append(paragraph.replace("<", "\\<").replace("E_", "E\\_").replace("K_", "K\\_"))
-    return found
+    """A docstring as Markdown: its paragraphs, then its parameters as a list."""
+    docs = parse(text)
+    listed = "\n".join(f"* `{names}`: {markdown(meaning)}" for names, meaning in docs.parameters.items())
+    return [*map(markdown, docs.paragraphs), *filter(None, [listed])]
+
+
+def markdown(text: str) -> str:
+    """Text on one line, with code and without accidental markup."""
+    text = re.sub(r"``(.*?)``", r"`\1`", " ".join(text.split()))
+    return text.replace("<", "\\<").replace("E_", "E\\_").replace("K_", "K\\_")
 
 
 def sentence(text: str) -> str:

@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-<<<<<<< HEAD
-from mibench.errors import Unsupported, UsageError
-from mibench.estimator import Array, Capabilities, Distribution, Estimate, Estimator, Role, check_samples
-=======
 from mibench.errors import Unsupported
-from mibench.estimator import Array, Capabilities, Estimate, Estimator, Role, check_samples
+from mibench.estimator import Array, Capabilities, Distribution, Estimate, Estimator, Role, check_samples
 from mibench.parameters import Count
->>>>>>> critics
 from mibench.registry import register_estimator
 from mibench.task import Task
 

@@ -138,7 +138,8 @@ def words(hint: Any) -> str:
             entries = [h for h in typing.get_args(hint) if h is not Ellipsis]
             return "numbers (each " + " / ".join(words(h) for h in entries) + ")"
     known = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", type(None): "none"}
-    return known.get(hint) or f"a {getattr(hint, '__name__', str(hint)).lower()}"
+    name = getattr(hint, "__name__", str(hint)).lower()
+    return known.get(hint) or f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def unusable(hint: Any) -> Iterator[Any]:

@@ -40,10 +40,12 @@ class Task(Plugin):
 
     varies : the parameter whose values are compared with each other, all others being equal: an equitable estimator
         answers the same for each of them. Empty where there is none.
+    pixels : whether the columns are the pixels of images, as which pictures of a sample then show them.
     """
 
     kind: ClassVar[TaskKind] = TaskKind.INFORMATION
     varies: ClassVar[str] = ""
+    pixels: ClassVar[bool] = False
 
     @property
     def family(self) -> str:
@@ -155,6 +157,7 @@ class ConsistencyTask(Plugin):
     kind: ClassVar[TaskKind] = TaskKind.CONSISTENCY
     family: ClassVar[str] = "self-consistency"
     varies: ClassVar[str] = ""
+    pixels: ClassVar[bool] = False
 
     @property
     def group(self) -> str:

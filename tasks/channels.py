@@ -68,6 +68,7 @@ class PictureChannel(BitChannel):
     """
 
     family: ClassVar[str] = "images"
+    pixels: ClassVar[bool] = True
     citation: ClassVar[str] = LEE_RHEE
     source: ClassVar[str]
 

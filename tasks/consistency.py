@@ -44,6 +44,7 @@ class ImageRows(ConsistencyTask):
     source: Source = "digits"
     grain: bool = True
 
+    pixels: ClassVar[bool] = True
     citation: ClassVar[str] = SONG_ERMON
 
     @abstractmethod

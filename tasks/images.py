@@ -54,6 +54,7 @@ class Rendered(Task):
     source: Literal["gaussian", "uniform"] = "gaussian"
 
     family: ClassVar[str] = "images"
+    pixels: ClassVar[bool] = True
     citation: ClassVar[str] = BUTAKOV
     numbers: ClassVar[int]
 

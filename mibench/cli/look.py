@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -36,8 +36,6 @@ def ls(
 ) -> None:
     """List estimators, tasks or grids."""
     include_files(include)
-    from mibench.report import cards
-
     if html is not None:
         if what is not What.TASKS:
             raise UsageError("--html makes a gallery of tasks: `mibench ls tasks --html FILE`.")
@@ -47,23 +45,20 @@ def ls(
         write_gallery(tasks.select(pattern), html)
         typer.echo(f"wrote {html}", err=True)
         return
-    rows = _rows(what, pattern)
+    from mibench.report import catalogue, listing
+
+    rows: Sequence[listing.Row]
+    match what:
+        case What.ESTIMATORS:
+            rows = catalogue.list_estimators(pattern)
+        case What.TASKS:
+            rows = catalogue.list_tasks(pattern)
+        case What.GRIDS:
+            rows = catalogue.list_grids(pattern)
     if as_json:
         print_json([row.to_json() for row in rows])
     else:
-        cards.show_list(rows, stdout())
-
-
-def _rows(what: What, pattern: str) -> Sequence[Any]:
-    from mibench.report import cards
-
-    match what:
-        case What.ESTIMATORS:
-            return cards.list_estimators(pattern)
-        case What.TASKS:
-            return cards.list_tasks(pattern)
-        case What.GRIDS:
-            return cards.list_grids(pattern)
+        listing.show_list(rows, stdout())
 
 
 @app.command(epilog=examples("mibench info ksg", "mibench info 'gauss[dim=5]' --plot gauss.png", "mibench info quick"))
@@ -75,7 +70,8 @@ def info(
 ) -> None:
     """Tell everything about one estimator, task or grid."""
     include_files(include)
-    from mibench.report import cards
+    from mibench.report.cards import card
+    from mibench.report.listing import show_card
 
     if plot is not None:
         from mibench.registry import tasks
@@ -83,11 +79,11 @@ def info(
 
         write(plot, task_figure(tasks.create(name)))
         typer.echo(f"wrote {plot}", err=True)
-    card = cards.card(name)
+    found = card(name)
     if as_json:
-        print_json(card.to_json())
+        print_json(found.to_json())
     else:
-        cards.show_card(card, stdout())
+        show_card(found, stdout())
 
 
 @app.command(epilog=examples("mibench env", "mibench env --json"))

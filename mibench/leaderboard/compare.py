@@ -97,6 +97,9 @@ def compare(
 ) -> Comparison:
     """Compare NEW with BASE; the order of the results does not matter.
 
+    Parameters
+    ----------
+    base, new : results; of several for the same estimator, task, n and seed the last one counts.
     tolerance : the fall of a score that is a regression; for metrics, the change relative to their size.
     max_slowdown : the growth of the CPU time that is a regression, as a ratio; None to leave time out of it.
 

@@ -14,21 +14,8 @@ from typing import Any
 
 from .scoring import finite
 
-_LEADING = (
-    "rank",
-    "estimator",
-    "kind",
-    "family",
-    "task",
-    "n",
-    "dim_x",
-    "dim_y",
-    "truth",
-    "mean",
-    "score",
-    "low",
-    "high",
-)
+_NAMING = ("rank", "estimator", "kind", "family", "task", "n", "dim_x", "dim_y")
+_LEADING = (*_NAMING, "truth", "mean", "score", "low", "high")
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,11 @@ __all__ = ["as_csv", "write_report"]
 def write_report(results: Sequence[Result], directory: Path, title: str, unit: str = "nats") -> dict[str, Path]:
     """Write the leaderboard as Markdown, CSV, JSON and one self-contained HTML page, and the figures as PNG.
 
-    CSV and JSON hold full precision and are always in nats; ``unit`` ("nats" or "bits") is for what people read.
-    Pictures named by downstream results are looked for beside the results and in ``directory``.
+    Parameters
+    ----------
+    results : finished cells.
+    directory : where to write; pictures named by downstream results are looked for beside the results and here.
+    unit : ``nats`` or ``bits``, for what people read; CSV and JSON hold full precision and are always in nats.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """What there is to run, as plain values: one row per estimator, task or grid.
 
-``cards`` prints these; ``to_json`` gives them to machines; ``particulars`` tells all about a single one. Nothing here
-draws a sample. A truth by quadrature is computed where it is shown; a data set that is missing is a remark, not an
+``listing`` prints these; ``to_json`` gives them to machines; ``cards`` tells all about a single one. Nothing here draws
+a sample. A truth by quadrature is computed where it is shown; a data set that is missing is a remark, not an
 error.
 """
 
@@ -12,18 +12,31 @@ import fnmatch
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from importlib.metadata import entry_points
+from typing import Any, ClassVar
 
 from mibench.errors import MibenchError, NotInstalled, UsageError
 from mibench.registry import Registry, estimators, tasks
-from mibench.task import AnyTask, ConsistencyTask, DownstreamTask
+from mibench.task import AnyTask, Task, TaskKind
+
+from .docstring import documented, parse, plain
 
 
 @dataclass(frozen=True)
-class EstimatorRow:
-    """One registered estimator; ``group`` is the file or package that defines it."""
+class Row:
+    """What a list says of one name."""
 
     name: str
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class EstimatorRow(Row):
+    """One registered estimator; ``group`` is the file or package that defines it."""
+
     group: str
     kind: str
     summary: str
@@ -33,23 +46,18 @@ class EstimatorRow:
     reference: bool
     reads_task: bool
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields."""
-        return dataclasses.asdict(self)
-
 
 @dataclass(frozen=True)
-class TaskRow:
+class TaskRow(Row):
     """One task.
 
-    what : ``task``, ``self-consistency`` or ``downstream``; only the first has dimensions and a truth.
+    kind : what is asked for; only where it is the information there are dimensions and a truth.
     mutual_information, mutual_information_error : nats.
     remark : why something is not known: a data set that is missing, a parameter that must be given.
     """
 
-    name: str
-    group: str
-    what: str = "task"
+    family: str
+    kind: TaskKind = TaskKind.INFORMATION
     summary: str = ""
     dim_x: int | None = None
     dim_y: int | None = None
@@ -59,28 +67,30 @@ class TaskRow:
     discrete: bool = False
     remark: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields, the group as ``family``."""
-        record = dataclasses.asdict(self)
-        return {"name": record.pop("name"), "family": record.pop("group"), **record}
+    @property
+    def group(self) -> str:
+        """Its family."""
+        return self.family
+
+    @property
+    def what(self) -> str:
+        """The kind in words: ``task``, ``downstream task``."""
+        return "task" if self.kind is TaskKind.INFORMATION else f"{self.kind} task"
 
 
 @dataclass(frozen=True)
-class GridRow:
-    """One grid that comes with mibench; ``group`` is empty."""
+class GridRow(Row):
+    """One grid that comes with mibench."""
 
-    name: str
+    group: ClassVar[str] = ""
+
     description: str
     estimators: Sequence[str]
     n: Sequence[int]
     seeds: int
-    group: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields but the group."""
-        record = dataclasses.asdict(self)
-        record.pop("group")
-        return record
+
+_ABLE = ("min_n", "max_dim", "discrete", "reference", "reads_task")
 
 
 def list_estimators(pattern: str = "*") -> list[EstimatorRow]:
@@ -94,20 +104,8 @@ def list_estimators(pattern: str = "*") -> list[EstimatorRow]:
     for name in _matching(estimators, pattern):
         factory = estimators.factory(name)
         cls: Any = factory if inspect.isclass(factory) else type(estimators.create(name))
-        can = cls.capabilities
-        rows.append(
-            EstimatorRow(
-                name=name,
-                group=_group(factory),
-                kind=str(cls.kind),
-                summary=_summary(factory),
-                min_n=can.min_n,
-                max_dim=can.max_dim,
-                discrete=can.discrete,
-                reference=can.reference,
-                reads_task=can.reads_task,
-            )
-        )
+        able = {key: getattr(cls.capabilities, key) for key in _ABLE}
+        rows.append(EstimatorRow(name, _group(factory), str(cls.kind), _summary(factory), **able))
     return sorted(rows, key=lambda row: row.group)
 
 
@@ -119,8 +117,7 @@ def list_tasks(pattern: str = "*") -> list[TaskRow]:
     UsageError : none matches.
     """
     rows = [_task_row(name) for name in _matching(tasks, pattern)]
-    last = ("self-consistency", "downstream")
-    return sorted(rows, key=lambda row: (last.index(row.what) + 1 if row.what in last else 0, row.group))
+    return sorted(rows, key=lambda row: (list(TaskKind).index(row.kind), row.group))
 
 
 def list_grids(pattern: str = "*") -> list[GridRow]:
@@ -153,16 +150,14 @@ def list_grids(pattern: str = "*") -> list[GridRow]:
 
 def describe(task: AnyTask) -> TaskRow:
     """The row of a task at hand."""
-    if isinstance(task, DownstreamTask):
-        return TaskRow(task.label, task.family, "downstream", _summary(type(task)))
-    if isinstance(task, ConsistencyTask):
-        return TaskRow(task.label, task.family, "self-consistency", _summary(type(task)))
-    known: dict[str, Any] = {"summary": _sentence(task.construction), "has_density": task.has_density}
+    if not isinstance(task, Task):
+        return TaskRow(task.label, task.family, task.kind, _summary(type(task)))
+    known: dict[str, Any] = {"summary": plain(parse(task.construction).summary), "has_density": task.has_density}
     asked = {"discrete": bool, "dim_x": int, "dim_y": int}
     asked |= {"mutual_information": float, "mutual_information_error": float}
-    for name, plain in asked.items():
+    for name, type_ in asked.items():
         try:
-            known[name] = plain(getattr(task, name))
+            known[name] = type_(getattr(task, name))
         except NotInstalled as error:
             known["remark"] = str(error)
     return TaskRow(task.label, task.family, **known)
@@ -186,8 +181,7 @@ def _task_row(name: str) -> TaskRow:
         return dataclasses.replace(describe(tasks.create(name)), name=name)
     except MibenchError as error:  # a parameter that must be given, or a file that must be there
         factory = tasks.factory(name)
-        family = getattr(factory, "family", "other")
-        return TaskRow(name, str(family), remark=str(error), summary=_summary(factory))
+        return TaskRow(name, getattr(factory, "family", "other"), remark=str(error), summary=_summary(factory))
 
 
 def _matching(registry: Registry[Any], pattern: str) -> list[str]:
@@ -200,22 +194,18 @@ def _matching(registry: Registry[Any], pattern: str) -> list[str]:
 def _only_downstream(patterns: Sequence[Any]) -> bool:
     """Whether these are all downstream tasks, which decide on their own sample."""
     try:
-        return all(isinstance(task, DownstreamTask) for task in tasks.select(patterns))
+        return all(task.kind is TaskKind.DOWNSTREAM for task in tasks.select(patterns))
     except MibenchError:  # a task of this grid is not installed
         return False
 
 
 def _group(factory: Callable[..., Any]) -> str:
-    """The package below ``estimators`` that defines it, or its module where there is none."""
-    parts = factory.__module__.split(".")
-    inner = parts[2:] if parts[:2] == ["mibench", "estimators"] else parts[-1:]
-    return inner[0].strip("_").replace("_", " ")
+    """The package or module that defines it, below the package of plug-ins that it came with."""
+    module = factory.__module__
+    packages = (point.module for point in entry_points(group="mibench.plugins"))
+    package = next((p for p in packages if module.startswith(f"{p}.")), module.rpartition(".")[0])
+    return module.removeprefix(f"{package}.").split(".")[0].strip("_").replace("_", " ")
 
 
 def _summary(factory: Callable[..., Any]) -> str:
-    return _sentence(inspect.getdoc(factory) or "")
-
-
-def _sentence(text: str) -> str:
-    """The first paragraph on one line, without the marks of code."""
-    return " ".join(text.strip().split("\n\n")[0].split()).replace("``", "")
+    return plain(documented(factory).summary)

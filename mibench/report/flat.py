@@ -22,7 +22,7 @@ def flat(
     written : how the entries of a column are made, by its name, where the schema does not say it all.
     """
     every = columns(row_type)
-    shown = {name: every[name] for name in names or every if every[name].heading}
+    shown = {name: every[name] for name in names or [name for name, column in every.items() if column.heading]}
 
     def entry(row: Row, name: str) -> Entry:
         return written[name](row) if name in written else _entry(row, name, shown[name], unit)

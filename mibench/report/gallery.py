@@ -11,13 +11,11 @@ from pathlib import Path
 
 from mibench.errors import MibenchError, UsageError
 from mibench.group import grouped
-from mibench.task import AnyTask, ConsistencyTask, Task
+from mibench.task import AnyTask, ConsistencyTask, Task, TaskKind
 
 from .catalogue import TaskRow, describe, dimensions, truth
 from .html import environment
-from .pictures import task_figure, thumbnail
-
-__all__ = ["task_figure", "write_gallery"]
+from .pictures import thumbnail
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,9 @@ def write_gallery(tasks: Sequence[AnyTask], path: Path) -> None:
     if not tasks:
         raise UsageError("there are no tasks for a gallery; `mibench ls tasks` lists the known ones.")
     exhibits = [_exhibit(task) for task in tasks]
-    families = grouped(sorted(exhibits, key=lambda e: (e.row.what != "task", e.row.group)), lambda e: e.row.group)
+    families = grouped(
+        sorted(exhibits, key=lambda e: (e.row.kind is not TaskKind.INFORMATION, e.row.group)), lambda e: e.row.group
+    )
     page = environment().get_template("gallery.html").render(families=families, count=len(exhibits))
     try:
         path.write_text(re.sub(r"\n\s*\n+", "\n", page), encoding="utf-8")
@@ -58,6 +58,6 @@ def _exhibit(task: AnyTask) -> Exhibit:
             picture = f"data:image/png;base64,{base64.b64encode(thumbnail(task)).decode()}"
         except MibenchError as error:  # a data set that is missing costs its picture, not the page
             row = dataclasses.replace(row, remark=str(error))
-    known = truth(row) if row.what == "task" else ""
+    known = truth(row) if isinstance(task, Task) else ""
     construction = " ".join(task.construction.split()) if isinstance(task, Task) else row.summary
     return Exhibit(row, dimensions(row), known, construction.replace("``", "`"), task.citation, picture)

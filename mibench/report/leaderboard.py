@@ -59,8 +59,12 @@ class Leaderboard(Board):
         r"""The ranking as a ``tabular`` of LaTeX, ruled by the package booktabs (``\usepackage{booktabs}``)."""
         return _latex(self._table(self.ranking, unit))
 
-    def plot(self, what: Literal["score", "time"] = "score", unit: str = "nats") -> Figure:
-        """A matplotlib figure: ``score``, the ranking with its intervals, or ``time``, the score against CPU time.
+    def plot(self, what: Literal["score", "time"] = "score") -> Figure:
+        """A matplotlib figure of the ranking.
+
+        Parameters
+        ----------
+        what : ``score``, the scores with their intervals, or ``time``, the score against CPU time.
 
         Raises
         ------

@@ -13,6 +13,8 @@ from .values import Table
 def render(board: Board, title: str, unit: str = "nats", figures: Sequence[tuple[str, str]] = ()) -> str:
     """The whole report as GitHub-flavoured Markdown.
 
+    Parameters
+    ----------
     unit : nats or bits.
     figures : (caption, relative path) of the pictures to show at the end.
     """

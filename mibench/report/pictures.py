@@ -23,8 +23,6 @@ from .style import INK, MUTED, finish, new_figure, theme
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_IMAGES = ("images", "self-consistency")
-"""Families whose coordinates are pixels."""
 _SMALL, _LARGE = 400, 2_000  # points
 _PAIRS = 8  # images of X above those of Y
 
@@ -130,7 +128,7 @@ def _jittered(horizontal: Array, vertical: Array) -> tuple[Array, Array]:
 
 def _image_shape(task: Task | ConsistencyTask, dim: int) -> tuple[int, int, int] | None:
     """(channels, side, side) of the images side by side in ``dim`` pixels, or None where they are no pixels."""
-    if task.family not in _IMAGES:
+    if not task.pixels:
         return None
     for count in range(1, 65):
         for channels in (1, 3):

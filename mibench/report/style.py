@@ -197,18 +197,9 @@ def label_points(ax: Axes, points: Sequence[tuple[float, float, str]], colours: 
             taken.append(best[1])
 
 
-_PLACES = (
-    (8, 0, "left"),
-    (-8, 0, "right"),
-    (0, 11, "center"),
-    (0, -11, "center"),
-    (8, 9, "left"),
-    (8, -9, "left"),
-    (-8, 9, "right"),
-    (-8, -9, "right"),
-    (8, 18, "left"),
-    (8, -18, "left"),
-)
+_BESIDE = ((8, 0, "left"), (-8, 0, "right"), (0, 11, "center"), (0, -11, "center"))
+_CORNERS = ((8, 9), (8, -9), (-8, 9), (-8, -9), (8, 18), (8, -18))
+_PLACES = (*_BESIDE, *((x, y, "left" if x > 0 else "right") for x, y in _CORNERS))
 
 
 def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:

@@ -6,6 +6,7 @@ import math
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,7 @@ PROVENANCE = {
 }
 
 
-ROLES = {
-    "zero": Role.FLOOR,
-    "oracle": Role.CEILING,
-    "exact-critic": Role.OBJECTIVE,
-    "none": Role.CONTROL,
-}
+ROLES = {"zero": Role.FLOOR, "oracle": Role.CEILING, "exact-critic": Role.OBJECTIVE, "none": Role.CONTROL}
 
 
 def result(
@@ -86,15 +82,27 @@ def plausible_report(plausible_run: list[Result], tmp_path_factory: pytest.TempP
     return write_report(plausible_run, directory, "A plausible run")
 
 
+@dataclass(frozen=True)
+class Entrant:
+    """An estimator of a plausible run: how it answers a truth in so many dimensions at n, and at what cost."""
+
+    name: str
+    kind: Kind
+    answer: Callable[[float, int, int, np.random.Generator], tuple[float, float | None]]
+    seconds: float
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
 def plausible_results(seeds: int = 3) -> Iterator[Result]:
     """A run with every kind of row a report can hold; the biases and spreads are those that the field reports."""
     rng = np.random.default_rng(7)
     for task, family, dim, truth, params in _tasks():
         for n in (1000, 10_000) if family == "gaussian" else (10_000,):
-            for name, kind, answer, seconds, extra in _estimators():
+            told: dict[str, Any] = {"family": family, "dim_x": dim, "dim_y": dim, "truth": truth, "task_params": params}
+            told["truth_error"] = 1e-8 if family == "equitability" else 0.0
+            for entrant in _entrants():
                 for seed in range(seeds):
-                    mi, stderr = answer(truth, dim, n, rng)
-                    yield _cell(name, kind, task, family, dim, truth, params, n, seed, mi, stderr, seconds, extra, rng)
+                    yield _cell(entrant, task, n, seed, told, rng)
     yield from _consistency(seeds, rng)
     yield from _downstream(seeds + 2, rng)
 
@@ -117,20 +125,16 @@ def _tasks() -> Iterator[tuple[str, str, int, float, dict[str, Any]]]:
         yield f"digits-channel[bits=1,p={p}]", "images", 64, truth, {"bits": 1, "p": p}
 
 
-def _estimators() -> Iterator[tuple[str, str, Any, float, dict[str, Any]]]:
-    def noise(rng: np.random.Generator, scale: float) -> float:
-        return float(rng.normal(0, scale))
+def _entrants() -> Iterator[Entrant]:
+    def near(value: float, spread: float, rng: np.random.Generator) -> float:
+        return value + float(rng.normal(0, spread))
 
-    yield "zero", "lower bound", lambda t, d, n, r: (0.0, None), 1e-5, {"reference": True, "role": Role.FLOOR}
-    yield (
-        "oracle",
-        "estimate",
-        lambda t, d, n, r: (t, 0.0),
-        1e-5,
-        {"reference": True, "reads_task": True, "role": Role.CEILING},
+    yield Entrant("zero", Kind.LOWER_BOUND, lambda t, d, n, r: (0.0, None), 1e-5, {"reference": True})
+    yield Entrant("oracle", Kind.ESTIMATE, lambda t, d, n, r: (t, 0.0), 1e-5, {"reference": True, "reads_task": True})
+    yield Entrant(
+        "cca", Kind.LOWER_BOUND, lambda t, d, n, r: (near(t * (0.98 if d < 20 else 0.8), 0.01, r), 0.01), 2e-3
     )
-    yield "cca", "lower bound", lambda t, d, n, r: (t * (0.98 if d < 20 else 0.8) + noise(r, 0.01), 0.01), 2e-3, {}
-    yield "ksg", "estimate", lambda t, d, n, r: (t * math.exp(-0.025 * d * t) + noise(r, 0.01), None), 0.2, {}
+    yield Entrant("ksg", Kind.ESTIMATE, lambda t, d, n, r: (near(t * math.exp(-0.025 * d * t), 0.01, r), None), 0.2)
     for name, cap, spread, seconds in (
         ("mine-biased", 9.0, 0.06, 6.0),
         ("mine-ema", 9.0, 0.05, 5.0),
@@ -139,67 +143,47 @@ def _estimators() -> Iterator[tuple[str, str, Any, float, dict[str, Any]]]:
         ("smile", 14.0, 0.05, 5.0),
     ):
 
-        def answer(t: float, d: int, n: int, r: np.random.Generator, cap: float = cap, s: float = spread) -> Any:
-            mi = cap * math.tanh(t / cap) * (0.97 if n > 1000 else 0.85) - 0.01 * d**0.5
-            return mi + noise(r, s * (1 + t / 4) * (1 if n > 1000 else 2)), s * (1 + t / 4)
+        def answer(
+            t: float, d: int, n: int, r: np.random.Generator, cap: float = cap, s: float = spread
+        ) -> tuple[float, float | None]:
+            mean = cap * math.tanh(t / cap) * (0.97 if n > 1000 else 0.85) - 0.01 * d**0.5
+            return near(mean, s * (1 + t / 4) * (1 if n > 1000 else 2), r), s * (1 + t / 4)
 
-        yield name, "lower bound" if name != "smile" else "estimate", answer, seconds, {}
-    nested = {"estimator": {"name": "infonce", "version": "1", "params": {}}}
-    exact = {"reads_task": True, "role": Role.OBJECTIVE, "estimator_name": "exact-critic", "estimator_params": nested}
-    name = "exact-critic[estimator=infonce]"
-    yield name, "lower bound", lambda t, d, n, r: (6.0 * math.tanh(t / 6.0) + noise(r, 0.02), 0.02), 0.3, exact
-    yield "club", "upper bound", lambda t, d, n, r: (t * 1.6 + 0.05 + noise(r, 0.1), None), 4.0, {}
-    yield "sliced", "other quantity", lambda t, d, n, r: (0.3 * t / d**0.5 + noise(r, 0.01), None), 1.0, {}
-
-
-def _cell(
-    name: str,
-    kind: str,
-    task: str,
-    family: str,
-    dim: int,
-    truth: float,
-    params: dict[str, Any],
-    n: int,
-    seed: int,
-    mi: float | None,
-    stderr: float | None,
-    seconds: float,
-    extra: dict[str, Any],
-    rng: np.random.Generator,
-) -> Result:
-    fields: dict[str, Any] = {"truth_error": 1e-8 if family == "equitability" else 0.0} | extra
-    curve = {}
-    if kind != "other quantity" and seconds > 3 and mi is not None:
-        steps = np.arange(0, 2001, 100)
-        rise = 1 - np.exp(-steps / 400)
-        curve = {"step": steps.tolist(), "train": (rise * mi * 1.05).tolist(), "validation": (rise * mi).tolist()}
-    if name == "cca" and family == "images":
-        mi, fields = None, fields | {"status": Status.UNSUPPORTED, "message": "cca needs continuous data."}
-    if name == "nwj" and truth > 7 and seed == 1:
-        mi, fields = None, fields | {"status": Status.NONFINITE, "message": "the estimate is NaN."}
-    if name == "mine-biased" and family == "images":
-        mi = None
-        fields |= {"status": Status.TIMEOUT, "message": "stopped at the time limit of 60 s."}
-    return result(
-        name,
-        task,
-        n,
-        seed,
-        mi,
-        stderr=stderr if mi is not None else None,
-        curve=curve,
-        quantity=Kind(kind),
-        family=family,
-        dim_x=dim,
-        dim_y=dim,
-        truth=truth,
-        task_params=params,
-        wall_s=seconds * (1 + dim / 40) * rng.uniform(0.8, 1.2),
-        cpu_s=seconds * (1 + dim / 40),
-        batch_size=10 if seconds > 3 else 1,
-        **fields,
+        yield Entrant(name, Kind.LOWER_BOUND if name != "smile" else Kind.ESTIMATE, answer, seconds)
+    inner = {"estimator": {"name": "infonce", "version": "1", "params": {}}}
+    yield Entrant(
+        "exact-critic[estimator=infonce]",
+        Kind.LOWER_BOUND,
+        lambda t, d, n, r: (near(6.0 * math.tanh(t / 6.0), 0.02, r), 0.02),
+        0.3,
+        {"reads_task": True, "estimator_params": inner},
     )
+    yield Entrant("club", Kind.UPPER_BOUND, lambda t, d, n, r: (near(t * 1.6 + 0.05, 0.1, r), None), 4.0)
+    yield Entrant("sliced", Kind.OTHER, lambda t, d, n, r: (near(0.3 * t / d**0.5, 0.01, r), None), 1.0)
+
+
+def _cell(by: Entrant, task: str, n: int, seed: int, told: dict[str, Any], rng: np.random.Generator) -> Result:
+    mi: float | None
+    mi, stderr = by.answer(told["truth"], told["dim_x"], n, rng)
+    fields: dict[str, Any] = {**told, **by.fields, "stderr": stderr}
+    if by.seconds > 3:
+        steps = np.arange(0, 2001, 100)
+        rise = (1 - np.exp(-steps / 400)) * mi
+        fields["curve"] = {"step": steps.tolist(), "train": (1.05 * rise).tolist(), "validation": rise.tolist()}
+    failure = None
+    if by.name == "cca" and told["family"] == "images":
+        failure = Status.UNSUPPORTED, "cca needs continuous data."
+    if by.name == "nwj" and told["truth"] > 7 and seed == 1:
+        failure = Status.NONFINITE, "the estimate is NaN."
+    if by.name == "mine-biased" and told["family"] == "images":
+        failure = Status.TIMEOUT, "stopped at the time limit of 60 s."
+    if failure is not None:
+        mi, fields["stderr"] = None, None
+        fields["status"], fields["message"] = failure
+    cost = by.seconds * (1 + told["dim_x"] / 40)
+    batch = 10 if by.seconds > 3 else 1
+    wall = cost * rng.uniform(0.8, 1.2)
+    return result(by.name, task, n, seed, mi, quantity=by.kind, wall_s=wall, cpu_s=cost, batch_size=batch, **fields)
 
 
 def _consistency(seeds: int, rng: np.random.Generator) -> Iterator[Result]:

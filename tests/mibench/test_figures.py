@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mibench.estimator import Role
 from mibench.leaderboard import scoring
 from mibench.leaderboard.scoring import spearman
 from mibench.report import families, figures
@@ -17,9 +18,9 @@ from mibench.report.figures import share_within
 from mibench.report.leaderboard import Leaderboard
 from mibench.report.run_pictures import Picture, contact_sheet
 from mibench.report.style import HUES, Palette, shorten, slug
-from mibench.result import Status
+from mibench.result import Result, Status
 
-from .conftest import tiny_png
+from .conftest import MakeResult, tiny_png
 
 
 def test_the_area_under_the_curve_is_the_score() -> None:
@@ -36,36 +37,32 @@ def test_a_share_counts_errors_at_the_tolerance() -> None:
     assert share_within([0.1, -0.2, np.inf], [0.5, 0.25, 0.25], [0.05, 0.1, 0.2, 1e9]).tolist() == [0, 0.5, 0.75, 0.75]
 
 
-def test_the_sections_of_a_page_get_their_figures(plausible_report: dict[str, Any]) -> None:
+def test_the_sections_of_a_page_get_their_figures(plausible_report: dict[str, Path]) -> None:
     drawn = {name.removeprefix("figures/").removesuffix(".png") for name in plausible_report if "/" in name}
     main = {"scores", "pareto", "ecdf", "truth", "heatmap", "training", "equitability-mine-grid", "objective"}
     assert main <= drawn
     assert {"family-gaussian", "family-staircase", "downstream-gan-25gaussians", "curves-gan-25gaussians"} <= drawn
 
 
-def test_a_family_is_swept_over_what_varies(plausible_run: Any, plausible_board: Leaderboard) -> None:
+def test_a_family_is_swept_over_what_varies(plausible_run: list[Result], plausible_board: Leaderboard) -> None:
     rows = [row for row in plausible_board.tasks if row.family == "gaussian"]
     params = {r.cell.task: dict(r.task_params) for r in plausible_run}
     found = {sweep.heading: sweep.values for sweep in families.sweeps(rows, params)}
     assert found == {"true MI": [0.5, 1.0, 2.0, 4.0], "n": [1000, 10_000], "dim x + dim y": [2, 10, 40]}
 
 
-def test_a_parameter_is_swept_where_all_else_stays(make: Any) -> None:
-    results = []
-    for speed in (0.5, 1.0, 2.0):
-        for base in ("a", "b"):
-            params = {"speed": speed, "base": base, "level": 2 * speed}
-            results.append(make(task=f"spiral[{speed},{base}]", task_params=params))
-            results.append(
-                make(task=f"tail[{speed},{base}]", task_params={"dof": speed, "base": base}, task_name="tail")
-            )
-    results.append(make(task="spiral[7]", task_params={"speed": 7.0, "base": "c", "level": 1.0}))
-    results += [
-        make(task=f"noise[{s}]", task_params={"noise": s}, task_name="noise", truth=3 - s) for s in (0.1, 1.0, 2.0)
-    ]
-    results += [make(task=f"mi[{s}]", task_params={"mi": s}, task_name="mi", truth=s) for s in (0.1, 0.2, 0.3)]
+def test_a_parameter_is_swept_where_all_else_stays(make: MakeResult) -> None:
+    def of(name: str, label: str, truth: float = 1.0, **params: Any) -> Result:
+        return make(task=f"{name}[{label}]", task_name=name, task_params=params, truth=truth)
+
+    swept = [(speed, base) for speed in (0.5, 1.0, 2.0) for base in ("a", "b")]
+    results = [of("spiral", f"{v},{base}", speed=v, base=base, level=2 * v) for v, base in swept]
+    results += [of("tail", f"{v},{base}", dof=v, base=base) for v, base in swept]
+    results += [of("spiral", "7", speed=7.0, base="c", level=1.0)]
+    results += [of("noise", str(s), truth=3 - s, noise=s) for s in (0.1, 1.0, 2.0)]
+    results += [of("mi", str(s), truth=s, mi=s) for s in (0.1, 0.2, 0.3)]
     rows = Leaderboard.from_results(results).tasks
-    params = {r.cell.task: {"": r.task_name, **r.task_params} for r in results}
+    params: dict[str, dict[str, Any]] = {r.cell.task: {"": r.task_name, **r.task_params} for r in results}
     found = {sweep.heading: sweep for sweep in families.sweeps(rows, params)}
     # speed and level move together, noise moves the truth, mi is the truth: only dof varies alone
     assert set(found) == {"true MI", "n", "dim x + dim y", "dof"}
@@ -73,7 +70,7 @@ def test_a_parameter_is_swept_where_all_else_stays(make: Any) -> None:
     assert {row.task.partition("[")[0] for row in found["dof"].rows} == {"tail"}
 
 
-def test_each_equitability_task_has_its_own_noise(make: Any) -> None:
+def test_each_equitability_task_has_its_own_noise(make: MakeResult) -> None:
     told = {"family": "equitability", "reference": False}
     results = [
         make("ksg", f"{task}[{f},{x}]", seed=s, mi=1.0, task_params={"function": f, noise: x}, task_name=task, **told)
@@ -98,7 +95,7 @@ def test_many_truths_share_bins_whose_place_is_their_mean() -> None:
     assert families.binned([0.1, 0.3]) == {0.1: 0.1, 0.3: 0.3}
 
 
-def test_an_estimator_keeps_its_look_when_the_ranking_changes(make: Any) -> None:
+def test_an_estimator_keeps_its_look_when_the_ranking_changes(make: MakeResult) -> None:
     names = ["b", "a", "c"]
     boards = [
         Leaderboard.from_results(
@@ -126,10 +123,43 @@ def test_rank_correlation_is_that_of_scipy() -> None:
     assert spearman([1.0, 1.0, 2.0], [1.0, 2.0, 3.0]) is None
 
 
-def test_nothing_to_show_gives_no_figures(make: Any) -> None:
+def test_nothing_to_show_gives_no_figures(make: MakeResult) -> None:
     for results in ([], [make(mi=None)], [make(mi=None, truth=None, status=Status.NOT_INSTALLED)]):
         drawn = figures.draw(Leaderboard.from_results(results))
         assert {figure.name for figure in drawn} <= {"scores", "ecdf", "heatmap"}
+
+
+def test_a_parameter_of_a_nested_plugin_follows_the_name_of_its_holder(make: MakeResult) -> None:
+    base = {"name": "gauss", "version": "1", "params": {"dim_x": 3, "inner": {"name": "mix", "params": {"p": 0.5}}}}
+    named = families.parameters(make(task_params={"base": base, "scale_by": 2.0}))
+    assert named == {"base": "gauss", "base dim x": 3, "base inner": "mix", "base inner p": 0.5, "scale by": 2.0}
+
+
+def test_informations_are_told_by_their_unit_and_have_no_better_direction(make: MakeResult) -> None:
+    info = (
+        {"name": "loss", "better": "lower", "unit": "nats", "description": "What is lost."},
+        {"name": "by_critic", "better": "", "unit": "nats", "description": "The bound."},
+        {"name": "by_density", "better": "", "unit": "nats", "description": "The truth."},
+    )
+    told = {"group": "g", "family": "downstream", "truth": None, "status": Status.OK, "metric_info": info}
+    values = {"loss": 0.1, "by_critic": 1.0, "by_density": 2.0}
+    results = [make(arm, "g", 0, 0, None, arm=arm, metrics=values, **told) for arm in ("a", "b")]
+    (plane,) = [d for d in figures.draw(Leaderboard.from_results(results)) if d.name == "plane-g"]
+    assert plane.caption.endswith("Filled, by density: The truth. Hollow, by critic: The bound.")
+
+
+def test_who_knows_nothing_is_drawn_in_the_background(make: MakeResult) -> None:
+    fields: dict[str, dict[str, Any]] = {"dull": {"role": Role.FLOOR}, "all-knowing": {"reads_task": True}, "ksg": {}}
+    results = [
+        make(name, f"t{n}", n=n, mi=1.0 - (n / 10_000 if name == "ksg" else 0.0), **more)
+        for name, more in fields.items()
+        for n in (100, 1000)
+    ]
+    board = Leaderboard.from_results(results)
+    palette = figures.palette_of(board)
+    assert palette["dull"] == palette["all-knowing"] != palette["ksg"]
+    (truth,) = [d for d in figures.draw(board) if d.name == "truth"]
+    assert truth.alt == "Estimates against truth for ksg"
 
 
 def test_names() -> None:

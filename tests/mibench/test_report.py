@@ -7,7 +7,6 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +16,8 @@ from mibench.estimator import Kind
 from mibench.report import write_report
 from mibench.report.leaderboard import Leaderboard
 from mibench.result import Result, Status
+
+from .conftest import MakeResult
 
 Files = dict[str, Path]
 
@@ -59,7 +60,7 @@ def test_markdown_shows_the_figures_that_exist(plausible_report: Files) -> None:
         assert (path.parent / relative).is_file()
 
 
-def test_bits_are_for_people_and_nats_for_machines(tmp_path: Path, make: Any) -> None:
+def test_bits_are_for_people_and_nats_for_machines(tmp_path: Path, make: MakeResult) -> None:
     results = [make("ksg", f"t{t}", seed=s, mi=0.5, truth=1.0) for t in range(2) for s in range(2)]
     nats, bits = (write_report(results, tmp_path / unit, "T", unit) for unit in ("nats", "bits"))
     assert nats["csv"].read_text() == bits["csv"].read_text()
@@ -68,7 +69,7 @@ def test_bits_are_for_people_and_nats_for_machines(tmp_path: Path, make: Any) ->
     assert f"−{0.5 / math.log(2):.3f}" in bits["markdown"].read_text(encoding="utf-8")
 
 
-def test_the_same_results_give_the_same_page(tmp_path: Path, make: Any) -> None:
+def test_the_same_results_give_the_same_page(tmp_path: Path, make: MakeResult) -> None:
     results = [
         make(name, f"t{t}", seed=s, mi=1.0 + 0.1 * t * s, truth=1.0 + t, family=f"f{t}")
         for name in ("zero", "ksg", "cca")
@@ -84,14 +85,14 @@ def test_the_same_results_give_the_same_page(tmp_path: Path, make: Any) -> None:
     "results",
     ["nothing", "one", "failures", "not_installed", "independent", "upper bounds", "consistency", "downstream"],
 )
-def test_partial_runs_make_a_report(tmp_path: Path, make: Any, results: str) -> None:
+def test_partial_runs_make_a_report(tmp_path: Path, make: MakeResult, results: str) -> None:
     files = write_report(_partial(make)[results], tmp_path, results)
     page = files["html"].read_text(encoding="utf-8")
     assert f"<h1>{results}</h1>" in page
     assert "nan" not in re.sub(r"<style>.*?</style>|<script>.*?</script>", "", page, flags=re.DOTALL).split()
 
 
-def _partial(make: Any) -> dict[str, list[Result]]:
+def _partial(make: MakeResult) -> dict[str, list[Result]]:
     ratio = {"group": "g", "family": "self-consistency", "truth": None, "status": Status.OK}
     arm = {"group": "g", "family": "downstream", "truth": None, "arm": "none"}
     absent = {"status": Status.NOT_INSTALLED, "message": "fetch it with `mibench data get mnist`."}
@@ -107,31 +108,23 @@ def _partial(make: Any) -> dict[str, list[Result]]:
     }
 
 
-def test_a_directory_that_cannot_be_written(tmp_path: Path, make: Any) -> None:
+def test_a_directory_that_cannot_be_written(tmp_path: Path, make: MakeResult) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"cannot write the report to .*file"):
         write_report([make()], tmp_path / "file" / "below", "T")
 
 
-def test_an_unknown_unit(tmp_path: Path, make: Any) -> None:
+def test_an_unknown_unit(tmp_path: Path, make: MakeResult) -> None:
     with pytest.raises(UsageError, match=r"unknown unit 'furlongs'; write nats or bits"):
         write_report([make()], tmp_path, "T", "furlongs")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-def test_thousands_of_cells_make_a_page_of_reasonable_size(tmp_path: Path, make: Any) -> None:
+def test_thousands_of_cells_make_a_page_of_reasonable_size(tmp_path: Path, make: MakeResult) -> None:
     rng = np.random.default_rng(0)
     results = [
-        make(
-            f"e{e}",
-            f"t{t}[dim={t % 5 + 1}]",
-            1000,
-            s,
-            mi=float(rng.normal(1, 0.1)),
-            family=f"f{t % 8}",
-            dim_x=t % 5 + 1,
-        )
+        make(f"e{e}", f"t{t}[dim={t % 5 + 1}]", 1000, s, float(rng.normal(1, 0.1)), family=f"f{t % 8}", dim_x=t % 5 + 1)
         for e in range(12)
         for t in range(40)
         for s in range(10)

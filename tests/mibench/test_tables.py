@@ -4,39 +4,31 @@ from __future__ import annotations
 
 import io
 import math
-import random
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from mibench.leaderboard import schema
+from mibench.leaderboard.schema import column, lower_end, upper_end
 from mibench.report import markdown, tables, terminal
+from mibench.report.flat import flat
 from mibench.report.leaderboard import Leaderboard
-from mibench.report.values import Table, Unit, natural, number, seconds, share
-from mibench.result import Status
+from mibench.report.values import Entry, Table, Unit, natural, number, seconds, share
+from mibench.result import Result, Status
+
+from .conftest import MakeResult
+
+NUMBERS = {0.0: "0.000", 0.12345: "0.123", -0.0004: "0.000", 9.9996: "10.00", 12.345: "12.35", 99.996: "100"}
+NUMBERS |= {-1234.5: "−1234", 1.23e6: "1e+06", math.inf: "∞", -math.inf: "−∞", math.nan: "–"}
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0, "0.000"),
-        (-0.0, "0.000"),
-        (0.12345, "0.123"),
-        (-0.0004, "0.000"),
-        (9.9996, "10.00"),
-        (12.345, "12.35"),
-        (99.996, "100"),
-        (-1234.5, "−1234"),
-        (1.23e6, "1e+06"),
-        (math.inf, "∞"),
-        (-math.inf, "−∞"),
-        (math.nan, "–"),
-        (None, "–"),
-    ],
-)
-def test_numbers(value: float | None, text: str) -> None:
-    assert number(value) == text
+def test_numbers() -> None:
+    assert {value: number(value) for value in NUMBERS} == NUMBERS
+    assert (number(-0.0), number(None)) == ("0.000", "–")
 
 
 def test_only_positive_numbers_get_a_plus() -> None:
@@ -44,22 +36,13 @@ def test_only_positive_numbers_get_a_plus() -> None:
 
 
 def test_a_share_is_never_rounded_to_none_or_all() -> None:
-    assert [share(v).text for v in (0.0, 1e-4, 0.5, 0.9999, 1.0, None)] == [
-        "0 %",
-        "<1 %",
-        "50 %",
-        ">99 %",
-        "100 %",
-        "–",
-    ]
+    shares = {0.0: "0 %", 1e-4: "<1 %", 0.5: "50 %", 0.9999: ">99 %", 1.0: "100 %", None: "–"}
+    assert {value: share(value).text for value in shares} == shares
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(2e-6, "2.0 µs"), (0.0123, "12 ms"), (0.9999, "1.0 s"), (61.0, "61 s"), (600.0, "10 min"), (7200.0, "2.0 h")],
-)
-def test_durations(value: float, text: str) -> None:
-    assert seconds(value).text == text
+def test_durations() -> None:
+    of = {2e-6: "2.0 µs", 0.0123: "12 ms", 0.9999: "1.0 s", 61.0: "61 s", 600.0: "10 min", 7200.0: "2.0 h"}
+    assert {value: seconds(value).text for value in of} == of
 
 
 def test_numbers_in_names_sort_as_numbers() -> None:
@@ -69,9 +52,9 @@ def test_numbers_in_names_sort_as_numbers() -> None:
 
 
 def test_bits_are_nats_over_the_logarithm_of_two(plausible_board: Leaderboard) -> None:
-    for name, column in (("ranking", "bias"), ("independence", "mean |est|")):
+    for name, heading in (("ranking", "bias"), ("independence", "mean |est|")):
         in_nats, in_bits = (_by_name(plausible_board, unit)[name] for unit in ("nats", "bits"))
-        for nats, bits in zip(_column(in_nats, column), _column(in_bits, column), strict=True):
+        for nats, bits in zip(_column(in_nats, heading), _column(in_bits, heading), strict=True):
             assert bits == pytest.approx(nats / math.log(2))
     scores = [_column(_by_name(plausible_board, unit)["ranking"], "score") for unit in ("nats", "bits")]
     assert scores[0] == scores[1]
@@ -93,21 +76,21 @@ def test_the_oracle_is_perfect_and_never_the_best(plausible_board: Leaderboard) 
     assert oracle["95 % interval"].text == "[1.00, 1.00]"
     for table in tables.build(plausible_board):
         for row in table.rows:
-            if row[0].text == "oracle" or (len(row) > 1 and row[1].text == "oracle"):
+            if "oracle" in (row[0].text, row[1].text):
                 assert not any(entry.mark == "best" for entry in row), table.name
 
 
 def test_the_best_of_each_family_is_an_entrant_with_the_highest_score(plausible_board: Leaderboard) -> None:
     table = _by_name(plausible_board)["families"]
     entrants = {row.estimator for row in plausible_board.ranking if not row.yardstick}
-    for i, column in enumerate(table.columns[1:], start=1):
+    for i, of in enumerate(table.columns[1:], start=1):
         marked = {row[0].text for row in table.rows if row[i].mark == "best"}
         best = max(row[i].value for row in table.rows if row[0].text in entrants)  # type: ignore[type-var]
         assert marked == {row[0].text for row in table.rows if row[0].text in entrants and row[i].value == best}
-        assert marked, column.heading
+        assert marked, of.heading
 
 
-def test_failures_are_named_in_the_tables(make: Any) -> None:
+def test_failures_are_named_in_the_tables(make: MakeResult) -> None:
     results = [make("ksg", "gauss", seed=s, mi=1.0) for s in range(3)]
     results += [make("mine", "gauss", seed=0, mi=1.0)]
     results += [make("mine", "gauss", seed=s, mi=None, status=Status.OOM, message="killed.") for s in (1, 2)]
@@ -124,10 +107,10 @@ def test_failures_are_named_in_the_tables(make: Any) -> None:
     ]
 
 
-def test_a_difference_is_good_or_bad_by_the_direction_of_its_metric(make: Any) -> None:
+def test_a_difference_is_good_or_bad_by_the_direction_of_its_metric(make: MakeResult) -> None:
     info = tuple({"name": name, "better": better} for name, better in (("up", "higher"), ("down", "lower"), ("x", "")))
 
-    def run(arm: str, seed: int, shift: float) -> Any:
+    def run(arm: str, seed: int, shift: float) -> Result:
         values = dict.fromkeys(("up", "down", "x"), seed + shift + 0.01 * seed * shift)
         told = {"group": "g", "arm": arm, "metric_info": info, "metrics": values, "family": "downstream"}
         return make(arm, f"g[{arm}]", 0, seed, None, status=Status.OK, truth=None, **told)
@@ -140,7 +123,7 @@ def test_a_difference_is_good_or_bad_by_the_direction_of_its_metric(make: Any) -
     assert marks == ["better", "worse"]
 
 
-def test_floors_and_flags_are_told_below_the_downstream_table(make: Any) -> None:
+def test_floors_and_flags_are_told_below_the_downstream_table(make: MakeResult) -> None:
     told = {"group": "g", "family": "downstream", "truth": None, "status": Status.OK, "metrics": {"quality": 1.0}}
     facts = [{"floor": {"quality": 98.0}, "went_wrong": seed > 0, "steps": 1} for seed in range(3)]
     results = [make("a", "g", 0, seed, None, arm="a", diagnostics=facts[seed], **told) for seed in range(3)]
@@ -168,7 +151,7 @@ def test_the_terminal_gets_no_codes_and_no_line_beyond_its_width(plausible_board
     assert "Failures" in text
 
 
-def test_a_name_that_looks_like_markup_is_printed_as_it_is(make: Any) -> None:
+def test_a_name_that_looks_like_markup_is_printed_as_it_is(make: MakeResult) -> None:
     stream = io.StringIO()
     results = [make("ksg[k=5]", "gauss[dim=2]", seed=s, mi=1.0) for s in range(2)]
     results += [make("bad[red]", seed=0, mi=None, message="[bold]no[/bold]")]
@@ -177,7 +160,7 @@ def test_a_name_that_looks_like_markup_is_printed_as_it_is(make: Any) -> None:
         assert text in stream.getvalue()
 
 
-def test_markdown_tables_are_rectangular_and_escape_pipes(make: Any) -> None:
+def test_markdown_tables_are_rectangular_and_escape_pipes(make: MakeResult) -> None:
     results = [make("a|b", task, seed=s, mi=1.0) for task in ("x", "y") for s in range(2)]
     results += [make("a|b", "x", seed=5, mi=None, message="first line\nsecond | line")]
     text = markdown.render(Leaderboard.from_results(results), "T")
@@ -190,11 +173,41 @@ def test_markdown_tables_are_rectangular_and_escape_pipes(make: Any) -> None:
         assert len(widths) == 1, block
 
 
-def test_tables_do_not_depend_on_the_order_of_the_results(plausible_run: Any) -> None:
-    shuffled = list(plausible_run)
-    random.Random(1).shuffle(shuffled)
-    a, b = (tables.build(Leaderboard.from_results(results)) for results in (plausible_run, shuffled))
-    assert a == b
+@dataclass(frozen=True)
+class Fruit:
+    """A row of a table of somebody's own."""
+
+    name: str = column("What it is.", heading="fruit")
+    secret: int = column("Not shown.")
+    n: int = column("How many.", heading="n", narrow=False)
+    gain: float | None = column("More than before.", "nats", "gain", signed=True)
+    low: float | None = lower_end("the gain")
+    high: float | None = upper_end("the gain")
+    eaten: float = column("Share eaten.", "share", "eaten")
+    ripens: float = column("How long it takes.", "s", "ripens")
+    where: Sequence[str] = column("Where it grows.", heading="where")
+
+
+def test_a_table_follows_from_the_declaration_of_its_columns() -> None:
+    rows = [Fruit("fig", 7, 1200, 0.5, 0.1, 0.9, 0.25, 60.0, ("a", "b")), Fruit("", 7, 0, None, None, None, 0, 1, ())]
+    columns, lines = flat(Fruit, rows, Unit("bits"), eaten=lambda row: Entry("half", mark="best"))
+    of = {c.heading: c for c in columns}
+    # what names a row and the interval come first, as in the JSON file
+    assert list(of) == ["n", "95 % interval", "fruit", "gain", "eaten", "ripens", "where"]
+    assert {name for name, c in of.items() if not c.numeric} == {"fruit", "where"}
+    assert {name for name, c in of.items() if not c.narrow} == {"n"}
+    assert of["95 % interval"].meaning == "t interval of the gain."
+    gain = f"+{0.5 / math.log(2):.3f}"
+    assert [e.text for e in lines[0]] == ["1,200", "[+0.100, +0.900]", "fig", gain, "half", "60 s", "a, b"]
+    assert [e.text for e in lines[1][:4]] == ["0", "–", "–", "–"]
+    chosen, _ = flat(Fruit, rows, Unit(), "where", "secret")
+    assert [c.meaning for c in chosen] == ["Where it grows.", "Not shown."]
+
+
+def test_every_column_with_a_heading_stands_in_the_leaderboard(plausible_board: Leaderboard) -> None:
+    """So that a column is added by declaring and computing it."""
+    headings = [c.heading for c in schema.columns(schema.Ranking).values() if c.heading]
+    assert [c.heading for c in _by_name(plausible_board)["ranking"].columns] == headings
 
 
 def _by_name(board: Leaderboard, unit: str = "nats") -> dict[str, Table]:

@@ -1,0 +1,120 @@
+"""Lists and information cards for the terminal; ``catalogue`` and ``cards`` say what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mibench.group import grouped
+from mibench.task import TaskKind
+from mibench.words import counted
+
+from .cards import Card
+from .catalogue import EstimatorRow, GridRow, TaskRow, dimensions, truth
+from .values import MISSING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+Row = EstimatorRow | TaskRow | GridRow
+
+
+def show_list(rows: Sequence[Row], console: Console) -> None:
+    """Print rows under the headings of their groups."""
+    from rich.text import Text
+
+    widest = max((len(row.name) for row in rows), default=0)
+    for group, own in grouped(rows, lambda row: row.group).items():
+        if group:
+            console.print(Text(f"\n{group}", style="bold"))
+        table = _bare()
+        table.add_column(min_width=min(widest, 36), max_width=48, overflow="fold")
+        first = own[0]
+        if isinstance(first, TaskRow):
+            table.add_column(justify="right", min_width=11, no_wrap=True)
+            table.add_column(min_width=22, no_wrap=True)
+        elif isinstance(first, EstimatorRow):
+            table.add_column(min_width=14, no_wrap=True)
+        table.add_column(overflow="fold")
+        for row in own:
+            table.add_row(Text(row.name, style="cyan"), *_cells(row))
+        console.print(table)
+    console.print(Text(_advice(rows), style="dim"))
+
+
+def show_card(card: Card, console: Console) -> None:
+    """Print everything about one plug-in or grid."""
+    from rich.text import Text
+
+    console.print(Text.assemble((card.name, "bold cyan"), f"  {card.what}"))
+    if card.text:
+        console.print()
+        console.print(Text(card.text))
+    console.print()
+    _pairs(card.facts, console)
+    if card.parameters:
+        console.print(Text("\nparameters", style="bold"))
+        table = _bare()
+        for width in (None, 30, None):
+            table.add_column(overflow="fold", max_width=width)
+        for parameter in card.parameters:
+            given = parameter.value is not None and parameter.value != parameter.default
+            said = "required" if parameter.default is None else f"default {parameter.default}"
+            note = Text(f"{parameter.value}  ({said})" if given else said)
+            allowed = f" ({parameter.type})" if parameter.meaning else parameter.type
+            meaning = Text.assemble(parameter.meaning.removesuffix("."), (allowed, "dim"))
+            table.add_row(Text(parameter.name, style="cyan"), note, meaning)
+        console.print(table)
+    for name, rows in card.tables.items():
+        console.print(Text(f"\n{name}", style="bold"))
+        for number, row in enumerate(rows):
+            if number:
+                console.print()
+            _pairs({key: _written(value) for key, value in row.items() if value not in ("", [], {}, ())}, console)
+    if card.source:
+        console.print(Text(f"\n{card.source}", style="dim"), soft_wrap=True)
+
+
+def _cells(row: Row) -> list[Any]:
+    from rich.text import Text
+
+    if isinstance(row, TaskRow):
+        size = dimensions(row) or MISSING
+        known = truth(row) if row.kind is TaskKind.INFORMATION else MISSING
+        return [Text(size), Text(known), Text(row.remark or row.summary, style="yellow" if row.remark else "")]
+    if isinstance(row, EstimatorRow):
+        return [Text(row.kind), Text(row.summary)]
+    sizes = f"n {' '.join(f'{n:,}' for n in row.n)}; " if row.n else ""
+    return [Text(f"{row.description} ({sizes}{counted(row.seeds, 'seed')})")]
+
+
+def _advice(rows: Sequence[Row]) -> str:
+    nouns = {EstimatorRow: "estimator", TaskRow: "task", GridRow: "grid"}
+    noun = nouns[type(rows[0])] if rows else "name"
+    return f"\n{counted(len(rows), noun)}; `mibench info NAME` tells more."
+
+
+def _pairs(facts: Mapping[str, str], console: Console) -> None:
+    from rich.text import Text
+
+    table = _bare()
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, text in facts.items():
+        table.add_row(Text(label, style="bold"), Text(text))
+    console.print(table)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {item}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(f"{item:,}" if isinstance(item, int) else str(item) for item in value)
+    return str(value)
+
+
+def _bare() -> Table:
+    from rich.table import Table
+
+    return Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False, expand=False)
