@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mibench.errors import UsageError
+from mibench.masking import masked
 
 from .shared import (
     RESULTS,
@@ -143,4 +144,6 @@ def sync(
     count = tracking.sync(
         results, uri, artifact_root=root, directory=results.directory, title=title(directory), files=files
     )
-    typer.echo(f"{count} run{'s' if count != 1 else ''} written to {uri}" if count else f"{uri} is up to date")
+    typer.echo(
+        f"{count} run{'s' if count != 1 else ''} written to {masked(uri)}" if count else f"{masked(uri)} is up to date"
+    )
