@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mibench.errors import UsageError
+from mibench.masking import masked
 from mibench.words import counted
 
 from .shared import (
@@ -144,4 +145,5 @@ def sync(
     count = tracking.sync(
         results, uri, artifact_root=root, directory=results.directory, title=title(directory), files=files
     )
-    typer.echo(f"{counted(count, 'run')} written to {uri}" if count else f"{uri} is up to date")
+    shown = masked(uri)
+    typer.echo(f"{counted(count, 'run')} written to {shown}" if count else f"{shown} is up to date")

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from mibench.errors import UsageError
+from mibench.masking import masked
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,7 +107,7 @@ def closing_lines(console: Console, directory: Path, written: dict[str, Path], u
 def _ui_command(directory: Path, uri: str) -> str:
     if uri == default_uri(RESULTS):
         return "mibench ui"
-    return f"mibench ui {directory}" if uri == default_uri(directory) else f"mibench ui --mlflow {uri}"
+    return f"mibench ui {directory}" if uri == default_uri(directory) else f"mibench ui --mlflow {masked(uri)}"
 
 
 def title(directory: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mibench import runtime
+from mibench.masking import masked
 
 _PACKAGES = ("numpy", "scipy", "torch", "numba", "scikit-learn", "zuko")
 
@@ -33,9 +34,9 @@ def provenance() -> dict[str, Any]:
 
 
 def command() -> str:
-    """The command line as a user would type it."""
+    """The command line as a user would type it, without the password of a server."""
     program = Path(sys.argv[0]).name
-    return " ".join(["mibench" if program in ("mibench", "__main__.py") else program, *sys.argv[1:]])
+    return masked(" ".join(["mibench" if program in ("mibench", "__main__.py") else program, *sys.argv[1:]]))
 
 
 def _version(name: str) -> str:

@@ -18,8 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from mibench.group import leaves
 from mibench.plugin import digest
 from mibench.result import Result, Status
+from mibench.task import TaskKind
 
 if TYPE_CHECKING:
     from mibench.leaderboard.board import Board
@@ -28,6 +30,7 @@ FORMAT = 2
 """Raise it when the same results are to be written down in another way: runs of an older format are replaced."""
 
 _MOST_DESCRIBED = 50
+_ROLES = {TaskKind.INFORMATION: "estimate", TaskKind.CONSISTENCY: "consistency", TaskKind.DOWNSTREAM: "downstream"}
 _READABLE = str.maketrans("[=,]()/", " : .  _")
 
 Point: TypeAlias = tuple[str, float, int]
@@ -41,7 +44,7 @@ class Run:
     key : which run this is (say, ksg on gauss at n = 1,000); content : a hash of the results that it shows.
     failed : no cell gave an answer.
     metrics : finite values only, with legal names.
-    files : files to attach, each with the folder it belongs to.
+    files : files to attach, each with the folder it belongs to; refused : how many lie outside of the results' folder.
     tables : tables to attach by name, each as columns.
     wall_s : how long the work took.
     """
@@ -54,6 +57,7 @@ class Run:
     metrics: Sequence[Point]
     failed: bool = False
     files: Sequence[tuple[Path, str]] = ()
+    refused: int = 0
     tables: Mapping[str, Mapping[str, list[Any]]] = field(default_factory=dict)
     wall_s: float = 0.0
 
@@ -68,7 +72,7 @@ def runs_of(results: Iterable[Result], directory: Path | None = None) -> list[Ru
     groups: dict[tuple[str, str, int, int | None], list[Result]] = defaultdict(list)
     for result in usable(results):
         cell = result.cell
-        alone = cell.seed if _is_downstream(result) else None
+        alone = cell.seed if result.kind is TaskKind.DOWNSTREAM else None
         groups[cell.estimator, cell.task, cell.n, alone].append(result)
     return [_run(group, directory) for group in groups.values()]
 
@@ -163,7 +167,7 @@ def _run(results: Sequence[Result], directory: Path | None) -> Run:
     cell = first.cell
     statuses = Counter(str(r.status) for r in results)
     tags = {
-        "role": _role(first),
+        "role": _ROLES[first.kind],
         "estimator": cell.estimator,
         "task": cell.task,
         "family": first.family,
@@ -172,14 +176,14 @@ def _run(results: Sequence[Result], directory: Path | None) -> Run:
         "status": ", ".join(f"{status} {count}" for status, count in sorted(statuses.items())),
         **_provenance(results),
     }
-    if first.group:
+    if first.kind is not TaskKind.INFORMATION:
         tags |= {"group": first.group, "arm": first.arm}
     if failures := _failures(results):
         tags["mlflow.note.content"] = failures
     params = {"estimator": cell.estimator, "task": cell.task, "n": str(cell.n)}
-    params |= dict(_flat("estimator", first.estimator_params)) | dict(_flat("task", first.task_params))
+    params |= _flat("estimator", first.estimator_params) | _flat("task", first.task_params)
     name, key = f"{cell.estimator} | {cell.task}", [cell.estimator, cell.task, cell.n]
-    if _is_downstream(first):
+    if first.kind is TaskKind.DOWNSTREAM:
         name, key = f"{name} | seed {cell.seed}", [*key, cell.seed]
         params["seed"] = tags["seed"] = str(cell.seed)
         metrics = list(_training(first))
@@ -187,6 +191,7 @@ def _run(results: Sequence[Result], directory: Path | None) -> Run:
         name += f" | n={cell.n}"
         params["seeds"] = " ".join(str(r.cell.seed) for r in results)
         metrics = [*_over_seeds(results), *_mean_curve(results)]
+    files, refused = _inside(directory or Path(), [file for r in results for file in r.images.values()])
     return Run(
         name=name,
         key=digest(key),
@@ -195,7 +200,8 @@ def _run(results: Sequence[Result], directory: Path | None) -> Run:
         params=params,
         metrics=metrics,
         failed=Status.OK not in statuses,
-        files=[((directory or Path()) / file, "images") for r in results for file in r.images.values()],
+        files=[(file, "images") for file in files],
+        refused=refused,
         wall_s=sum(r.wall_s for r in results),
     )
 
@@ -212,14 +218,11 @@ def _described(board: Board) -> dict[str, str]:
     return {"mlflow.note.content": "\n".join(lines)}
 
 
-def _role(result: Result) -> str:
-    if not result.group:
-        return "estimate"
-    return "downstream" if _is_downstream(result) else "consistency"
-
-
-def _is_downstream(result: Result) -> bool:
-    return result.cell.n == 0
+def _inside(directory: Path, names: Sequence[str]) -> tuple[list[Path], int]:
+    """The files of these names that lie in the folder, and how many do not: a record may name any file there is."""
+    root = directory.resolve()
+    files = [directory / name for name in names if (root / name).resolve().is_relative_to(root)]
+    return files, len(names) - len(files)
 
 
 def _over_seeds(results: Sequence[Result]) -> Iterator[Point]:
@@ -285,15 +288,9 @@ def _point(name: str, value: Any, step: int = 0) -> list[Point]:
     return [(name, float(value), step)]
 
 
-def _flat(prefix: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Hyperparameters by dotted name; those of a nested plug-in follow its own name."""
-    for key, value in params.items():
-        name = f"{prefix}.{legal(key)}"
-        if isinstance(value, Mapping) and "name" in value and "params" in value:
-            yield name, str(value["name"])
-            yield from _flat(name, value["params"])
-        else:
-            yield name, str(value)
+def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """Nested values by dotted name; the parameters of a nested plug-in follow its own name."""
+    return {".".join([prefix, *map(legal, path)]): str(value) for path, value in leaves(values)}
 
 
 def _failures(results: Sequence[Result]) -> str:
@@ -309,17 +306,8 @@ def _content(results: Sequence[Result]) -> str:
 
 def _provenance(results: Sequence[Result]) -> dict[str, str]:
     """Versions and machine, as far as all of the results share them."""
-    every = [dict(_facts("provenance", r.provenance)) for r in results]
+    every = [_flat("provenance", r.provenance) for r in results]
     return {k: v for k, v in every[0].items() if all(e.get(k) == v for e in every)} if every else {}
-
-
-def _facts(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        name = f"{prefix}.{legal(key)}"
-        if isinstance(value, Mapping):
-            yield from _facts(name, value)
-        else:
-            yield name, str(value)
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import queue
-import re
 import socket
 import sqlite3
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mibench.errors import MibenchError, UsageError
+from mibench.masking import masked
 from mibench.result import Result
 
 from .runs import Run, runs_of, saved_views, summary_run
@@ -103,7 +103,9 @@ class Tracker:
                     self._book.write(run)
             except Exception as error:
                 broken = True
-                log.warning("MLflow is not keeping up with this run (%s); `mibench sync` catches up later.", error)
+                log.warning(
+                    "MLflow is not keeping up with this run (%s); `mibench sync` catches up later.", masked(str(error))
+                )
 
 
 def sync(
@@ -117,7 +119,8 @@ def sync(
 ) -> int:
     """Bring MLflow up to date with the results: write what is missing, replace what is stale or was cut short.
 
-    With a ``title`` the summary run is written too. Returns how many runs were written (0: all was up to date).
+    With a ``title`` the summary run is written too. Returns how many runs were written (0: all was up to date). Images
+    that lie outside of ``directory`` are left out, and a warning counts them.
 
     Raises
     ------
@@ -127,6 +130,8 @@ def sync(
     runs = runs_of(results, directory)
     if title:
         runs.append(summary_run(title, results, files))
+    if refused := sum(run.refused for run in runs):
+        log.warning("%d images lie outside of %s and are left out.", refused, directory or Path())
     written = sum(book.write(run) for run in runs)
     book.end_unfinished()
     return written
@@ -184,10 +189,10 @@ class _Book:
             self._experiment_id,
             start_time=now - int(run.wall_s * 1000),
             run_name=run.name,
-            tags={key: value[:_LONGEST] for key, value in tags.items()},
+            tags={key: masked(value)[:_LONGEST] for key, value in tags.items()},
         ).info.run_id
         metrics = [Metric(key, value, now, step) for key, value, step in run.metrics]
-        params = [Param(key, value[:_LONGEST]) for key, value in run.params.items()]
+        params = [Param(key, masked(value)[:_LONGEST]) for key, value in run.params.items()]
         calls = zip_longest(_chunks(metrics, _METRICS_PER_CALL), _chunks(params, _PARAMS_PER_CALL), fillvalue=())
         for some_metrics, some_params in calls:
             client.log_batch(run_id, metrics=some_metrics, params=some_params)
@@ -243,23 +248,12 @@ def open_ui(
         raise UsageError(f"there is no MLflow store at {database} yet: `mibench run` makes one.")
     page = _Book(uri, experiment, None).page()
     if uri.startswith(("http://", "https://")):
-        announce(f"MLflow dashboard: {uri.rstrip('/')}/{page}")
+        announce(f"MLflow dashboard: {masked(uri).rstrip('/')}/{page}")
         return
     port = _free_port(host, port)
     announce(f"MLflow dashboard, ready in a few seconds (Ctrl-C ends it): http://{host}:{port}/{page}")
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        uri,
-        "--host",
-        host,
-        "--port",
-        str(port),
-    ]
-    command += ["--workers", "1", "--uvicorn-opts", "--log-level=warning"]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", host, "--port"]
+    command += [str(port), "--workers", "1", "--uvicorn-opts", "--log-level=warning"]
     sys.stdout.flush()
     # a file of the working directory must not stand in for a module of the same name
     settings = {**_ENVIRONMENT, "PYTHONWARNINGS": "ignore", "PYTHONSAFEPATH": "1"}
@@ -338,8 +332,7 @@ def _explained(uri: str) -> Iterator[None]:
         yield
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        message = f"cannot use the MLflow store at {uri}: {reason}"
-        raise TrackingError(re.sub(r"(//[^:/@\s]*):[^@/\s]+@", r"\1:***@", message)) from error
+        raise TrackingError(masked(f"cannot use the MLflow store at {uri}: {reason}")) from error
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

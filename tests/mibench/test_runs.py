@@ -9,26 +9,33 @@ import re
 import statistics
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mibench.mlflow.runs import legal, runs_of, saved_views, summary_run
 from mibench.report.leaderboard import Leaderboard
 from mibench.result import Result, Status
+from mibench.task import TaskKind
+
+from .conftest import MakeResult
 
 LEGAL = re.compile(r"[\w\-./: ]{1,250}")
 
 
-def test_one_run_per_estimator_task_and_n_and_one_per_downstream_seed(plausible_run: Any) -> None:
+def key(result: Result) -> tuple[str, str, int]:
+    return result.cell.estimator, result.cell.task, result.cell.n
+
+
+def test_one_run_per_estimator_task_and_n_and_one_per_downstream_seed(plausible_run: list[Result]) -> None:
     runs = runs_of(plausible_run)
-    cells = {(r.cell.estimator, r.cell.task, r.cell.n, r.cell.seed if r.cell.n == 0 else None) for r in plausible_run}
+    downstream = TaskKind.DOWNSTREAM
+    cells = {(*key(r), r.cell.seed if r.kind is downstream else None) for r in plausible_run}
     assert len(runs) == len(cells)
     assert max(Counter(run.key for run in runs).values()) == 1
     assert Counter(run.tags["role"] for run in runs)["downstream"] == 20
 
 
-def test_every_metric_is_finite_and_legal(plausible_run: Any) -> None:
+def test_every_metric_is_finite_and_legal(plausible_run: list[Result]) -> None:
     for run in [*runs_of(plausible_run), summary_run("T", plausible_run)]:
         for name, value, step in run.metrics:
             assert math.isfinite(value), (run.name, name)
@@ -38,7 +45,7 @@ def test_every_metric_is_finite_and_legal(plausible_run: Any) -> None:
             assert LEGAL.fullmatch(name), name
 
 
-def test_what_is_infinite_or_undefined_is_left_out(make: Any) -> None:
+def test_what_is_infinite_or_undefined_is_left_out(make: MakeResult) -> None:
     results = [
         make(seed=0, mi=math.inf, stderr=math.nan, diagnostics={"worst": -math.inf, "note": "text", "few": True}),
         make(seed=1, mi=2.0, curve={"step": [0, 10], "train": [math.nan, 1.0], "validation": [0.5, None]}),
@@ -59,7 +66,7 @@ def test_what_is_infinite_or_undefined_is_left_out(make: Any) -> None:
     assert "seed 2: **error** it broke" in run.tags["mlflow.note.content"]
 
 
-def test_seeds_are_steps_and_their_mean_and_spread_stand_beside_them(make: Any) -> None:
+def test_seeds_are_steps_and_their_mean_and_spread_stand_beside_them(make: MakeResult) -> None:
     values = {3: 1.5, 0: 0.5, 7: 2.5}
     (run,) = runs_of([make(seed=seed, mi=mi, truth=1.0) for seed, mi in values.items()])
     assert {step: value for name, value, step in run.metrics if name == "mi"} == values
@@ -70,13 +77,13 @@ def test_seeds_are_steps_and_their_mean_and_spread_stand_beside_them(make: Any) 
     assert not run.failed
 
 
-def test_the_mean_curve_is_over_those_still_training(make: Any) -> None:
+def test_the_mean_curve_is_over_those_still_training(make: MakeResult) -> None:
     curves = [{"step": [0, 100], "train": [1.0, 2.0]}, {"step": [0, 100, 200], "train": [3.0, 4.0, 9.0]}]
     (run,) = runs_of([make(seed=seed, curve=curve) for seed, curve in enumerate(curves)])
     assert [(step, value) for name, value, step in run.metrics if name == "curve/train"] == [(0, 2), (100, 3), (200, 9)]
 
 
-def test_the_identity_follows_the_content(plausible_run: Any) -> None:
+def test_the_identity_follows_the_content(plausible_run: list[Result]) -> None:
     stored = [Result.from_json(json.loads(json.dumps(r.to_json()))) for r in plausible_run]
     before, after = ({run.key: run.content for run in runs_of(results)} for results in (plausible_run, stored))
     assert before == after
@@ -89,13 +96,13 @@ def test_the_identity_follows_the_content(plausible_run: Any) -> None:
     assert before.keys() == after.keys()
 
 
-def test_the_last_result_of_a_cell_counts(make: Any) -> None:
+def test_the_last_result_of_a_cell_counts(make: MakeResult) -> None:
     (run,) = runs_of([make(mi=None), make(mi=1.25)])
     assert ("mi", 1.25, 0) in run.metrics
     assert not run.failed
 
 
-def test_a_downstream_run_has_its_curves_images_and_parameters(make: Any) -> None:
+def test_a_downstream_run_has_its_curves_images_and_parameters(make: MakeResult) -> None:
     nested = {"base": {"name": "inner", "version": "1", "params": {"rate": 0.5}}, "beta": 1.0}
     result = make(
         "mine[k=1]",
@@ -122,7 +129,19 @@ def test_a_downstream_run_has_its_curves_images_and_parameters(make: Any) -> Non
     assert list(run.files) == [(Path("/somewhere/images/a.png"), "images")]
 
 
-def test_the_summary_holds_the_leaderboard(plausible_run: Any, plausible_board: Leaderboard, tmp_path: Path) -> None:
+def test_images_outside_of_the_folder_are_refused_and_counted(make: MakeResult, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "link.png").symlink_to(tmp_path / "private.png")
+    names = ("images/a.png", "../private.png", str(tmp_path / "private.png"), "images/../../private.png", "link.png")
+    images = {str(number): name for number, name in enumerate(names)}
+    (run,) = runs_of([make(n=0, mi=None, status=Status.OK, group="gan", images=images)], tmp_path / "run")
+    assert list(run.files) == [(tmp_path / "run" / "images" / "a.png", "images")]
+    assert run.refused == len(names) - 1
+
+
+def test_the_summary_holds_the_leaderboard(
+    plausible_run: list[Result], plausible_board: Leaderboard, tmp_path: Path
+) -> None:
     files = {"html": tmp_path / "leaderboard.html", "figures/a.png": tmp_path / "a.png"}
     run = summary_run("quick", plausible_run, files, {"grid": "quick"})
     of = {name: value for name, value, _ in run.metrics}

@@ -6,16 +6,21 @@ import dataclasses
 import json
 import logging
 import math
+import os
 import socket
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from mibench.engine.provenance import command
 from mibench.errors import UsageError
+from mibench.masking import masked
 from mibench.mlflow import tracking
 from mibench.mlflow.tracking import Tracker, TrackingError, default_uri, sync
+from mibench.plugin import digest
 from mibench.result import Result, Status
 
 from .conftest import result as make
@@ -170,7 +175,7 @@ def test_the_experiment_carries_its_views_and_no_parameter_is_too_long(store: An
 def test_the_dashboard_opens_where_the_runs_are(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     launched: dict[str, Any] = {}
     monkeypatch.setattr(
-        tracking.os, "execve", lambda path, command, environment: launched.update(command=command, env=environment)
+        os, "execve", lambda path, command, environment: launched.update(command=command, env=environment)
     )
     said: list[str] = []
     with socket.socket() as taken:
@@ -215,6 +220,42 @@ def test_a_bad_address_is_one_sentence_without_the_password(results: list[Result
         assert message.startswith("cannot use the MLflow store at ")
         assert "secret" not in message
         assert "\n" not in message
+
+
+SECRET = "hunter2/x"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"postgresql://me:{SECRET}@server/runs",
+        f"https://{SECRET}@server",
+        f"http://me:{SECRET}@server:5000/#/runs",
+        f"mssql://server/runs?user=me&password={SECRET}",
+    ],
+)
+def test_no_password_leaves_the_command_line(
+    store: Any, address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/bin/mibench", "run", "quick", f"--mlflow={address}"])
+    assert SECRET not in command() and "server" in command()
+    task = digest(address)
+    foreign = make("ksg", task, message=f"{address}: {SECRET}", mi=None, provenance={"command": address})
+    assert store.sync([foreign]) == 1  # as it may stand in what an older version recorded
+    run = store.runs()[f"ksg | {task} | n=1000"]
+    assert run.data.tags["provenance.command"].endswith(address.rpartition(SECRET)[2])
+    assert SECRET not in json.dumps({**run.data.tags, **run.data.params})
+    monkeypatch.setattr(tracking._Book, "page", lambda book: "#/")
+    if address.startswith("http"):
+        tracking.open_ui(address)
+        assert SECRET not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "text", ["http://server:5000/#/experiments/1", "sqlite:////folder/mlflow.db", "ksg[k=5] on a@b", "n=1000,seed=3"]
+)
+def test_what_holds_no_password_stays_as_it_is(text: str) -> None:
+    assert masked(text) == text
 
 
 def test_a_broken_store_does_not_stop_a_run(
