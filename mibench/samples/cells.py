@@ -146,7 +146,9 @@ def categories(
         raise UsageError(f"column '{name}' of {where} holds no values at all.")
     share = text.isin([v for v in levels if form.fits(v)]).mean()
     if share > 0.5:
-        bad = next(v for v in levels if not form.fits(v))
+        bad = next((v for v in levels if not form.fits(v)), None)
+        if bad is None:
+            raise UsageError(f"column '{name}' of {where} holds numbers as text, or quotation marks within fields.")
         raise refuse(int(np.flatnonzero(cells.str.strip() == bad)[0]), bad)
     for what, pattern, advice in (
         ("dates or times", _DATE, "give numbers, such as seconds since the first"),

@@ -156,8 +156,10 @@ def _reading(prefix: str, delimiter: str, forms: Sequence[NumberFormat], given: 
         return None
     if extra == -1 and rows[0][-1]:
         return None
+    # the first row tells the format too: it may be the only one with a decimal sign
+    number, doubt = _number_format([c for row in rows for c in row if c not in _MISSING], delimiter, forms)
     cells = [cell for row in body for cell in row if cell not in _MISSING]
-    number, count, doubt = _number_format(cells, delimiter, forms)
+    count = sum(map(number.fits, cells))
     if not delimiter and not given and count < len(cells) and re.search(r"[,;\t|]", re.sub(r'"[^"]*"', "", prefix)):
         return None  # a line with delimiters in it is one value only where that value is a number
     if delimiter == " " and not count and not given:
@@ -165,10 +167,8 @@ def _reading(prefix: str, delimiter: str, forms: Sequence[NumberFormat], given: 
     return _Reading(delimiter, rows, width, number, count / len(cells) if cells else 0.0, doubt)
 
 
-def _number_format(
-    cells: Sequence[str], delimiter: str, forms: Sequence[NumberFormat]
-) -> tuple[NumberFormat, int, str]:
-    """The format in which most cells are numbers, how many are, and what is doubtful about it."""
+def _number_format(cells: Sequence[str], delimiter: str, forms: Sequence[NumberFormat]) -> tuple[NumberFormat, str]:
+    """The format in which most cells are numbers, and what is doubtful about it."""
     like = [c for c in cells if c[0] in "+-.,0123456789iI"]
     counts = {f: sum(map(f.fits, like)) for f in forms[:1]}
     if counts[forms[0]] < len(like) or delimiter == ";":
@@ -177,15 +177,16 @@ def _number_format(
     best = [f for f in forms if counts.get(f) == most]
     chosen = best[0]
     doubt = ""
-    if chosen == POINT and delimiter == ";" and NumberFormat(",", ".") in best:
+    grouped = NumberFormat(",", ".")
+    if chosen == POINT and delimiter == ";" and grouped in best:
         # where commas are decimal signs, semicolons separate and points may group thousands
-        pointed = next((c for c in like if "." in c), None)
+        pointed = next((c for c in like if "." in c and grouped.fits(c) and POINT.fits(c)), None)
         if pointed and any(_INTEGER.fullmatch(c) for c in like):
-            doubt = _either(pointed, NumberFormat(",", "."), POINT)
+            doubt = _either(pointed, grouped, POINT)
     if chosen == COMMA and NumberFormat(".", ",") in best:
-        signed = next((c for c in like if "," in c), None)
+        signed = next((c for c in like if "," in c and COMMA.fits(c)), None)
         doubt = _either(signed, COMMA, NumberFormat(".", ",")) if signed else ""
-    return chosen, most, doubt
+    return chosen, doubt
 
 
 def _either(cell: str, a: NumberFormat, b: NumberFormat) -> str:
@@ -207,12 +208,15 @@ def _number_like(cell: str) -> bool:
 
 def _split_decimals(reading: _Reading) -> bool:
     """Whole numbers between commas, every second of which could be the digits behind a decimal comma."""
-    if reading.delimiter != "," or reading.width % 2 or reading.share < 1:
+    body = reading.body
+    if all(row[-1] == "" for row in body):
+        body = [row[:-1] for row in body]
+    if reading.delimiter != "," or len(body[0]) % 2 or reading.share < 1:
         return False
-    rows = [row for row in reading.body if all(_INTEGER.fullmatch(cell) for cell in row)]
+    rows = [row for row in body if row and all(_INTEGER.fullmatch(cell) for cell in row)]
     wholes = [cell for row in rows for cell in row[::2]]
     digits = [cell for row in rows for cell in row[1::2]]
-    if len(rows) < len(reading.body) or any(cell[0] in "+-" for cell in digits):
+    if not rows or len(rows) < len(body) or any(cell[0] in "+-" for cell in digits):
         return False
     telling = any(len(c) > 1 and c[0] == "0" for c in digits) or "-0" in wholes
     alike = len({len(c) for c in digits}) == 1 and len(digits[0]) > 1 and len(rows) > 2
@@ -299,17 +303,20 @@ def _has_header(reading: _Reading, count: int, row_names: bool, where: str, decl
         return not any(number.fits(cell) for cell in rows[0])
     columns = [(rows[0][j], [row[j] for row in rows[1:]]) for j in range(count)]
     numeric = [(first, cells) for first, cells in columns if _is_numeric(cells, number) and any(cells)]
-    words = [first for first, _ in numeric if not number.fits(first) and first not in _MISSING]
+    words = [first for first, _ in numeric if not _number_like(first)]
     values = [first for first, _ in numeric if number.fits(first)]
     doubt = f"{where}: its first line ('{_shown(rows[0])}') can be names or values; say --header or --no-header."
+    if any(_number_like(first) and not number.fits(first) and first not in _MISSING for first, _ in numeric):
+        raise UsageError(doubt)
     if words:
         if any(not first.isdigit() for first in values):
             raise UsageError(doubt)
         return True
     if not numeric:
-        return not any(first in cells for first, cells in columns if first)
+        words = [first for first, _ in columns if first not in _MISSING]
+        return bool(words) and not any(first in cells for first, cells in columns if first not in _MISSING)
     blank_first = rows[0][0] == "" and values == [str(i) for i in range(len(values))] and len(values) == count - 1
-    if blank_first and rows[1][0] == "0":
+    if blank_first and len(rows) > 3 and [row[0] for row in rows[1:]] == [str(i) for i in range(len(rows) - 1)]:
         return True  # row numbers and columns without names, as pandas writes them
     counting = values == [str(i) for i in range(len(values))] and (len(values) > 2 or values == ["0"])
     whole_numbers = any(_INTEGER.fullmatch(cell) for _, cells in numeric for cell in cells)

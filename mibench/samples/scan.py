@@ -89,8 +89,8 @@ def _utf8(raw: bytes, where: str) -> tuple[bytes, str]:
             return _recoded(raw[len(mark) :], encoding, where), f"{encoding} with byte order mark"
     head = np.frombuffer(raw[:4096], np.uint8)
     if 0 in head:
-        zeros = [float((head[i::2] == 0).mean()) for i in (0, 1)]
-        if max(zeros) > 0.7 and min(zeros) < 0.1:
+        zeros = [float((head[i::2] == 0).sum()) / max(1, len(head) // 2) for i in (0, 1)]
+        if len(head) > 1 and max(zeros) > 0.7 and min(zeros) < 0.1:
             encoding = "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
             return _recoded(raw, encoding, where), encoding
         raise UsageError(f"cannot read {where}: it is no text and no format that is known; {KNOWN}")

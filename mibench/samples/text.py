@@ -83,15 +83,17 @@ class TextFile:
         """
         plain = not self.layout.number.thousands
         as_number = [i for i in chosen if self.layout.numeric[i]]
-        try:
-            frame = self._parse(chosen, as_number if plain else [])
-        except ValueError:  # a value that is no number: found and named below
-            frame = self._parse(chosen, [])
-            plain = False
-        if len(frame) != self.source.rows:
+        frame = None
+        for floats in (as_number if plain else [], []):
+            try:
+                frame = self._parse(chosen, floats)
+                break
+            except ValueError:  # a value that is no number: found and named below; or quotation marks gone astray
+                plain = False
+        if frame is None or len(frame) != self.source.rows:
             raise UsageError(
-                f"cannot read {self.source.file}: {self.source.rows} rows are counted and {len(frame)} are read; "
-                "quotation marks within fields may be the reason."
+                f"cannot read {self.source.file}: {counted(self.source.rows, 'row')} are counted and "
+                f"{0 if frame is None else len(frame)} are read; quotation marks within fields may be the reason."
             )
         values = np.empty((len(frame), len(chosen)))
         kinds: list[ColumnKind] = []

@@ -1,0 +1,154 @@
+"""`mibench estimate` on files: what is printed, what is JSON, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mibench.cli import main
+from mibench.estimator import Role
+from mibench.registry import estimators
+
+PLUGINS = str(Path(__file__).parent / "troublemakers.py")
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def estimate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    """Run `mibench estimate` in a folder with x.npy, y.npy and t.csv: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    x, noise = rng.standard_normal((2, 300))
+    np.save("x.npy", x)
+    np.save("y.npy", 0.8 * x + 0.6 * noise)
+    np.savetxt("t.csv", np.column_stack([x, noise, noise > 0]), delimiter=",", header="a,b,c", comments="")
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main(["estimate", *arguments])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return int(stop.value.code or 0), out, err
+
+    return command
+
+
+def parsed(text: str) -> Any:
+    """Strict JSON: NaN and Infinity are no words of it."""
+
+    def refuse(word: str) -> Any:
+        raise AssertionError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_without_a_choice_the_reference_estimators_answer_once_each(estimate: Command) -> None:
+    code, out, err = estimate("x.npy", "y.npy", "--json")
+    found = parsed(out)
+    assert code == 0 and "read 'x.npy': .npy, 300 rows of 1 column" in err
+    named = [e["estimator"] for e in found["estimates"]]
+    panel = [e for e in estimators.select("*") if e.capabilities.reference and e.capabilities.role is Role.ENTRANT]
+    assert len(named) == len(set(named)) == len({json.dumps(e.identity()) for e in panel})
+    assert set(named) <= {e.label for e in panel}
+    assert set(found) == {"unit", "estimates", "declined", "data", "warnings"}
+    assert found["data"]["files"][0]["file"] == "x.npy"
+
+
+def test_the_table_says_what_its_numbers_are(estimate: Command) -> None:
+    code, out, _ = estimate("x.npy", "y.npy", "-e", "cca")
+    assert code == 0 and "standard error" in out and "±" not in out and "{" not in out
+    _, bits, _ = estimate("x.npy", "y.npy", "-e", "cca", "--unit", "bits", "--json")
+    _, nats, _ = estimate("x.npy", "y.npy", "-e", "cca", "--json")
+    ratios = [parsed(nats)["estimates"][0][key] / parsed(bits)["estimates"][0][key] for key in ("mi", "stderr")]
+    assert ratios == pytest.approx([math.log(2)] * 2) and parsed(bits)["unit"] == "bits"
+
+
+def test_one_that_declines_or_breaks_hides_no_other(estimate: Command) -> None:
+    chosen = ["-e", "cca", "-e", "raise", "-e", "oracle", "--include", PLUGINS]
+    code, out, _ = estimate("x.npy", "y.npy", *chosen)
+    assert code == 0 and "raise   declined: RuntimeError: something odd" in out and "oracle  declined: " in out
+    code, out, _ = estimate("x.npy", "y.npy", *chosen, "--json")
+    found = parsed(out)
+    assert code == 0 and [e["estimator"] for e in found["estimates"]] == ["cca"]
+    assert [d["estimator"] for d in found["declined"]] == ["raise", "oracle"] and found["declined"][1]["reason"]
+    code, out, err = estimate("x.npy", "y.npy", "-e", "oracle", "-e", "raise", "--include", PLUGINS, "--json")
+    assert code == 2 and parsed(out)["estimates"] == [] and "no estimator answered: oracle" in err
+
+
+def test_globs_choose_and_typing_errors_are_found_before_anything_is_computed(estimate: Command) -> None:
+    code, out, _ = estimate("x.npy", "y.npy", "-e", "ksg*", "--json")
+    assert code == 0 and len(parsed(out)["estimates"]) == len([n for n in estimators.names() if n.startswith("ksg")])
+    code, out, err = estimate("x.npy", "y.npy", "-e", "cca", "-e", "kgs")
+    assert code == 2 and not out and "did you mean 'ksg'" in err
+
+
+def test_json_has_no_infinity(estimate: Command) -> None:
+    code, out, _ = estimate("x.npy", "x.npy", "--json")
+    found = parsed(out)
+    assert code == 0
+    (infinite,) = [e for e in found["estimates"] if e["mi"] is None]
+    assert infinite["nonfinite"] == "inf"
+    assert [w["code"] for w in found["warnings"]] == ["deterministic"]
+
+
+def test_what_was_read_and_dropped_is_said(estimate: Command, tmp_path: Path) -> None:
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    lines[3] = "NA" + lines[3][lines[3].index(",") :]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    code, out, err = estimate("t.csv", "--x", "a", "--y", "c", "-e", "cca", "--json")
+    data = parsed(out)["data"]
+    assert code == 0 and (data["n"], data["rows_dropped"]) == (299, 1)
+    assert "300 rows of 3 columns, header, delimiter comma, decimal '.'" in err and "dropped 1 of 300 rows" in err
+    assert [c["kind"] for c in (*data["x"], *data["y"])] == ["continuous", "integer"]
+    assert "warning: c is discrete; cca assumes densities." in err
+    code, out, err = estimate("t.csv", "--x", "a", "--y", "c", "--missing", "refuse")
+    assert code == 2 and not out and "1 of 300 rows have a missing value" in err
+
+
+def test_standard_input_is_a_file(estimate: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Piped:
+        buffer = io.BytesIO((tmp_path / "t.csv").read_bytes())
+
+        @staticmethod
+        def isatty() -> bool:
+            return False
+
+    monkeypatch.setattr("sys.stdin", Piped)
+    code, out, err = estimate("-", "--x", "a", "--y", "b", "-e", "cca")
+    assert code == 0 and "read standard input: text, 300 rows" in err and "cca" in out
+    code, _, err = estimate("-", "-")
+    assert code == 2 and "read once" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["t.csv"], "it has a, b, c"),
+        (["t.csv", "--x", "a"], "it has a, b, c"),
+        (["t.csv", "--x", "a", "--y", "a"], "no column can be shared"),
+        (["x.npy", "y.npy", "--seed", "-1"], "--seed"),
+        (["x.npy", "y.npy", "--delimiter", "zz"], "no single sign"),
+        (["x.npy", "y.npy", "--missing", "guess"], "--missing"),
+        (["x.npy", "y.npy", "t.csv"], "give two files"),
+    ],
+)
+def test_misuse_is_one_sentence_and_exit_code_2(estimate: Command, arguments: list[str], what: str) -> None:
+    code, out, err = estimate(*arguments)
+    assert code == 2 and not out and what in err
+
+
+def test_check_ends_in_a_summary_with_the_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["check", "zero"])
+    out, err = capsys.readouterr()
+    passed = sum(line.endswith(": passed") for line in out.splitlines())
+    assert not stop.value.code and f"{passed} passed" in err and err.rstrip().endswith(" s")

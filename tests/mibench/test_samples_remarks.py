@@ -1,0 +1,139 @@
+"""What a sample says against itself: each kind is found where it is, and nothing where there is nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from mibench.estimator import Estimator
+from mibench.registry import estimators
+from mibench.samples import ColumnKind, Pair, Table, remarks
+from mibench.samples.cells import kinds_of
+
+N = 400
+
+
+def normal(seed: int, n: int = N) -> npt.NDArray[np.float64]:
+    return np.random.default_rng(seed).standard_normal(n)
+
+
+def pair(x: Any, y: Any, kind: ColumnKind | None = None) -> Pair:
+    tables = []
+    for name, values in (("x", x), ("y", y)):
+        matrix = np.asarray(values, dtype=float).reshape(len(values), -1)
+        kinds = kinds_of(matrix) if kind is None else (kind,) * matrix.shape[1]
+        tables.append(Table(tuple(f"{name}{j}" for j in range(matrix.shape[1])), kinds, matrix))
+    return Pair(tables[0], tables[1], ())
+
+
+def codes(x: Any, y: Any, panel: tuple[Estimator, ...] = (), kind: ColumnKind | None = None) -> set[str]:
+    return {remark.code for remark in remarks(pair(x, y, kind), panel)}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_nothing_is_remarked_where_nothing_is_amiss(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(100, 3000))
+    x = rng.standard_normal((n, int(rng.integers(1, 4))))
+    for y in (x[:, :1] + 0.3 * rng.standard_normal((n, 1)), rng.uniform(size=n), rng.exponential(size=n)):
+        assert codes(x, y) == set()
+    assert codes(np.round(x, 9) * 1e6, -y * 1e-9) == set()
+
+
+def test_discrete_columns_are_told_from_densities() -> None:
+    panel = tuple(estimators.select(["*ksg*", "cca", "histogram"]))
+    fit = {e.label for e in panel if e.capabilities.discrete}
+    assert 0 < len(fit) < len(panel)
+    x = np.random.default_rng(0).integers(0, 3, N)
+    (found,) = [r for r in remarks(pair(x, normal(1)), panel) if r.code == "discrete-columns"]
+    assert found.columns == ("x0",) and "assume densities" in found.message
+    assert not any(f"{name}," in found.message for name in fit)
+    only = [e for e in panel if e.capabilities.discrete]
+    (found,) = remarks(pair(x, normal(1)), only)
+    assert "assume" not in found.message
+    assert "discrete-columns" in codes(x, normal(1), kind=ColumnKind.CATEGORY)
+    # whole numbers that hardly repeat are as good as continuous
+    assert codes(np.random.default_rng(2).integers(0, 10**6, N), normal(1)) == set()
+
+
+def test_rounded_readings_are_ties() -> None:
+    assert codes(np.round(normal(0), 1), normal(1)) == {"ties"}
+    assert codes(np.round(normal(0), 6), normal(1)) == set()
+
+
+def test_row_numbers_and_clocks_are_indices() -> None:
+    assert codes(np.arange(N), normal(1)) == {"row-index"}
+    assert codes(normal(1), 7.5 - 0.1 * np.arange(N)) == {"row-index"}
+    assert "row-index" not in codes(np.random.default_rng(0).permutation(N), normal(1))
+
+
+def test_constant_columns_and_few_samples() -> None:
+    assert codes(np.column_stack([normal(0), np.ones(N)]), normal(1)) == {"constant-column"}
+    assert codes(normal(0, 30), normal(1, 30)) == {"few-samples"}
+    assert codes(np.random.default_rng(0).standard_normal((80, 20)), normal(1, 80)) == {"few-samples"}
+
+
+@pytest.mark.parametrize(
+    ("name", "y"),
+    [
+        ("copy", lambda x: x),
+        ("increasing", lambda x: np.exp(x)),
+        ("decreasing", lambda x: -(x**3)),
+        ("exact function", lambda x: np.round(x) ** 2),
+    ],
+)
+def test_deterministic_relations_are_found(name: str, y: Any) -> None:
+    x = np.round(normal(0)) if name == "exact function" else normal(0)
+    found = [r.message for r in remarks(pair(x, y(x))) if r.code == "deterministic"]
+    assert found and name in found[0]
+    noisy = y(x) + 1e-3 * normal(1)
+    assert "deterministic" not in codes(x, noisy)
+
+
+def test_linear_functions_of_several_columns_are_found_in_both_directions() -> None:
+    x = np.random.default_rng(0).standard_normal((N, 3))
+    total = x @ [1.0, -2.0, 0.5] + 4
+    assert codes(x, total) == codes(total, x[:, :1]) | {"deterministic"} == {"deterministic"}
+    assert codes(total[:, None], np.column_stack([normal(5), 2 * total - 1])) == {"deterministic"}
+    assert codes(x, total + 1e-4 * normal(1)) == set()
+
+
+def test_rows_that_repeat() -> None:
+    rng = np.random.default_rng(0)
+    x, y = normal(0), normal(1)
+    again = rng.choice(N, 100)
+    order = rng.permutation(N + 100)
+    found = codes(np.concatenate([x, x[again]])[order], np.concatenate([y, y[again]])[order])
+    assert "duplicate-rows" in found
+    assert "duplicate-rows" not in codes(rng.integers(0, 4, N), rng.integers(0, 4, N))
+    assert "duplicate-rows" not in codes(rng.integers(0, 2, N), normal(0))
+
+
+def test_heavy_tails_and_wild_values() -> None:
+    cauchy = np.random.default_rng(3).standard_cauchy(N)
+    assert codes(cauchy, normal(1)) & {"heavy-tails", "wild-value"}
+    assert codes(np.exp(4 * normal(0)), normal(1)) & {"heavy-tails", "wild-value"}
+    for wild in (1e6, -1e3):
+        x = normal(0)
+        x[17] = wild
+        (found,) = remarks(pair(x, normal(1)))
+        assert found.code == "wild-value" and f"{wild:.6g}" in found.message and found.columns == ("x0",)
+    counts = np.append(np.random.default_rng(0).permutation(100), 1000.0)
+    assert "wild-value" in codes(counts, normal(1, 101))
+    missing = normal(0)
+    missing[:3] = -9999
+    assert "3 values" in next(r.message for r in remarks(pair(missing, normal(1))) if r.code == "wild-value")
+
+
+def test_rows_in_an_order_of_their_own() -> None:
+    series = np.zeros((2, 2000))
+    for t in range(1, 2000):
+        series[:, t] = 0.9 * series[:, t - 1] + np.random.default_rng(t).standard_normal(2)
+    assert codes(*series) == {"autocorrelated-rows"}
+    x = np.sort(normal(0))
+    assert codes(x, x + normal(1)) == {"sorted-rows"}
+    shuffled = np.random.default_rng(0).permutation(2000)
+    assert codes(*series[:, shuffled]) == set()
