@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from mibench.estimator import Estimator
-from mibench.plugin import constructor
+from mibench.parameters import constructor
 from mibench.registry import estimators
 from mibench.selector import format_value
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from mibench.errors import UsageError
 from mibench.estimator import Estimator
-from mibench.plugin import Plugin, constructor
+from mibench.parameters import constructor
+from mibench.plugin import Plugin
 from mibench.registry import estimators, tasks
 from mibench.selector import format_value, parse_selector
 from mibench.task import AnyTask, ConsistencyTask, Task
