@@ -1,7 +1,7 @@
 """What a plug-in declares of its parameters, and the one place where their values are held to it.
 
 A parameter's annotation says all: its type, its choices (``Literal["max", "euclidean"]``), its range
-(``Annotated[int, at_least(1)]``, with short names for the common ones). :func:`check` refuses any other value when the
+(``Annotated[int, at_least(1)]``, with short names for the common ones). :func:`settle` refuses any other value when the
 plug-in is built, :func:`words` says in words what is allowed, and :func:`unusable` gives values that are not.
 """
 
@@ -11,13 +11,18 @@ import dataclasses
 import functools
 import inspect
 import math
+import re
+import reprlib
 import sys
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, Any, TypeAlias
+
+import numpy as np
 
 from .errors import UsageError
 
@@ -80,6 +85,136 @@ Widths: TypeAlias = Annotated[tuple[Annotated[int, at_least(1)], ...], Length(1)
 """The widths of the layers of a network."""
 
 
+# Values --------------------------------------------------------------------------------------------------------------
+
+
+def settle(who: str, name: str, value: Any, hint: Any) -> Any:
+    """The value as the parameter was declared: a list as a tuple, an integer as a float, numpy's numbers as Python's.
+
+    Raises
+    ------
+    UsageError : one sentence that names the plug-in, the parameter, the value and what is allowed.
+    """
+    try:
+        return _settled(value, hint)
+    except (ValueError, OverflowError):
+        shown = " ".join(reprlib.repr(value).split())
+        raise UsageError(f"{who}: {name}={shown}; {name} must be {words(hint)}.") from None
+
+
+def allowed(value: Any, hint: Any) -> bool:
+    """Whether a parameter declared so may have this value."""
+    try:
+        _settled(value, hint)
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
+def words(hint: Any, length: str = "any length") -> str:
+    """What a parameter may be: ``a whole number, at least 1``; ``length`` says how long a tuple is."""
+    origin, parts = _taken_apart(hint)
+    if origin is Annotated:
+        least = [f"{rule.least} or more" for rule in parts[1:] if isinstance(rule, Length)]
+        return ", ".join([words(parts[0], *least), *(str(rule) for rule in parts[1:] if isinstance(rule, Range))])
+    if origin is typing.Literal:
+        return "one of " + ", ".join(f"'{c}'" if isinstance(c, str) else str(c) for c in parts)
+    if origin is typing.Union:
+        each = [words(part) for part in parts]
+        return (", or " if any("," in said for said in each) else " or ").join(each)
+    if origin is tuple and ... in parts:
+        return f"a tuple of {length}, each {words(parts[0])}"
+    if origin is tuple and parts:
+        return f"a tuple ({'; '.join(map(words, parts))})"
+    known = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", types.NoneType: "none"}
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", getattr(origin, "__name__", str(origin))).lower()
+    return known.get(origin) or f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def unusable(hint: Any) -> Iterator[Any]:
+    """Values that :func:`settle` refuses: beyond each end of a range, no choice, of another type."""
+    candidates = [*_beyond(hint), math.nan, -1, 0.5, True, "no such word", object(), None]
+    return (value for value in candidates if not allowed(value, hint))
+
+
+def types_in(hint: Any) -> Iterator[type]:
+    """The classes that an annotation is made of."""
+    origin, parts = _taken_apart(hint)
+    if inspect.isclass(origin):
+        yield origin
+    if origin is not typing.Literal:
+        for part in parts:
+            yield from types_in(part)
+
+
+def _settled(value: Any, hint: Any) -> Any:
+    """As :func:`settle`, with a ValueError that says nothing."""
+    origin, parts = _taken_apart(hint)
+    plain = value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
+    if origin is Annotated:
+        settled = _settled(value, parts[0])
+        if all(_holds(settled, rule) for rule in parts[1:]):
+            return settled
+    elif origin is typing.Literal:
+        if any(type(choice) is type(plain) and choice == plain for choice in parts):
+            return plain
+    elif origin is typing.Union:
+        found = []
+        for part in parts:
+            with suppress(ValueError, OverflowError):
+                found.append(_settled(value, part))
+        for settled in [settled for settled in found if type(settled) is type(plain)] + found:
+            return settled
+    elif origin is tuple:
+        if isinstance(plain, (tuple, list)):
+            hints = parts[:1] * len(plain) if ... in parts else parts or (Any,) * len(plain)
+            return tuple(_settled(entry, of) for entry, of in zip(plain, hints, strict=True))
+    elif origin in (int, float):
+        if isinstance(plain, Integral if origin is int else Real) and not isinstance(plain, bool):
+            return origin(plain)
+    elif origin in (bool, str, types.NoneType):
+        if isinstance(plain, origin):
+            return plain
+    elif origin is Any or not inspect.isclass(origin) or getattr(origin, "_is_protocol", False):
+        return tuple(value) if isinstance(value, list) else value  # whatever it is; a list could change
+    elif isinstance(value, origin):
+        return value
+    raise ValueError
+
+
+def _holds(value: Any, rule: Any) -> bool:
+    if isinstance(rule, Length):
+        return len(value) >= rule.least
+    if isinstance(rule, Range):
+        return all(entry in rule for entry in (value if isinstance(value, tuple) else (value,)))
+    return True
+
+
+def _beyond(hint: Any) -> Iterator[Any]:
+    """Just outside of every range that an annotation holds."""
+    origin, parts = _taken_apart(hint)
+    for rule in parts[1:] if origin is Annotated else ():
+        if isinstance(rule, Length):
+            yield ()
+        if isinstance(rule, Range):
+            ends = (rule.low - 1 if rule.with_low else rule.low), (rule.high + 1 if rule.with_high else rule.high)
+            yield from (int(end) if parts[0] is int and math.isfinite(end) else end for end in ends)
+    if origin is not typing.Literal:
+        for part in parts:
+            for value in _beyond(part):
+                yield (value,) * (1 if ... in parts else len(parts)) if origin is tuple else value
+
+
+def _taken_apart(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """What an annotation is and what it is made of; both kinds of union are one."""
+    hint = getattr(hint, "__value__", hint)  # an alias made by a `type` statement
+    origin = typing.get_origin(hint) or hint
+    return typing.Union if origin is types.UnionType else origin, typing.get_args(hint)
+
+
+# Declarations --------------------------------------------------------------------------------------------------------
+
+
 def constructor(factory: Any) -> inspect.Signature:
     """The signature of a class's ``__init__`` without ``self``, or of a function."""
     if not inspect.isclass(factory):
@@ -90,114 +225,87 @@ def constructor(factory: Any) -> inspect.Signature:
     return inspect.Signature(parameters)
 
 
-@functools.cache
-def declared(factory: Any) -> dict[str, Any]:
-    """The annotation of each parameter, each read where it was written: a base class may lie in another module."""
-    if not inspect.isclass(factory):
-        return typing.get_type_hints(factory, include_extras=True)
-    owner = next(c for c in factory.__mro__ if "__init__" in vars(c))
-    if not getattr(vars(owner).get("__dataclass_params__"), "init", False):
-        return {} if owner is object else typing.get_type_hints(vars(owner)["__init__"], include_extras=True)
-    fields = {f.name for f in dataclasses.fields(owner) if f.init}
-    found: dict[str, Any] = {}
-    for base in reversed(owner.__mro__):
-        if "__dataclass_fields__" in vars(base):
-            own = {k: v for k, v in vars(base).get("__annotations__", {}).items() if k in fields}
-            module = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
-            stand_in = types.SimpleNamespace(__annotations__=own)
-            found |= typing.get_type_hints(stand_in, {**module, **_own_globals(base)}, include_extras=True)
-    return found
-
-
-def check(who: str, name: str, value: Any, hint: Any) -> None:
-    """Refuse a value that is not what the parameter was declared to be.
+def arguments(factory: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Every parameter of a call, given or default, as it was declared.
 
     Raises
     ------
-    UsageError : one sentence that names the plug-in, the parameter, the value and what is allowed.
+    UsageError : a parameter that is unknown or missing, or a value that it cannot have.
     """
-    if not _allowed(value, hint):
-        raise UsageError(f"{who}: {name}={value!r}; {name} must be {words(hint)}.")
+    who, signature, hints, usual = _name(factory), constructor(factory), declared(factory), defaults(factory)
+    for parameter in signature.parameters.values():
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise UsageError(f"{who}: '{parameter}' has no value that a selector could give; name every parameter.")
+    try:
+        given = signature.bind(*args, **kwargs).arguments
+    except TypeError as error:
+        raise UsageError(f"{who}: {error}.") from None
+    return {
+        name: usual[name]
+        if name not in given or given[name] is parameter.default
+        else settle(who, name, given[name], hints.get(name, Any))
+        for name, parameter in signature.parameters.items()
+    }
 
 
-def words(hint: Any) -> str:
-    """What a parameter may be: ``a whole number, at least 1``."""
-    match typing.get_origin(hint):
-        case typing.Annotated:
-            base, *rest = typing.get_args(hint)
-            plain = words(base)
-            if any(isinstance(r, Length) for r in rest):
-                plain = f"at least one: {plain}"
-            said = ", ".join(str(r) for r in rest if isinstance(r, Range))
-            return f"{plain}, {said}" if said else plain
-        case typing.Literal:
-            return "one of " + ", ".join(f"'{c}'" if isinstance(c, str) else str(c) for c in typing.get_args(hint))
-        case types.UnionType | typing.Union:
-            return " or ".join(words(h) for h in typing.get_args(hint))
-        case origin if origin is tuple:
-            entries = [h for h in typing.get_args(hint) if h is not Ellipsis]
-            return "numbers (each " + " / ".join(words(h) for h in entries) + ")"
-    known = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", type(None): "none"}
-    name = getattr(hint, "__name__", str(hint)).lower()
-    return known.get(hint) or f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+@functools.cache
+def defaults(factory: Any) -> dict[str, Any]:
+    """Every default as its parameter was declared; one that the declaration does not allow, as it was written."""
+    hints = declared(factory)
+    given = {k: p.default for k, p in constructor(factory).parameters.items() if p.default is not p.empty}
+    return {k: _settled(v, hints[k]) if k in hints and allowed(v, hints[k]) else v for k, v in given.items()}
 
 
-def unusable(hint: Any) -> Iterator[Any]:
-    """Values that :func:`check` refuses: beyond each end of a range, no choice, of another type."""
-    candidates: list[Any] = [*_beyond(hint), math.nan, -1, 0.5, True, "no such word", object(), None]
-    return (value for value in candidates if not _allowed(value, hint))
+def declared(factory: Any) -> dict[str, Any]:
+    """The annotation of each parameter, read where it was written: a base class may lie in another module.
+
+    What was read stays with the class, and so is known wherever the class goes without its module.
+
+    Raises
+    ------
+    UsageError : an annotation names what does not exist when the program runs.
+    """
+    if "_declared" not in vars(factory):
+        factory._declared = {k: _read(factory, k, hint, names) for k, hint, names in _written(factory)}
+    found: dict[str, Any] = vars(factory)["_declared"]
+    return found
 
 
-def _allowed(value: Any, hint: Any) -> bool:
-    match typing.get_origin(hint):
-        case typing.Annotated:
-            base, *rest = typing.get_args(hint)
-            return _allowed(value, base) and all(_holds(value, r) for r in rest)
-        case typing.Literal:
-            return any(type(value) is type(choice) and value == choice for choice in typing.get_args(hint))
-        case types.UnionType | typing.Union:
-            return any(_allowed(value, h) for h in typing.get_args(hint))
-        case origin if origin is tuple:
-            entries = typing.get_args(hint)
-            if not isinstance(value, (tuple, list)):
-                return False
-            if len(entries) == 2 and entries[1] is Ellipsis:
-                return all(_allowed(v, entries[0]) for v in value)
-            return len(value) == len(entries) and all(_allowed(v, h) for v, h in zip(value, entries, strict=True))
-    if hint is bool:
-        return isinstance(value, bool) or type(value).__name__ == "bool"  # numpy's too
-    if hint is int:
-        return isinstance(value, Integral) and not isinstance(value, bool)
-    if hint is float:
-        return isinstance(value, Real) and not isinstance(value, bool)
-    if hint is type(None):
-        return value is None
-    return not inspect.isclass(hint) or typing.get_origin(hint) is not None or isinstance(value, hint)
+def _written(factory: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Each parameter with its annotation as it was written and the names that are known there."""
+    if inspect.isclass(factory):
+        owner = next(c for c in factory.__mro__ if "__init__" in vars(c))
+        if getattr(vars(owner).get("__dataclass_params__"), "init", False):
+            fields = {f.name for f in dataclasses.fields(owner) if f.init}
+            for base in reversed(owner.__mro__):
+                if "__dataclass_fields__" in vars(base):
+                    names = _names(base)
+                    yield from ((k, v, names) for k, v in inspect.get_annotations(base).items() if k in fields)
+            return
+        factory = vars(owner)["__init__"]
+    if inspect.isfunction(factory):
+        annotations = inspect.get_annotations(factory)
+        yield from ((k, v, factory.__globals__) for k, v in annotations.items() if k != "return")
 
 
-def _holds(value: Any, rule: Any) -> bool:
-    if isinstance(rule, Length):
-        return len(value) >= rule.least
-    if isinstance(rule, Range):
-        return all(v in rule for v in (value if isinstance(value, (tuple, list)) else (value,)))
-    return True
+def _names(cls: type) -> dict[str, Any]:
+    """The names that the module of a class knows, or, where that was not imported by name, those its methods know."""
+    if cls.__module__ in sys.modules:
+        return vars(sys.modules[cls.__module__])
+    methods = (f for f in vars(cls).values() if inspect.isfunction(f) and f.__module__ == cls.__module__)
+    return next((f.__globals__ for f in methods), {})
 
 
-def _beyond(hint: Any) -> Iterator[Any]:
-    """Just outside of every range that an annotation holds."""
-    for rule in getattr(hint, "__metadata__", ()):
-        if isinstance(rule, Length):
-            yield ()
-        if isinstance(rule, Range):
-            ends = [rule.low - 1 if rule.with_low else rule.low, rule.high + 1 if rule.with_high else rule.high]
-            whole = typing.get_args(hint)[0] is int
-            yield from (int(end) if whole and math.isfinite(end) else end for end in ends)
-    for part in typing.get_args(hint):
-        inner = list(_beyond(part)) if not isinstance(part, (str, int)) else []
-        yield from ((value,) for value in inner) if typing.get_origin(hint) is tuple else inner
+def _read(factory: Any, name: str, annotation: Any, names: dict[str, Any]) -> Any:
+    stand_in = types.SimpleNamespace(__annotations__={name: annotation})
+    try:
+        return typing.get_type_hints(stand_in, names, include_extras=True)[name]
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
+        raise UsageError(
+            f"{_name(factory)}: the annotation {annotation!r} of {name} cannot be read ({error}); "
+            "import what it names at run time, not only under TYPE_CHECKING."
+        ) from None
 
 
-def _own_globals(cls: type) -> dict[str, Any]:
-    """Where the methods of a class look names up: a module that was not imported by name is found this way."""
-    functions = (f for f in vars(cls).values() if isinstance(f, types.FunctionType))
-    return next((f.__globals__ for f in functions if f.__module__ == cls.__module__), {})
+def _name(factory: Any) -> str:
+    return getattr(factory, "registered_name", "") or str(factory.__name__)

@@ -9,19 +9,39 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import typing
-from abc import ABC
+from abc import ABCMeta
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from . import parameters
 from .errors import UsageError
-from .parameters import constructor
 from .selector import format_selector
 
+T = TypeVar("T")
 
-class Plugin(ABC):
+
+class Declared(ABCMeta):
+    """The class of plug-in classes: their constructors see values as their parameters were declared, or are not called.
+
+    Raises
+    ------
+    UsageError : a value that a parameter cannot have, or a class that lacks what its contract asks for.
+    """
+
+    def __call__(cls: type[T], *args: Any, **kwargs: Any) -> T:
+        lacking = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
+        if lacking:
+            how = "as methods, properties or declared parameters (attributes set in __init__ will not do)"
+            raise UsageError(
+                f"{cls.__name__} does not define {lacking}, which its contract asks for; define them {how}."
+            )
+        made: T = super().__call__(**parameters.arguments(cls, args, kwargs))  # type: ignore[misc]
+        vars(made)["_complete"] = True
+        return made
+
+
+class Plugin(metaclass=Declared):
     """Base class of estimators and tasks.
 
     Class attributes
@@ -40,56 +60,45 @@ class Plugin(ABC):
 
     params: Mapping[str, Any]
     _alias: str
+    _complete: bool
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        lacking = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
-        if lacking:
-            how = "as methods, properties or declared parameters (attributes set in __init__ will not do)"
-            raise UsageError(
-                f"{cls.__name__} does not define {lacking}, which its contract asks for; define them {how}."
-            )
+    def __new__(cls, *_: Any, **params: Any) -> Self:
         self = super().__new__(cls)
-        try:
-            bound = constructor(cls).bind(*args, **kwargs)
-        except TypeError as error:
-            raise UsageError(f"{cls.registered_name or cls.__name__}: {error}") from None
-        bound.apply_defaults()
-        hints = parameters.declared(cls)
-        params = {k: _as_declared(v, hints.get(k)) for k, v in bound.arguments.items()}
-        for name, value in params.items():
-            if name in hints and value is not bound.signature.parameters[name].default:
-                parameters.check(cls.registered_name or cls.__name__, name, value, hints[name])
-        # object.__setattr__, because plug-ins may be frozen dataclasses
-        object.__setattr__(self, "params", MappingProxyType(params))
-        object.__setattr__(self, "_alias", "")
+        vars(self).update(params=MappingProxyType(params), _alias="", _complete=False)
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Plug-ins are values: a parameter is set once, by the constructor.
+        self._keep(name)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._keep(name)
+        super().__delattr__(name)
+
+    def _keep(self, name: str) -> None:
+        """Plug-ins are values: when the constructor is done its parameters stay, or label and identity would be untrue.
 
         Raises
         ------
-        FrozenInstanceError : a parameter is changed, after which label and identity would no longer be true.
+        FrozenInstanceError : ``name`` is a parameter of a finished plug-in.
         """
-        if name in self.params and name in vars(self):
+        if self._complete and (name in self.params or name == "params"):
             raise dataclasses.FrozenInstanceError(
                 f"{name} is a parameter of {type(self).__name__}, which cannot change: make another one instead."
             )
-        super().__setattr__(name, value)
 
     @property
     def label(self) -> str:
         """The name as a user would type it: ``ksg``, ``ksg[k=5]``, or the alias it was asked for by."""
         if self._alias:
             return self._alias
-        defaults = {name: p.default for name, p in constructor(type(self)).parameters.items()}
+        defaults = parameters.defaults(type(self))
         shown = {k: v for k, v in self.params.items() if k not in defaults or not _same(v, defaults[k])}
         return format_selector(self.registered_name or type(self).__name__, shown)
 
     def aliased(self, alias: str) -> Self:
         """The same value under another printed name (the identity does not change)."""
-        twin: Self = _rebuild(type(self), dict(self.params), alias)
-        return twin
+        return _rebuild(type(self), dict(self.params), alias)
 
     def identity(self) -> dict[str, Any]:
         """All that decides this plug-in's answers, as JSON: registered name, version, every parameter."""
@@ -118,20 +127,10 @@ def digest(identity: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _rebuild(cls: type[Any], params: dict[str, Any], alias: str) -> Any:
+def _rebuild(cls: type[T], params: dict[str, Any], alias: str) -> T:
     self = cls(**params)
-    object.__setattr__(self, "_alias", alias)
+    vars(self)["_alias"] = alias
     return self
-
-
-def _as_declared(value: Any, hint: Any) -> Any:
-    """An integer where a float is declared is the float it stands for, so that 2 and 2.0 are one value."""
-    return float(value) if type(value) is int and {float, int} & _types(hint) == {float} else value
-
-
-def _types(hint: Any) -> set[Any]:
-    """The types that an annotation is made of."""
-    return {hint} if isinstance(hint, type) else {t for part in typing.get_args(hint) for t in _types(part)}
 
 
 def _same(a: Any, b: Any) -> bool:

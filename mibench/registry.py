@@ -11,19 +11,23 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import functools
 import importlib.util
 import inspect
 import sys
+import traceback
 import typing
+import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar, dataclass_transform
 
+from . import parameters
 from .errors import UsageError
 from .estimator import Estimator
-from .parameters import constructor, declared
 from .plugin import Plugin
 from .selector import format_selector, parse_selector
 from .task import AnyTask
@@ -96,6 +100,19 @@ class Registry(Generic[P]):
         discover()
         return self._factories.get(name)
 
+    def defined_in(self, module: str) -> dict[str, Callable[..., P]]:
+        """What a module, or any module of a package, has registered so far."""
+        return {n: f for n, f in self._factories.items() if f"{f.__module__}.".startswith(f"{module}.")}
+
+    def classes(self, package: str) -> dict[str, type[Any]]:
+        """The classes that a package has registered so far by their own names: what it has to export."""
+        return {f.__name__: f for f in self.defined_in(package).values() if inspect.isclass(f)}
+
+    def forget(self, module: str) -> None:
+        """Drop what a module has registered."""
+        for name in self.defined_in(module):
+            del self._factories[name], self._sources[name]
+
     def source(self, name: str) -> str:
         """Where a name was registered: ``file:line``."""
         self.factory(name)
@@ -117,7 +134,7 @@ class Registry(Generic[P]):
     def select(self, patterns: str | P | Iterable[str | P]) -> list[P]:
         """All plug-ins that names, selectors, globs (``gauss*``) and instances describe, each once, in order."""
         if isinstance(patterns, (str, Plugin)):
-            patterns = [patterns]  # type: ignore[list-item]
+            patterns = [patterns]
         chosen: dict[str, P] = {}
         for pattern in patterns:
             for plugin in self._matching(pattern) if isinstance(pattern, str) else [pattern]:
@@ -135,14 +152,13 @@ class Registry(Generic[P]):
 
     def _typed(self, name: str, factory: Callable[..., P], params: dict[str, Any]) -> dict[str, Any]:
         """The parameters as the factory's annotations want them."""
-        signature = constructor(factory)
-        hints = declared(factory)
+        signature, hints = parameters.constructor(factory), parameters.declared(factory)
         typed = {}
         for key, value in params.items():
             if key not in signature.parameters:
                 known = ", ".join(signature.parameters) or "none"
                 raise UsageError(f"{self.kind} '{name}' has no parameter '{key}'; it has: {known}.")
-            typed[key] = _convert(value, hints.get(key, Any), f"{self.kind} '{name}': {key}")
+            typed[key] = _convert(name, key, value, hints.get(key, Any))
         missing = [k for k, p in signature.parameters.items() if p.default is p.empty and k not in typed]
         if missing:
             raise UsageError(f"{self.kind} '{name}' needs a value for {', '.join(missing)}: {name}[{missing[0]}=...].")
@@ -173,16 +189,26 @@ def register_task(name: str) -> Callable[[F], F]:
     return tasks.register(name)
 
 
-_state = {"discovered": False}
-
-
+@functools.cache
 def discover() -> None:
-    """Import every module that an entry point in ``mibench.plugins`` names; once."""
-    if _state["discovered"]:
-        return
-    _state["discovered"] = True
+    """Import every module that an entry point in ``mibench.plugins`` names; once.
+
+    A package that cannot be imported costs a warning and its own plug-ins, not everybody else's.
+    """
     for point in entry_points(group="mibench.plugins"):
-        point.load()
+        try:
+            point.load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a module may call sys.exit()
+            if point.value.partition(".")[0] == __package__:
+                raise
+            package = point.dist.name if point.dist else point.value
+            warnings.warn(
+                f"the plug-ins of the package '{package}' are left out: importing {point.value} failed with "
+                f"{_described(error)}.",
+                stacklevel=2,
+            )
 
 
 def include(path: str | Path) -> None:
@@ -190,11 +216,13 @@ def include(path: str | Path) -> None:
 
     Raises
     ------
-    UsageError : no such file, or it fails on import.
+    UsageError : no such file, it fails on import, or the annotations of its parameters cannot be read.
     """
     path = Path(path).resolve()
     name = f"mibench_include_{path.stem}"
-    if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(path):
+    while name in sys.modules and getattr(sys.modules[name], "__file__", None) != str(path):
+        name += "_"  # another file of this name
+    if name in sys.modules:
         return
     if not path.is_file():
         raise UsageError(f"cannot include '{path}': there is no such file.")
@@ -206,50 +234,57 @@ def include(path: str | Path) -> None:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except UsageError:
+        for factory in [*estimators.defined_in(name).values(), *tasks.defined_in(name).values()]:
+            parameters.declared(factory)
+    except BaseException as error:  # a module may call sys.exit()
+        estimators.forget(name)
+        tasks.forget(name)
         del sys.modules[name]
-        raise
-    except Exception as error:
-        del sys.modules[name]
-        raise UsageError(f"cannot include '{path}': {type(error).__name__}: {error}") from error
+        if isinstance(error, (UsageError, KeyboardInterrupt)):
+            raise
+        raise UsageError(f"cannot include '{path}': {_described(error)}.") from error
     # worker processes cannot import this module by name, so its classes travel by value
     import cloudpickle
 
     cloudpickle.register_pickle_by_value(module)
 
 
-def _convert(value: Any, hint: Any, what: str) -> Any:
+def _described(error: BaseException) -> str:
+    """What happened and where: ``ValueError: no such thing (plugin.py, line 3)``."""
+    frames = traceback.extract_tb(error.__traceback__)
+    there = frames and not frames[-1].filename.startswith("<")  # not where Python itself gave up
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if there else ""
+    said = " ".join(str(error).split()).rstrip(".")
+    return f"{type(error).__name__}{': ' * bool(said)}{said}{where}"
+
+
+def _convert(who: str, name: str, value: Any, hint: Any) -> Any:
     """``value`` as type ``hint``; selectors become plug-ins where the hint asks for one."""
-    plugin = _plugin_type(hint)
+    plugin = next((t for t in parameters.types_in(hint) if issubclass(t, Plugin)), None)
     if plugin is not None:
-        if not isinstance(value, str):
-            return value
-        registry: Registry[Any] = estimators if issubclass(plugin, Estimator) else tasks
-        return registry.create(value)
-    if value is None and "none" in typing.get_args(hint):
-        return "none"  # a choice of that name, not the absence of one
-    if hint is Any:
-        return value
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
+        value = _built(value, estimators if issubclass(plugin, Estimator) else tasks)
+    elif value is None and "none" in typing.get_args(hint):
+        value = "none"  # a choice of that name, not the absence of one
+    elif not isinstance(value, bool) and not parameters.allowed(value, hint):
+        from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-    try:
         config = ConfigDict(arbitrary_types_allowed=True, coerce_numbers_to_str=True)
-        return TypeAdapter(hint, config=config).validate_python(value)
-    except ValidationError as error:
-        problem = error.errors()[0]["msg"]
-        raise UsageError(f"{what} = {value!r} is not usable: {problem[0].lower()}{problem[1:]}.") from None
+        with suppress(ValidationError):
+            value = TypeAdapter(hint, config=config).validate_python(value)
+    return parameters.settle(who, name, value, hint)
 
 
-def _plugin_type(hint: Any) -> type[Plugin] | None:
-    for candidate in (hint, *typing.get_args(hint)):
-        if inspect.isclass(candidate) and issubclass(candidate, Plugin):
-            return candidate
-    return None
+def _built(value: Any, registry: Registry[Any]) -> Any:
+    if isinstance(value, (tuple, list)):
+        return tuple(_built(entry, registry) for entry in value)
+    return registry.create(value) if isinstance(value, str) else value
 
 
 def _as_dataclass(cls: type) -> None:
     """Parameters declared as annotated class attributes become the constructor's, unless the class has one."""
     if "__init__" in vars(cls):
+        if cls.__hash__ is None:  # taken by a dataclass decorator that was not told otherwise
+            cls.__hash__ = Plugin.__hash__
         return
     # a parameter without a default may stand for a property that the contract demands, and is no default itself
     required = [

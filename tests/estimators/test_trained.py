@@ -17,7 +17,7 @@ from mibench.estimators.densities.trained import Answer, Outcome, Trained, merge
 
 from mibench.errors import DataError, Unsupported, UsageError
 from mibench.estimator import Array
-from mibench.plugin import constructor
+from mibench.parameters import constructor
 
 FOUR = DoE, Flow, MINDE, LatentMI
 QUICK: list[Trained] = [

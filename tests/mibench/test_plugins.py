@@ -1,15 +1,23 @@
 """Plug-ins as values, and the registry that finds them."""
 
+from __future__ import annotations
+
+import copy
+import os
 import pickle
-from dataclasses import dataclass
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from mibench import registry
 from mibench.errors import DataError, UsageError
-from mibench.estimator import Estimate, Estimator, FunctionEstimator, check_samples
+from mibench.estimator import Array, Estimate, Estimator, FunctionEstimator, check_samples
 from mibench.registry import Registry
 from mibench.result import Cell
 
@@ -21,88 +29,194 @@ class Scaled(Estimator):
     widths: tuple[int, ...] = (64, 64)
     inner: Estimator | None = None
 
-    def estimate(self, x, y, seed=0):
+    def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
         return Estimate(self.scale)
 
 
 class TestValues:
-    def test_equality_and_hash_follow_the_parameters(self):
+    def test_equality_and_hash_follow_the_parameters(self) -> None:
         assert Scaled(k=5) == Scaled(5) and hash(Scaled(k=5)) == hash(Scaled(5))
         assert Scaled(k=5) != Scaled() and Scaled(scale=2.0) != Scaled()
         assert Scaled(inner=Scaled(k=4)) != Scaled(inner=Scaled(k=5))
 
-    def test_pickling_keeps_value_and_alias(self):
+    def test_pickling_keeps_value_and_alias(self) -> None:
         value = Scaled(k=7, widths=(8,)).aliased("seven")
         twin = pickle.loads(pickle.dumps(value))
         assert twin == value and twin.label == "seven"
 
-    def test_label_shows_only_what_differs_from_the_defaults(self):
+    def test_label_shows_only_what_differs_from_the_defaults(self) -> None:
         assert Scaled().label == "Scaled"
         assert Scaled(k=5, widths=(8, 4)).label == "Scaled[k=5,widths=(8 4)]"
 
-    def test_an_integer_for_a_float_is_the_same_value(self):
+    def test_an_integer_for_a_float_is_the_same_value(self) -> None:
         assert Scaled(scale=2) == Scaled(scale=2.0)
         assert (Scaled(scale=2).label, Scaled(scale=1).label) == ("Scaled[scale=2.0]", "Scaled")
 
-    def test_an_alias_does_not_change_the_identity(self):
+    def test_an_alias_does_not_change_the_identity(self) -> None:
         assert Scaled(k=5).aliased("five").identity() == Scaled(k=5).identity()
 
-    def test_a_wrong_parameter_is_a_sentence(self):
+    def test_a_wrong_parameter_is_a_sentence(self) -> None:
         with pytest.raises(UsageError, match="unexpected keyword argument 'q'"):
-            Scaled(q=1)
+            Scaled(q=1)  # type: ignore[call-arg]
 
-    def test_the_version_is_part_of_the_identity(self, monkeypatch):
+    def test_the_version_is_part_of_the_identity(self, monkeypatch: pytest.MonkeyPatch) -> None:
         before = Scaled().identity()
         monkeypatch.setattr(Scaled, "version", "2")
         assert Scaled().identity() != before
 
+    def test_a_default_is_as_declared_too(self) -> None:
+        @dataclass(frozen=True, eq=False, repr=False)
+        class Whole(Scaled):
+            scale: float = 3
+
+        assert (Whole().label, repr(Whole().scale)) == ("Whole", "3.0")
+
+    def test_parameters_are_named_one_by_one(self) -> None:
+        class Open(Scaled):
+            def __init__(self, **options: int) -> None: ...
+
+        with pytest.raises(UsageError, match=r"'\*\*options.*name every parameter"):
+            Open(k=1)
+
+
+@dataclass
+class Thawed(Estimator):
+    """A dataclass that its author has not frozen."""
+
+    k: int = 3
+    widths: tuple[int, ...] = (64, 64)
+
+    def __post_init__(self) -> None:
+        self.k = abs(self.k)  # the constructor may settle what it was given
+
+    def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
+        return Estimate(0.0)
+
+
+class Plain(Estimator):
+    """A class with a constructor of its own, and no annotations."""
+
+    def __init__(self, k=3, widths=(64, 64)) -> None:  # type: ignore[no-untyped-def]
+        self.k, self.widths, self.calls = k, widths, 0
+
+    def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
+        self.calls += 1
+        return Estimate(0.0)
+
+
+@pytest.mark.parametrize("kind", [Scaled, Thawed, Plain])
+class TestParametersStay:
+    """Whatever its author left open: label and identity are those of the parameters it has."""
+
+    def test_a_parameter_is_not_changed_and_not_deleted(self, kind: Any) -> None:
+        made = kind(k=5)
+        changes: list[tuple[Any, ...]] = [(setattr, "k", 6), (delattr, "k"), (setattr, "params", {})]
+        for change, *arguments in changes:
+            with pytest.raises(FrozenInstanceError):
+                change(made, *arguments)
+        assert (made.k, made.label) == (5, f"{kind.__name__}[k=5]")
+
+    def test_no_value_can_be_changed_from_outside(self, kind: Any) -> None:
+        widths = [8, 4]
+        made = kind(widths=widths)
+        widths.append(2)
+        assert made.widths == made.params["widths"] == (8, 4)
+        assert made == kind(widths=(8, 4)) == pickle.loads(pickle.dumps(made))
+        with pytest.raises(TypeError):
+            made.params["widths"] = (1,)
+
+    def test_numpy_numbers_are_numbers(self, kind: Any) -> None:
+        if kind is not Plain:  # which declares nothing
+            made = kind(k=np.int64(5), widths=np.array([8, 4]))
+            assert repr((made.k, made.widths)) == "(5, (8, 4))"
+            assert made.label == kind(k=5, widths=(8, 4)).label
+
+    def test_copies_are_made_by_the_constructor(self, kind: Any) -> None:
+        made = kind(k=5)
+        for twin in (copy.copy(made), copy.deepcopy(made)):
+            assert twin == made
+            assert twin.label == made.label
+
+
+def test_what_is_no_parameter_may_change() -> None:
+    made = Plain()
+    made.estimate(np.zeros(2), np.zeros(2))
+    assert (made.calls, made.label) == (1, "Plain")
+
 
 class TestRegistry:
     @pytest.fixture
-    def own(self, monkeypatch) -> Registry[Estimator]:
+    def own(self, monkeypatch: pytest.MonkeyPatch) -> Registry[Estimator]:
         monkeypatch.setattr(registry, "discover", lambda: None)
         own: Registry[Estimator] = Registry("estimator")
         own.register("scaled")(type("Scaled2", (Scaled,), {"__module__": __name__}))
         own.register("other")(type("Other", (Scaled,), {"__module__": __name__}))
         return own
 
-    def test_labels_round_trip_through_the_registry(self, own):
+    def test_labels_round_trip_through_the_registry(self, own: Registry[Estimator]) -> None:
         for selector in ("scaled", "scaled[k=5]", "scaled[scale=2.0,widths=(8 4)]"):
             made = own.create(selector)
             assert made.label == selector
             assert own.create(made.label) == made
 
-    def test_types_follow_the_annotations(self, own):
-        assert own.create("scaled[scale=2]").scale == 2.0
-        with pytest.raises(UsageError, match="k = 'five' is not usable"):
+    def test_types_follow_the_annotations(self, own: Registry[Estimator]) -> None:
+        assert own.create("scaled[scale=2]").params["scale"] == 2.0
+        assert own.create("scaled[k=1e1,widths=(64.0 32)]").label == "scaled[k=10,widths=(64 32)]"
+        with pytest.raises(UsageError, match=r"^scaled: k='five'; k must be a whole number\.$"):
             own.create("scaled[k=five]")
 
-    def test_unknown_names_and_parameters_get_a_hint(self, own):
+    def test_unknown_names_and_parameters_get_a_hint(self, own: Registry[Estimator]) -> None:
         with pytest.raises(UsageError, match="did you mean 'scaled'"):
             own.create("scald")
         with pytest.raises(UsageError, match="no parameter 'kk'; it has: k, scale"):
             own.create("scaled[kk=5]")
 
-    def test_a_second_definition_names_both_places(self, own):
+    def test_selectors_stand_for_plug_ins_wherever_one_is_expected(self, own: Registry[Estimator]) -> None:
+        @own.register("several")
+        @dataclass(frozen=True, eq=False, repr=False)
+        class Several(Scaled):
+            parts: tuple[Estimator, ...] = ()
+
+        registry.estimators.register("constant-part")(type("Part", (Scaled,), {"__module__": __name__}))
+        made = own.create("several[inner=constant-part[k=2],parts=(constant-part constant-part[k=4])]")
+        assert [made.params["inner"].k, *(part.k for part in made.params["parts"])] == [2, 3, 4]
+        assert own.create(made.label) == made
+        registry.estimators.forget(__name__)
+
+    def test_a_dataclass_that_is_not_frozen_can_be_hashed_once_registered(self, own: Registry[Estimator]) -> None:
+        @dataclass
+        class Open(Estimator):
+            more: int = 0
+
+            def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
+                return Estimate(0.0)
+
+        own.register("open")(Open)
+        assert hash(Open(more=1)) == hash(own.create("open[more=1]")) != hash(Open())
+
+    def test_a_module_and_what_it_registered_are_forgotten(self, own: Registry[Estimator]) -> None:
+        assert own.defined_in(__name__).keys() == {"scaled", "other"}
+        assert own.classes(__name__.rpartition(".")[0]).keys() == {"Scaled2", "Other"}
+        own.forget(__name__)
+        assert own.names() == []
+
+    def test_a_second_definition_names_both_places(self, own: Registry[Estimator]) -> None:
         with pytest.raises(UsageError, match=r"defined twice: in .* and in "):
             own.register("scaled")(Scaled)
 
     @pytest.mark.parametrize("name", ["", "a[b", "a b", "a=b", "a*"])
-    def test_names_that_no_selector_could_hold_are_refused(self, own, name):
+    def test_names_that_no_selector_could_hold_are_refused(self, own: Registry[Estimator], name: str) -> None:
         with pytest.raises(UsageError, match="selector syntax"):
             own.register(name)
 
-    def test_globs_select_each_once_in_order(self, own):
+    def test_globs_select_each_once_in_order(self, own: Registry[Estimator]) -> None:
         assert [e.label for e in own.select(["*", "scaled", "scaled[k=5]"])] == ["scaled", "other", "scaled[k=5]"]
         assert [e.label for e in own.select("*[k=5]")] == ["scaled[k=5]", "other[k=5]"]
         with pytest.raises(UsageError, match="no estimator matches"):
             own.select("x*")
 
 
-def test_built_in_names_are_found_without_torch():
-    import subprocess
-    import sys
-
+def test_built_in_names_are_found_without_torch() -> None:
     code = (
         "import sys; from mibench import registry as r; "
         "assert {'ksg', 'oracle', 'zero', 'cca'} <= set(r.estimators.names()); assert 'gauss' in r.tasks.names(); "
@@ -114,38 +228,85 @@ def test_built_in_names_are_found_without_torch():
 
 
 class TestInclude:
-    def test_a_missing_or_broken_file_is_a_sentence(self, tmp_path: Path):
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("1 / 0", "ZeroDivisionError: division by zero (broken.py, line 6)"),
+            ("import sys; sys.exit()", "SystemExit (broken.py, line 6)"),
+            ("import sys; sys.exit('bye')", "SystemExit: bye (broken.py, line 6)"),
+            ("class Odd(BaseException): ...\nraise Odd('a\\nb')", "Odd: a b (broken.py, line 7)"),
+            ("def", "SyntaxError: invalid syntax (broken.py, line 6)"),
+        ],
+    )
+    def test_a_broken_file_is_a_sentence_and_leaves_nothing(self, tmp_path: Path, text: str, said: str) -> None:
+        file = tmp_path / "broken.py"
+        good = (
+            "from mibench.estimator import Estimate, Estimator\nfrom mibench.registry import register_estimator\n"
+            "@register_estimator('half-done')\nclass HalfDone(Estimator):\n"
+            "    def estimate(self, x, y, seed=0): return Estimate(0.0)\n"
+        )
+        file.write_text(good + text)
+        with pytest.raises(UsageError) as refused:
+            registry.include(file)
+        assert str(refused.value) == f"cannot include '{file}': {said}."
+        assert "half-done" not in registry.estimators.names()
+        file.write_text(good)
+        registry.include(file)
+        assert "half-done" in registry.estimators.names()
+        registry.estimators.forget("mibench_include_broken")
+        del sys.modules["mibench_include_broken"]
+
+    def test_an_interrupt_stays_one(self, tmp_path: Path) -> None:
+        (tmp_path / "slow.py").write_text("raise KeyboardInterrupt")
+        with pytest.raises(KeyboardInterrupt):
+            registry.include(tmp_path / "slow.py")
+
+    def test_a_missing_file_is_a_sentence(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="no such file"):
             registry.include(tmp_path / "nothing.py")
-        (tmp_path / "broken_plugin.py").write_text("1 / 0\n")
-        with pytest.raises(UsageError, match="ZeroDivisionError"):
-            registry.include(tmp_path / "broken_plugin.py")
+
+
+@pytest.mark.parametrize("text", ["1 / 0", "import sys; sys.exit()", "import no_such_package"])
+def test_a_broken_package_costs_a_warning_and_nothing_else(tmp_path: Path, text: str) -> None:
+    installed = tmp_path / "broken_package-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-package\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[mibench.plugins]\nall = broken_plugins\n")
+    (tmp_path / "broken_plugins.py").write_text(text)
+    code = "from mibench import registry as r; print(len(r.estimators.names()) > 20, len(r.tasks.names()) > 20)"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout) == (0, "True True\n"), done.stderr
+    assert done.stderr.count("'broken-package' are left out: importing broken_plugins failed with") == 1
 
 
 class TestFunctions:
-    def test_a_plain_function_is_an_estimator(self):
-        def constant(x, y):
+    def test_a_plain_function_is_an_estimator(self) -> None:
+        def constant(x: Array, y: Array) -> float:
             return 0.25
 
         made = FunctionEstimator(constant)
         assert made.label == "constant"
         assert made.estimate(np.arange(5.0), np.arange(5.0)).mi == 0.25
 
-    def test_an_edited_function_is_another_cell(self):
+    def test_an_edited_function_is_another_cell(self) -> None:
         from mibench.api import get_task
 
-        def first(x, y):
+        def first(x: Array, y: Array) -> float:
             return 0.25
 
-        def second(x, y):
+        def second(x: Array, y: Array) -> float:
             return 0.26
 
         second.__name__, second.__qualname__ = first.__name__, first.__qualname__
         cells = {Cell.of(FunctionEstimator(f), get_task("gauss"), 100, 0).id for f in (first, second)}
         assert len(cells) == 2
 
-    def test_the_seed_is_passed_where_it_is_wanted(self):
-        assert FunctionEstimator(lambda x, y, seed: float(seed)).estimate([1.0, 2.0], [1.0, 2.0], seed=7).mi == 7
+    def test_the_seed_is_passed_where_it_is_wanted(self) -> None:
+        def seeded(x: Array, y: Array, seed: int = 0) -> float:
+            return float(seed)
+
+        assert FunctionEstimator(seeded).estimate(np.arange(2.0), np.arange(2.0), seed=7).mi == 7
 
 
 class TestCheckSamples:
@@ -158,7 +319,7 @@ class TestCheckSamples:
             [1, 2, 3, 4, 5, 6],
         ],
     )
-    def test_all_kinds_of_numbers_become_matrices(self, x):
+    def test_all_kinds_of_numbers_become_matrices(self, x: npt.ArrayLike) -> None:
         checked, _ = check_samples(x, np.arange(6.0))
         assert checked.ndim == 2 and checked.dtype == np.float64 and len(checked) == 6
 
@@ -174,11 +335,11 @@ class TestCheckSamples:
             ([1.0], [2.0], "1 samples are too few"),
         ],
     )
-    def test_each_defect_is_named(self, x, y, message):
+    def test_each_defect_is_named(self, x: npt.ArrayLike, y: npt.ArrayLike, message: str) -> None:
         with pytest.raises(DataError, match=message):
             check_samples(x, y)
 
-    def test_nothing_is_written_to_the_caller(self):
+    def test_nothing_is_written_to_the_caller(self) -> None:
         x = np.arange(6.0)
         x.flags.writeable = False
         check_samples(x, x)
