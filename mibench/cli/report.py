@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mibench.errors import UsageError
+from mibench.mlflow.uri import artifact_root, mlflow_uri
 
 from .shared import (
     RESULTS,
@@ -15,10 +16,8 @@ from .shared import (
     MlflowUri,
     Unit,
     app,
-    artifact_root,
     closing_lines,
     examples,
-    mlflow_uri,
     print_json,
     report_files,
     stdout,
@@ -26,7 +25,7 @@ from .shared import (
 )
 
 if TYPE_CHECKING:
-    from mibench.engine.store import Results
+    from mibench.results import Results
 
 
 @app.command(
@@ -44,8 +43,8 @@ def report(
     unit: Annotated[Unit, typer.Option(help="Unit of tables and figures.")] = Unit.NATS,
 ) -> None:
     """Make the leaderboard, its figures and the HTML page from finished results, and print it."""
-    from mibench.engine.store import load_results
     from mibench.report.terminal import show
+    from mibench.results import load_results
 
     results = load_results(*directories)
     target = out or directories[0]
@@ -106,7 +105,7 @@ def compare(
 
 
 def _some_results(directory: Path) -> Results:
-    from mibench.engine.store import load_results
+    from mibench.results import load_results
 
     results = load_results(directory)
     if not results:
@@ -133,8 +132,8 @@ def sync(
     mlflow: MlflowUri = None,
 ) -> None:
     """Bring MLflow up to date with the results of a folder; what is there already is left alone."""
-    from mibench.engine.store import load_results
     from mibench.mlflow import tracking
+    from mibench.results import load_results
 
     results = load_results(directory)
     uri = mlflow or mlflow_uri(directory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import platform
+import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,8 +17,11 @@ _PACKAGES = ("numpy", "scipy", "torch", "numba", "scikit-learn", "zuko")
 
 
 @functools.cache
-def provenance() -> dict[str, Any]:
-    """Versions and machine as nested JSON-able values; nothing that identifies a person or a host."""
+def provenance(device: str | None = None) -> dict[str, Any]:
+    """Versions and machine as nested JSON-able values; nothing that identifies a person or a host.
+
+    device : where workers train, None for the usual one.
+    """
     return {
         "mibench": _version("mibench"),
         "python": platform.python_version(),
@@ -27,15 +31,16 @@ def provenance() -> dict[str, Any]:
             "cpu": _cpu(),
             "cores": os.cpu_count(),
             "memory_gib": _memory(),
-            "device": _device(),
+            "device": _named(device or runtime.device()),
         },
     }
 
 
 def command() -> str:
-    """The command line as a user would type it."""
+    """The command line as a user would type it, without the password of a server."""
     program = Path(sys.argv[0]).name
-    return " ".join(["mibench" if program in ("mibench", "__main__.py") else program, *sys.argv[1:]])
+    line = " ".join(["mibench" if program in ("mibench", "__main__.py") else program, *sys.argv[1:]])
+    return re.sub(r"(://[^:/@\s]*):\S+@", r"\1:***@", line)
 
 
 def _version(name: str) -> str:
@@ -59,9 +64,8 @@ def _memory() -> float:
     return round(psutil.virtual_memory().total / 2**30, 1)
 
 
-def _device() -> str:
-    device = runtime.device()
-    if device == "cpu":
+def _named(device: str) -> str:
+    if not device.startswith("cuda"):
         return device
     import torch
 
