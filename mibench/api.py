@@ -1,21 +1,29 @@
-"""The public functions: what the command line does, from Python."""
+"""The public functions. The command line calls the same ones."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
 from . import registry
-from .engine import grid as grids
+from .engine.executor import StartExecutor, find_executor
+from .engine.grid import Grid, choose, expand
+from .engine.provenance import command, provenance
 from .engine.runner import Observer, default_workers, run_jobs, selection, unfinished
-from .engine.store import Results, Store, load_results
-from .errors import DataError, NotInstalled, UsageError
+from .engine.store import FILE, Store
+from .errors import UsageError
 from .estimator import Estimate, Estimator, FunctionEstimator, check_samples
+from .result import Result
+from .results import Results, load_results
 from .task import AnyTask
+
+if TYPE_CHECKING:
+    from .leaderboard.changes import Comparison
 
 
 def run(
@@ -24,58 +32,124 @@ def run(
     n: int | Sequence[int] | None = None,
     seeds: int | Sequence[int] | None = None,
     *,
-    grid: str | Path | grids.Grid | None = None,
+    grid: str | Path | Grid | Sequence[str | Path | Grid] | None = None,
     out: str | Path | None = None,
     workers: int | None = None,
-    observers: Sequence[Observer] = (),
     retry: bool = False,
+    device: str | None = None,
+    tracking: str | bool | None = None,
+    executor: str | StartExecutor = "local",
+    progress: bool | None = None,
+    observers: Sequence[Observer] = (),
     **limits: Any,
 ) -> Results:
     """Run estimators on tasks, each cell in a worker process, and return the results.
 
+    They are those of the cells asked for, and what ``out`` holds of other estimators on the same tasks, sample sizes
+    and seeds: an estimator that is run alone later stands beside those that ran before.
+
+    >>> mibench.run(["ksg", my_function], "gauss*", n=1000, seeds=3).leaderboard()
+
+    Parameters
+    ----------
     estimators, tasks : names, selectors (``"ksg[k=5]"``), globs, plug-ins, or plain functions ``f(x, y) -> float``
         (estimators only); one or a list.
     n, seeds : sample sizes, and how many seeds (or which).
-    grid : a preset's name, a TOML file or a :class:`Grid`; the arguments before replace its settings.
+    grid : presets by name, TOML files or :class:`Grid`; one or a list. The arguments before replace their settings.
     out : a directory for the results. The same call takes up where an interrupted one stopped. None keeps nothing.
     workers : worker processes; as many as there are cores by default.
+    retry : run failed cells again.
+    device : the torch device for training, such as ``"cuda"``; ``"cpu"`` by default.
+    tracking : an MLflow URI, or True for an embedded store beside the results.
+    executor : where cells are answered: a name, or something that makes an :class:`Executor`.
+    progress : None shows it on stderr, as a bar on a terminal and in notebooks with ipywidgets, as lines elsewhere;
+        True always draws a bar, False says nothing.
+    observers : others who are told of every finished cell.
     limits : ``time_limit`` (s per cell), ``memory_limit`` (GiB per worker), ``references`` (False: no reference rows).
-
-    >>> mibench.run(["ksg", my_function], "gauss*", n=1000, seeds=3).leaderboard()
 
     Raises
     ------
     UsageError : something named is unknown or unusable, or ``out`` cannot be written.
     """
-    changes = {"estimators": estimators, "tasks": tasks, "n": n, "seeds": seeds, **limits}
-    if isinstance(grid, grids.Grid):
-        chosen = grid.replaced(**changes)
-    elif grid is not None:
-        chosen = grids.load_grid(grid).replaced(**changes)
-    else:
-        chosen = grids.make_grid({k: v for k, v in changes.items() if v is not None}, "run()")
-    for file in chosen.include:
-        registry.include(file)
-    if out is None:
-        with tempfile.TemporaryDirectory(prefix="mibench-") as folder:
-            return Results(_run(chosen, Path(folder), workers, observers, retry))
-    return _run(chosen, Path(out), workers, observers, retry)
+    settings = {"estimators": estimators, "tasks": tasks, "n": n, "seeds": seeds, **limits}
+    grids = choose(grid, settings, "run()")
+    start = find_executor(executor)
+    if device is not None:
+        _check_device(device)
+    jobs = expand(*grids)
+    crew = workers or default_workers()
+    memory_limit = max(grid.memory_limit for grid in grids)
+    told = list(observers)
+    with ExitStack() as stack:
+        if out is None:
+            if tracking is True:
+                raise UsageError("tracking=True keeps its store beside the results: name a folder for them with out=.")
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mibench-")))
+        else:
+            directory = Path(out)
+        if progress is not False:
+            from .engine.progress import Progress
 
+            told.append(Progress(crew, None if out is None else directory / FILE, progress))
+        store = stack.enter_context(Store(directory))
+        tracker = None
+        if tracking:
+            from .mlflow.group import GroupTracker
+            from .mlflow.uri import mlflow_uri
 
-def _run(grid: grids.Grid, out: Path, workers: int | None, observers: Sequence[Observer], retry: bool) -> Results:
-    jobs = grids.expand(grid)
-    with Store(out) as store:
+            uri = mlflow_uri(directory) if tracking is True else tracking
+            tracker = stack.enter_context(GroupTracker(uri, directory))
+            told.append(tracker)
         todo = unfinished(jobs, store.results(), retry)
         run_jobs(
             todo,
             store,
-            workers=workers or default_workers(),
-            time_limit=grid.time_limit,
-            memory_limit=grid.memory_limit,
-            observers=observers,
+            lambda count: start(count, memory_limit, device),
+            workers=crew,
+            time_limit=max(grid.time_limit for grid in grids),
+            provenance={"command": command(), **provenance(device)},
+            observers=told,
             done=len(jobs) - len(todo),
         )
-        return Results(selection(store.results(), jobs), out)
+        results = Results(selection(store.results(), jobs), None if out is None else directory)
+        if tracker is not None:
+            tracker.summarize(results, {})
+        return results
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise UsageError(f"the device '{device}' cannot be used here: {reason}.") from None
+
+
+def compare(
+    base: str | Path | Iterable[Result],
+    new: str | Path | Iterable[Result],
+    tolerance: float | None = None,
+    max_slowdown: float | None = None,
+) -> Comparison:
+    """Compare NEW results with BASE on the cells that both have.
+
+    Parameters
+    ----------
+    base, new : folders of results, or results.
+    tolerance : the fall of a score that is a regression; for metrics, the change relative to their size.
+    max_slowdown : the growth of the CPU time that is a regression, as a ratio; None to leave time out of it.
+
+    Raises
+    ------
+    UsageError : there are no results at a path, or a negative tolerance.
+    """
+    from .leaderboard.compare import TOLERANCE
+    from .leaderboard.compare import compare as compare_results
+
+    old, fresh = (load_results(side) if isinstance(side, (str, Path)) else side for side in (base, new))
+    return compare_results(old, fresh, TOLERANCE if tolerance is None else tolerance, max_slowdown)
 
 
 def estimate(
@@ -129,17 +203,3 @@ def list_estimators() -> list[str]:
 def list_tasks() -> list[str]:
     """Names of all known tasks."""
     return registry.tasks.names()
-
-
-__all__ = [
-    "DataError",
-    "NotInstalled",
-    "Results",
-    "estimate",
-    "get_estimator",
-    "get_task",
-    "list_estimators",
-    "list_tasks",
-    "load_results",
-    "run",
-]

@@ -11,15 +11,19 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, TypeAlias
+from html import escape
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from .bound import Bound
 from .bound import Kind as Kind
-from .errors import DataError
+from .errors import DataError, UsageError
 from .plugin import Plugin
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
 
@@ -69,7 +73,7 @@ class Capabilities:
     memory: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Estimate:
     """One answer.
 
@@ -83,6 +87,36 @@ class Estimate:
     stderr: float | None = None
     curve: Mapping[str, Sequence[float]] = field(default_factory=dict)
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Estimate({self._value()})"
+
+    def _repr_html_(self) -> str:
+        told = (f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>" for k, v in self.diagnostics.items())
+        return f"<table><caption>{self._value()}</caption>{''.join(told)}</table>"
+
+    def _value(self) -> str:
+        return f"{self.mi:.4f}{'' if self.stderr is None else f' ± {self.stderr:.4f}'} nats"
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the curve of the training, on axes of your own if you like.
+
+        Raises
+        ------
+        UsageError : there is none, because nothing was trained.
+        """
+        series = {name: values for name, values in self.curve.items() if name != "step"}
+        if not series:
+            raise UsageError("this estimate has no curve: only estimators that train record one.")
+        if axes is None:
+            from matplotlib.figure import Figure
+
+            axes = Figure(layout="constrained").add_subplot()
+        for name, values in series.items():
+            axes.plot(self.curve.get("step", range(len(values))), values, label=name)
+        axes.set(xlabel="step", ylabel="mutual information, nats")
+        axes.legend()
+        return axes
 
 
 class Distribution(Protocol):

@@ -125,7 +125,7 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for one line of the store; ``from_json`` reads it back."""
-        return _finite({"schema": SCHEMA, **dataclasses.asdict(self)})
+        return {"schema": SCHEMA, **{k: _finite(v) for k, v in dataclasses.asdict(self).items()}}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Result:

@@ -6,6 +6,7 @@ Nothing here draws a sample; see ``tasks/`` for that.
 
 from __future__ import annotations
 
+import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -90,6 +91,15 @@ class Task(Plugin):
         """Whether X or Y has atoms (exact ties occur with positive probability)."""
         return False
 
+    def facts(self) -> dict[str, Any]:
+        """What a Result says of this task beside its name; the truth may cost a quadrature, so workers are asked."""
+        return {
+            "dim_x": int(self.dim_x),
+            "dim_y": int(self.dim_y),
+            "truth": float(self.mutual_information),
+            "truth_error": float(self.mutual_information_error),
+        }
+
     @property
     def construction(self) -> str:
         """How the variables are made, in one or two sentences of mathematics (shown by ``mibench info``)."""
@@ -164,6 +174,10 @@ class ConsistencyTask(Plugin):
         """The table this task's scores belong to."""
         return "self-consistency"
 
+    def facts(self) -> dict[str, Any]:
+        """What a Result says of this task beside its name."""
+        return {"group": str(self.group)}
+
     @property
     @abstractmethod
     def expected(self) -> float:
@@ -196,6 +210,10 @@ class DownstreamTask(Plugin):
     def group(self) -> str:
         """The table this task's runs belong to: tasks that differ only in the arm share a group."""
         return self.registered_name
+
+    def facts(self) -> dict[str, Any]:
+        """What a Result says of this task beside its name."""
+        return {"group": str(self.group), "metric_info": [dataclasses.asdict(metric) for metric in self.metrics]}
 
     def arm(self, estimator: Estimator) -> str:
         """The name of the row: by default the estimator's label."""

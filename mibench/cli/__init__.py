@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any
 
 import typer
@@ -20,8 +19,7 @@ from mibench.errors import MibenchError, NotInstalled
 
 from .shared import app
 
-for _commands in ("run", "estimate", "look", "report"):  # in the order of the help
-    import_module(f".{_commands}", __name__)
+from . import run, estimate, look, report  # isort: skip  # noqa: F401  (in the order of the help)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from mibench.errors import UsageError
 from mibench.masking import masked
+from mibench.mlflow.uri import artifact_root, mlflow_uri
 from mibench.words import counted
 
 from .shared import (
@@ -17,10 +18,8 @@ from .shared import (
     MlflowUri,
     Unit,
     app,
-    artifact_root,
     closing_lines,
     examples,
-    mlflow_uri,
     print_json,
     report_files,
     stdout,
@@ -28,7 +27,7 @@ from .shared import (
 )
 
 if TYPE_CHECKING:
-    from mibench.engine.store import Results
+    from mibench.results import Results
 
 
 @app.command(
@@ -46,8 +45,8 @@ def report(
     unit: Annotated[Unit, typer.Option(help="Unit of tables and figures.")] = Unit.NATS,
 ) -> None:
     """Make the leaderboard, its figures and the HTML page from finished results, and print it."""
-    from mibench.engine.store import load_results
     from mibench.report.terminal import show
+    from mibench.results import load_results
 
     results = load_results(*directories)
     target = out or directories[0]
@@ -108,7 +107,7 @@ def compare(
 
 
 def _some_results(directory: Path) -> Results:
-    from mibench.engine.store import load_results
+    from mibench.results import load_results
 
     results = load_results(directory)
     if not results:
@@ -135,8 +134,8 @@ def sync(
     mlflow: MlflowUri = None,
 ) -> None:
     """Bring MLflow up to date with the results of a folder; what is there already is left alone."""
-    from mibench.engine.store import load_results
     from mibench.mlflow import tracking
+    from mibench.results import load_results
 
     results = load_results(directory)
     uri = mlflow or mlflow_uri(directory)

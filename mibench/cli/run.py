@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +12,7 @@ import typer
 from mibench.errors import UsageError
 
 if TYPE_CHECKING:
-    from mibench.engine.grid import Grid, Job
-    from mibench.engine.store import Results
+    from mibench.engine.grid import Job
 
 from .shared import (
     RESULTS,
@@ -21,12 +20,9 @@ from .shared import (
     MlflowUri,
     Unit,
     app,
-    artifact_root,
     closing_lines,
     examples,
     include_files,
-    mlflow_uri,
-    stderr,
     stdout,
     title,
 )
@@ -68,78 +64,55 @@ def run(
     include: Include = None,
 ) -> None:
     """Run estimators on tasks and rank them. The same command takes up where an interrupted one stopped."""
-    if device:
-        _check_device(device)
-        os.environ["MIBENCH_DEVICE"] = device
     include_files(include)
-    settings = {
-        "estimators": estimators,
-        "tasks": tasks,
-        "n": n,
-        "seeds": seeds,
+    from mibench.engine.grid import choose, expand, parse_seeds
+
+    if not grids and not tasks:
+        raise UsageError("name a grid to run (`mibench ls grids` lists the presets), or choose tasks with -t.")
+    settings: dict[str, Any] = {
+        "estimators": estimators or None,
+        "tasks": tasks or None,
+        "n": n or None,
+        "seeds": None if seeds is None else parse_seeds(seeds),
+        "references": None if references else False,
         "time_limit": time_limit,
         "memory_limit": memory_limit,
     }
-    jobs, chosen = _jobs(grids or [], settings, references)
+    chosen = choose(grids, settings, "the command line")
     directory = out or RESULTS / ("+".join(Path(name).stem for name in grids) if grids else "custom")
     if dry_run:
-        _show_plan(jobs, directory, retry)
+        _show_plan(expand(*chosen), directory, retry)
         return
-    from mibench.engine.session import execute
-    from mibench.mlflow.tracking import Tracker
+    from mibench import api
+    from mibench.mlflow.group import GroupTracker
+    from mibench.mlflow.uri import mlflow_uri
     from mibench.report.terminal import show
     from mibench.result import Status
 
     uri = None if no_mlflow else mlflow or mlflow_uri(directory, fresh=out is None)
-    finished = execute(
-        jobs,
-        directory,
-        title=title(directory),
-        unit=unit,
-        workers=workers,
-        time_limit=max(grid.time_limit for grid in chosen),
-        memory_limit=max(grid.memory_limit for grid in chosen),
-        retry=retry,
-        tracker=Tracker(uri, artifact_root=artifact_root(uri)) if uri else None,
-        console=stderr(),
-    )
-    console = stdout()
-    show(finished.results.leaderboard(), console, unit)
-    closing_lines(console, directory, finished.written, uri)
-    finished.close()
-    if not any(r.status is Status.OK for r in finished.results):
+    with GroupTracker(uri, directory) if uri else nullcontext() as tracker:
+        observers = [tracker] if tracker else []
+        results = api.run(grid=chosen, out=directory, workers=workers, retry=retry, device=device, observers=observers)
+        written = results.report(directory, title(directory), unit)
+        if tracker:
+            tracker.summarize(results, written)
+        console = stdout()
+        show(results.leaderboard(), console, unit)
+        closing_lines(console, directory, written, uri)
+    if not any(r.status is Status.OK for r in results):
         raise typer.Exit(3)
-    if strict:
-        _fail_on_failures(finished.results)
-
-
-def _jobs(names: Sequence[str], settings: dict[str, Any], references: bool) -> tuple[list[Job], list[Grid]]:
-    """The cells of all the grids named, each once."""
-    from mibench import registry
-    from mibench.engine.grid import expand, load_grid, make_grid, parse_seeds
-
-    settings = {key: value for key, value in settings.items() if value}
-    if "seeds" in settings:
-        settings["seeds"] = parse_seeds(settings["seeds"])
-    if not references:
-        settings["references"] = False
-    if names:
-        chosen = [load_grid(name).replaced(**settings) for name in names]
-    elif "tasks" in settings:
-        chosen = [make_grid(settings, "the command line")]
-    else:
-        raise UsageError("name a grid to run (`mibench ls grids` lists the presets), or choose tasks with -t.")
-    for file in dict.fromkeys(file for grid in chosen for file in grid.include):
-        registry.include(file)
-    return list({job.cell.id: job for grid in chosen for job in expand(grid)}.values()), chosen
+    failed = sum(r.status.failed for r in results)
+    if strict and failed:
+        typer.echo(f"--strict: {failed} of {len(results)} cells failed.", err=True)
+        raise typer.Exit(1)
 
 
 def _show_plan(jobs: Sequence[Job], directory: Path, retry: bool) -> None:
     from mibench.engine.runner import unfinished
-    from mibench.engine.store import FILE, load_results
+    from mibench.engine.store import FILE, read_results
     from mibench.group import grouped
 
-    finished = load_results(directory) if (directory / FILE).is_file() else []
+    finished = read_results(directory) if (directory / FILE).is_file() else []
     todo = {job.cell.id for job in unfinished(jobs, finished, retry)}
     for (task, n), alike in grouped(jobs, lambda job: (job.cell.task, job.cell.n)).items():
         names = ", ".join(dict.fromkeys(job.cell.estimator for job in alike))
@@ -152,23 +125,3 @@ def _show_plan(jobs: Sequence[Job], directory: Path, retry: bool) -> None:
     typer.echo(
         f"{len(jobs)} cells, {len(jobs) - len(todo)} finished before, {len(todo)} to run; results in {directory}"
     )
-
-
-def _fail_on_failures(results: Results) -> None:
-    from mibench.result import Status
-
-    accepted = (Status.OK, Status.UNSUPPORTED, Status.NOT_INSTALLED)
-    failed = [r for r in results if r.status not in accepted]
-    if failed:
-        typer.echo(f"--strict: {len(failed)} of {len(results)} cells failed.", err=True)
-        raise typer.Exit(1)
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise UsageError(f"--device {device} cannot be used here: {reason}.") from None

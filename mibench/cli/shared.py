@@ -15,6 +15,7 @@ import typer
 
 from mibench.errors import UsageError
 from mibench.masking import masked
+from mibench.mlflow.uri import default_uri
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,28 +64,6 @@ def include_files(paths: Sequence[Path] | None) -> None:
 
         for path in paths:
             include(path)
-
-
-def default_uri(directory: Path) -> str:
-    """The embedded MLflow store in a folder."""
-    from mibench.mlflow.tracking import default_uri as uri_of
-
-    return uri_of(directory)
-
-
-def mlflow_uri(directory: Path, fresh: bool = False) -> str:
-    """The embedded store of a folder of results: its own, or the one its parent keeps for all its folders.
-
-    fresh : the folder was not named by the user, so its runs go to the shared store.
-    """
-    shared = fresh or (directory.parent / "mlflow.db").is_file()
-    own = (directory / "mlflow.db").is_file()
-    return default_uri(directory.parent if shared and not own else directory)
-
-
-def artifact_root(uri: str) -> Path | None:
-    """Where the files of an embedded store go; a server decides on its own."""
-    return Path(uri.removeprefix("sqlite:///")).parent / "mlflow-artifacts" if uri.startswith("sqlite:///") else None
 
 
 def report_files(directory: Path) -> dict[str, Path]:

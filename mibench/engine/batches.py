@@ -6,21 +6,20 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from mibench.errors import MibenchError
 from mibench.group import grouped
-from mibench.task import ConsistencyTask, DownstreamTask, Task
+from mibench.task import DownstreamTask, TaskKind
 
 from .grid import Job
 
 
 def batches(jobs: Sequence[Job], workers: int) -> list[list[Job]]:
-    """Jobs of one estimator and one shape together, as many as pays, the dear ones first.
+    """Jobs of one estimator and one shape together, as many as pays, the expensive ones first.
 
     A batch is no larger than the estimator (or the downstream task) can use, and no larger than leaves every worker
     something to do. Which cells stand side by side has no influence on their answers.
     """
     made: list[list[Job]] = []
-    for alike in grouped(jobs, _kind).values():
+    for alike in grouped(jobs, _shape).values():
         most = _max_batch(alike[0])
         pieces = max(math.ceil(len(alike) / most), min(workers, len(alike)) if most > 1 else len(alike))
         size, extra = divmod(len(alike), pieces)
@@ -33,28 +32,22 @@ def batches(jobs: Sequence[Job], workers: int) -> list[list[Job]]:
     return sorted(made, key=lambda batch: -_weight(batch))
 
 
-def _kind(job: Job) -> tuple[Any, ...]:
+def _shape(job: Job) -> tuple[Any, ...]:
     """What the jobs of a batch have in common: the estimator, and the shape of the samples or the very task."""
-    task = job.task
-    if isinstance(task, Task):
-        try:
-            return "shape", job.cell.estimator, job.cell.n, task.dim_x, task.dim_y
-        except MibenchError:
-            pass  # data that are not there: the worker will say so
-    return "task", job.cell.estimator, job.cell.task, job.cell.n
+    shape = [job.facts[name] for name in ("dim_x", "dim_y") if name in job.facts]
+    return job.cell.estimator, job.cell.n, *(shape or [job.cell.task])
 
 
 def _max_batch(job: Job) -> int:
-    if isinstance(job.task, DownstreamTask):
-        return max(1, job.task.max_batch)
-    return max(1, job.estimator.capabilities.max_batch)
+    own = job.task if isinstance(job.task, DownstreamTask) else job.estimator.capabilities
+    return max(1, own.max_batch)
 
 
 def _weight(batch: Sequence[Job]) -> float:
     """A guess at what a batch costs, for the order only: trainings, then stacks, then by sample size."""
-    task = batch[0].task
-    if isinstance(task, DownstreamTask):
+    kind = batch[0].task.kind
+    if kind is TaskKind.DOWNSTREAM:
         return math.inf
-    parts = 4 if isinstance(task, ConsistencyTask) else 1
+    parts = 4 if kind is TaskKind.CONSISTENCY else 1
     stack = 1000 if batch[0].estimator.capabilities.max_batch > 1 else 1
     return float(stack * parts * len(batch) * batch[0].cell.n)

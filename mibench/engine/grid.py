@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeAlias
@@ -29,21 +29,37 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from mibench import registry
 from mibench.errors import UsageError
-from mibench.estimator import Estimator
+from mibench.estimator import Estimator, FunctionEstimator
 from mibench.plugin import Plugin
-from mibench.result import Cell
-from mibench.task import AnyTask, DownstreamTask, Task
+from mibench.result import Cell, Result, Status
+from mibench.task import AnyTask, DownstreamTask, TaskKind
+
+_MOST_SEEDS = 1_000_000
 
 
 def _listed(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else [value]
 
 
+def _named(value: Any) -> Any:
+    values = _listed(value)
+    for one in values:
+        if not isinstance(one, (str, Plugin)) and not callable(one):
+            raise ValueError(f"a name, a selector or a plug-in is wanted, not {one!r}")
+    return values
+
+
 def _seeds(value: Any) -> Any:
-    return list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+    return _spread(0, value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Names: TypeAlias = Annotated[tuple[Any, ...], BeforeValidator(_listed)]
+def _spread(first: int, end: int) -> list[int]:
+    if end - first > _MOST_SEEDS:
+        raise UsageError(f"these are {end - first:,} seeds; to run one of them, write [{end}] or --seeds {end}-{end}.")
+    return list(range(first, end))
+
+
+Names: TypeAlias = Annotated[tuple[Any, ...], BeforeValidator(_named)]
 """Names, selectors, globs, or (in Python) plug-ins and plain functions; one alone need not be in a list."""
 Numbers: TypeAlias = Annotated[tuple[int, ...], BeforeValidator(_listed)]
 Seeds: TypeAlias = Annotated[tuple[int, ...], BeforeValidator(_seeds)]
@@ -86,8 +102,9 @@ class Grid(_Strict):
     def _sensible(self) -> Self:
         if not self.tasks and not self.block:
             raise ValueError("there are no tasks: give 'tasks' or at least one [[block]]")
-        if self.time_limit <= 0 or self.memory_limit <= 0:
-            raise ValueError("time_limit and memory_limit must be greater than zero")
+        for name in ("time_limit", "memory_limit"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be greater than zero")
         for sizes, seeds in ((self.n, self.seeds), *((block.n, block.seeds) for block in self.block)):
             if any(n < 2 for n in sizes or ()):
                 raise ValueError(f"n must be at least 2, not {min(sizes or ())}")
@@ -110,7 +127,7 @@ class Grid(_Strict):
             for block in (*own, *self.block)
         ]
 
-    def replaced(self, **changes: Any) -> Grid:
+    def replaced(self, source: str = "the settings", **changes: Any) -> Grid:
         """The grid with these settings in every block; those that are None stay.
 
         New tasks replace the blocks altogether.
@@ -121,20 +138,60 @@ class Grid(_Strict):
         else:
             shared = {key: changes[key] for key in ("estimators", "n", "seeds") if key in changes}
             changes["block"] = [Block(**dict(block) | shared) for block in self.block]
-        return make_grid({**dict(self), **changes}, "the command line")
+        return make_grid({**dict(self), **changes}, source)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A cell with the plug-ins that answer it."""
+    """A cell with the plug-ins that answer it.
+
+    facts : fields of its Result that do not depend on the answer, as far as they are known; see :func:`names_of`.
+    """
 
     cell: Cell
     estimator: Estimator
     task: AnyTask
+    facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def result(self, status: Status = Status.OK, **answer: Any) -> Result:
+        """The record of this cell."""
+        return Result(self.cell, status, **{**self.facts, **answer})
 
 
-def expand(grid: Grid) -> list[Job]:
-    """All cells of a grid, each once, in the grid's order.
+def names_of(estimator: Estimator, task: AnyTask) -> dict[str, Any]:
+    """The facts that no code of the task is needed for."""
+    able, asked, own = estimator.capabilities, task.identity(), estimator.identity()
+    return {
+        "estimator_name": own["name"],
+        "estimator_params": own["params"],
+        "task_name": asked["name"],
+        "task_params": asked["params"],
+        "kind": task.kind,
+        "quantity": estimator.kind,
+        "role": able.role,
+        "reference": able.reference,
+        "reads_task": able.reads_task,
+    }
+
+
+def choose(
+    grids: str | Path | Grid | Sequence[str | Path | Grid] | None, settings: Mapping[str, Any], source: str
+) -> list[Grid]:
+    """The grids that names, files and settings describe; a setting that is None leaves the grid's own.
+
+    Raises
+    ------
+    UsageError : a grid that does not exist or cannot be used; ``source`` is named in what is said of the settings.
+    """
+    given = {key: value for key, value in settings.items() if value is not None}
+    named = [grids] if isinstance(grids, (str, Path, Grid)) else grids
+    if not named:
+        return [make_grid(given, source)]
+    return [(g if isinstance(g, Grid) else load_grid(g)).replaced(source, **given) for g in named]
+
+
+def expand(*grids: Grid) -> list[Job]:
+    """All cells of the grids, each once, in the grids' order; their plug-in files are included first.
 
     Reference rows join every block but those of downstream tasks, and pairs that do not go together by the task's own
     word (a downstream task and an estimator without a bound) are left out.
@@ -143,25 +200,34 @@ def expand(grid: Grid) -> list[Job]:
     ------
     UsageError : an unknown name or parameter; nothing left to run.
     """
-    references = _references() if grid.references else []
+    for file in dict.fromkeys(file for grid in grids for file in grid.include):
+        registry.include(file)
     jobs: dict[str, Job] = {}
-    for block in grid.blocks():
-        chosen = registry.estimators.select(_plugins(block.estimators or ()))
-        for task in registry.tasks.select(block.tasks):
-            downstream = isinstance(task, DownstreamTask)
-            estimators = chosen if downstream else _distinct([*chosen, *references])
-            for estimator in estimators:
-                if isinstance(task, DownstreamTask) and not task.accepts(estimator):
-                    continue
-                if not isinstance(task, Task) and estimator.capabilities.reads_task:
-                    continue
-                for n in (0,) if downstream else block.n or ():
-                    for seed in block.seeds or ():
-                        cell = Cell.of(estimator, task, n, seed)
-                        jobs.setdefault(cell.id, Job(cell, estimator, task))
-    if not jobs:
-        raise UsageError("this grid has no cells: no estimator in it goes with any of its tasks; choose some with -e.")
+    for grid in grids:
+        references = _references() if grid.references else []
+        own = [job for block in grid.blocks() for job in _jobs(block, references)]
+        if not own:
+            raise UsageError(
+                "this grid has no cells: no estimator in it goes with any of its tasks; choose some with -e."
+            )
+        for job in own:
+            jobs.setdefault(job.cell.id, job)
     return list(jobs.values())
+
+
+def _jobs(block: Block, references: Sequence[Estimator]) -> Iterator[Job]:
+    chosen = registry.estimators.select(_plugins(block.estimators or ()))
+    for task in registry.tasks.select(block.tasks):
+        downstream = task.kind is TaskKind.DOWNSTREAM
+        for estimator in chosen if downstream else _distinct([*chosen, *references]):
+            if isinstance(task, DownstreamTask) and not task.accepts(estimator):
+                continue
+            if task.kind is not TaskKind.INFORMATION and estimator.capabilities.reads_task:
+                continue
+            facts = names_of(estimator, task)
+            for n in (0,) if downstream else block.n or ():
+                for seed in block.seeds or ():
+                    yield Job(Cell.of(estimator, task, n, seed), estimator, task, facts)
 
 
 def _references() -> list[Estimator]:
@@ -179,9 +245,12 @@ def _distinct(estimators: Iterable[Estimator]) -> list[Estimator]:
 
 def _plugins(values: Iterable[Any]) -> list[Any]:
     """Plain functions become estimators; the rest is the registry's business."""
-    from mibench.estimator import FunctionEstimator
-
-    return [FunctionEstimator(v) if callable(v) and not isinstance(v, Plugin) else v for v in values]
+    made = [FunctionEstimator(v) if callable(v) and not isinstance(v, Plugin) else v for v in values]
+    functions: dict[str, FunctionEstimator] = {}
+    for one in made:
+        if isinstance(one, FunctionEstimator) and functions.setdefault(one.label, one) != one:
+            raise UsageError(f"two functions have the name '{one.label}', under which results are told; rename one.")
+    return made
 
 
 # Files ---------------------------------------------------------------------------------------------------------------
@@ -208,7 +277,7 @@ def load_grid(name: str | Path) -> Grid:
         raise UsageError(f"there is no preset and no file '{name}'; {hint}")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}.") from None
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}.") from None
@@ -235,7 +304,7 @@ def _explained(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         model = Block if first["loc"][0] == "block" else Grid
         return f"unknown key '{place}'; valid keys are {', '.join(model.model_fields)}"
-    message = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ").rstrip(".")
     return f"{place}: {message[0].lower()}{message[1:]}" if place else message
 
 
@@ -246,14 +315,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     ------
     UsageError : anything else.
     """
+    seeds: list[int] = []
     try:
         if "," in text or "-" in text.strip()[1:]:
-            seeds: list[int] = []
             for part in text.split(","):
                 first, dash, last = part.strip().partition("-")
-                seeds += range(int(first), int(last) + 1) if dash else [int(first)]
+                seeds += _spread(int(first), int(last if dash else first) + 1)
         else:
-            seeds = list(range(int(text)))
+            seeds = _spread(0, int(text))
+    except UsageError:
+        raise
     except ValueError:
         seeds = []
     if not seeds:

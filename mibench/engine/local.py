@@ -1,77 +1,190 @@
-"""Worker processes on this machine: killable, one batch each, with a hard time limit (Pebble)."""
+"""Worker processes on this machine, each with a pipe of its own, so that the end of one disturbs no other.
+
+A worker is a fresh interpreter, neither forked (a fork after torch has started threads can hang) nor spawned by
+multiprocessing (which runs the user's main module again, and imports from the working directory). It finds modules
+where this process does, but the standard library first. All clocks are monotonic.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
+import json
 import os
-from collections.abc import Sequence
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Self
+import pickle
+import signal
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from multiprocessing import Pipe
+from queue import SimpleQueue
+from typing import Any, Self, TypeVar, cast
 
+from mibench.errors import MibenchError
 from mibench.result import Status
 
-from .worker import OOM_EXIT, TIMEOUT_EXIT, Answer, answer_batch, initialize
+from .executor import Lost
+from .watchdog import OOM_EXIT, TIMEOUT_EXIT
 
-if TYPE_CHECKING:
-    from .grid import Job
+T = TypeVar("T")
 
 _START_UP = 120.0  # seconds that loading libraries and compiling may take
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+_STARTS = 5  # workers that may die in a row before they are given the call
+_LOOK_EVERY = 1.0  # seconds between looks at a silent process
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+_BOOT = """import json, sys
+settings = json.loads(sys.argv.pop())
+sys.path[:] = settings.pop("path")
+from mibench.engine.process import serve
+serve(**settings)"""
 
 
 class LocalPool:
-    """A pool of worker processes; use it as a context manager.
+    """So many worker processes, and a thread for each that waits for it; use it as a context manager.
 
-    Processes are spawned, never forked: a fork after torch has started threads can hang.
-
-    workers : how many processes; memory_limit : GiB that each may use.
+    memory_limit : GiB that each may use; device : the torch device of their trainings, None for the usual one.
     """
 
-    def __init__(self, workers: int, memory_limit: float) -> None:
-        from pebble import ProcessPool
-
-        self.memory_limit = memory_limit
-        environment = dict.fromkeys(_THREADS, "1") | {k: v for k, v in os.environ.items() if k.startswith("MIBENCH_")}
-        self._pool = ProcessPool(
-            max_workers=workers,
-            initializer=initialize,
-            initargs=(memory_limit, environment),
-            context=multiprocessing.get_context("spawn"),
-        )
+    def __init__(self, workers: int, memory_limit: float, device: str | None = None) -> None:
+        self._settings = {"memory_limit": memory_limit, "device": device, "parent": os.getpid()}
+        self._lock, self._stopped = threading.Lock(), False
+        self._workers: set[_Worker] = set()
+        self._idle: SimpleQueue[_Worker] = SimpleQueue()
+        self._threads = ThreadPoolExecutor(workers, "mibench-worker")
+        for _ in range(workers):
+            self._idle.put(self._start())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        """Kill what still runs, and end all workers."""
+        with self._lock:
+            self._stopped = True
+        for worker in self._workers:
+            worker.kill()
+        self._threads.shutdown(cancel_futures=True)
+        for worker in self._workers:
+            worker.end()
 
-    def submit(self, jobs: Sequence[Job], seconds: float) -> Future[list[Answer]]:
-        """Have a worker answer these jobs; ``seconds`` of wall time is the limit of each."""
+    def submit(self, call: Callable[[], T], time_limit: float, cells: int = 1) -> Future[T]:
+        """As in :class:`Executor`."""
+        return self._threads.submit(self._answer, call, time_limit, cells)
+
+    def _answer(self, call: Callable[[], T], time_limit: float, cells: int) -> T:
         import cloudpickle
 
+        try:
+            pickled = cloudpickle.dumps(call)
+        except Exception as error:
+            reason = f"it cannot be sent to another process: {type(error).__name__}: {error}"
+            raise Lost(Status.ERROR, reason) from error
+        worker = self._idle.get()
+        try:
+            for _ in range(_STARTS):
+                if worker.takes(pickled):
+                    return cast(T, self._awaited(worker, time_limit, cells))
+                code = worker.end()
+                worker = self._start()
+            raise MibenchError(f"no worker process can be started: the last of {_STARTS} ended with exit code {code}.")
+        finally:
+            self._idle.put(worker)
+
+    def _awaited(self, worker: _Worker, time_limit: float, cells: int) -> Any:
         # the worker keeps the limit itself; it is killed from outside where it has become deaf to its own clock
-        patience = _START_UP + 2 * seconds * len(jobs)
-        pickled = cloudpickle.dumps(list(jobs))
-        future: Future[list[Answer]] = self._pool.schedule(answer_batch, args=(pickled, seconds), timeout=patience)
-        return future
-
-    def stop(self) -> None:
-        """Kill what still runs and end all workers."""
-        self._pool.stop()
-        self._pool.join()
-
-    def failure(self, error: BaseException, seconds: float) -> Answer:
-        """What an exception of a future says about the one job it was for."""
-        from pebble import ProcessExpired
-
-        code = int(error.exitcode or 0) if isinstance(error, ProcessExpired) else 0
-        if isinstance(error, TimeoutError) or code == TIMEOUT_EXIT:
+        answer = worker.answer(_START_UP + 2 * time_limit * cells)
+        if isinstance(answer, Lost):
+            raise answer
+        if not isinstance(answer, _Ended):
+            return answer
+        if answer.code in (None, TIMEOUT_EXIT):
             # a worker computes in one thread, so its CPU time is at most the wall time
-            message = f"stopped at the time limit of {seconds:g} s."
-            return Answer(Status.TIMEOUT, wall_s=seconds, cpu_s=seconds, message=message)
-        if isinstance(error, ProcessExpired):
-            if code == OOM_EXIT:
-                return Answer(Status.OOM, message=f"used more than {self.memory_limit:g} GiB of memory.")
-            how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-            return Answer(Status.CRASH, message=f"the worker process ended {how}.")
-        return Answer(Status.ERROR, message=f"{type(error).__name__}: {error}")
+            raise Lost(Status.TIMEOUT, f"stopped at the time limit of {time_limit:g} s.", time_limit)
+        if answer.code == OOM_EXIT:
+            raise Lost(Status.OOM, f"used more than {self._settings['memory_limit']:g} GiB of memory.")
+        how = f"by signal {-answer.code}" if answer.code < 0 else f"with exit code {answer.code}"
+        raise Lost(Status.CRASH, f"the worker process ended {how}.", by_chance=answer.code == -signal.SIGKILL)
+
+    def _start(self) -> _Worker:
+        with self._lock:
+            if self._stopped:
+                raise CancelledError
+            self._workers = {worker for worker in self._workers if not worker.ended}
+            worker = _Worker(self._settings)
+            self._workers.add(worker)
+            return worker
+
+
+class _Ended:
+    """In the place of an answer: the process is gone, by its own doing unless ``code`` is None."""
+
+    def __init__(self, code: int | None) -> None:
+        self.code = code
+
+
+class _Worker:
+    """A process and the pipe to it."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._pipe, theirs = Pipe()
+        path = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sysconfig.get_config_var("DESTSHARED")]
+        path += [os.path.abspath(entry) for entry in sys.path]
+        given = {**settings, "path": list(dict.fromkeys(filter(None, path))), "descriptor": theirs.fileno()}
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _BOOT, json.dumps(given)],
+                env={**os.environ, **_ONE_THREAD},
+                stdin=subprocess.DEVNULL,
+                stdout=2,  # what plug-ins print is no result
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # a group of its own, children included
+            )
+
+    @property
+    def ended(self) -> bool:
+        """Whether :meth:`end` was called."""
+        return self._pipe.closed
+
+    def takes(self, pickled: bytes) -> bool:
+        """Hand over a call; False where the process is dead, or dies before it has taken the call."""
+        try:
+            self._pipe.send_bytes(pickled)
+            return self._speaks(_START_UP) and not self._pipe.recv_bytes()
+        except (OSError, EOFError):
+            return False
+
+    def answer(self, patience: float) -> Any:
+        """What the call gave, or how the process ended; after so many seconds it is killed."""
+        try:
+            if self._speaks(patience):
+                return pickle.loads(self._pipe.recv_bytes())
+            self.end()
+            return _Ended(None)
+        except (OSError, EOFError):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LOOK_EVERY)  # its own exit code tells more than the kill that may follow
+            return _Ended(self.end())
+
+    def kill(self) -> None:
+        """Kill the process and its children."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def end(self) -> int:
+        """Kill what is left, and the exit code; again does nothing."""
+        self.kill()
+        self._pipe.close()
+        return self._process.wait()
+
+    def _speaks(self, seconds: float) -> bool:
+        """Whether something, or the end of the process, comes through the pipe in so many seconds."""
+        end = time.monotonic() + seconds
+        while not self._pipe.poll(max(0.0, min(_LOOK_EVERY, end - time.monotonic()))):
+            if self._process.poll() is not None and not self._pipe.poll():
+                raise EOFError  # a child of it may still hold the pipe
+            if time.monotonic() >= end:
+                return False
+        return True

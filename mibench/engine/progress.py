@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from mibench.result import Cell, Result, Status
+from mibench.result import Cell, Result
 
 from .grid import Job
-from .runner import Observer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +50,7 @@ class Pace:
         known = {key: sum(spent) / len(spent) for key, spent in self._spent.items()}
         done = sum(len(spent) for spent in self._spent.values())
         if done < min(4 * self.workers, self._total) or self.elapsed < 2:
-            return None  # the first cells pay for loading libraries, and are the dearest
+            return None  # the first cells pay for loading libraries, and are the most expensive
         typical = sum(known.values()) / len(known)
         spent = sum(sum(walls) for walls in self._spent.values()) + _EXTRA * done
         left = sum(count * (known.get(key, typical) + _EXTRA) for key, count in self._left.items())
@@ -57,7 +58,7 @@ class Pace:
 
 
 class Bar:
-    """A progress bar on a terminal."""
+    """A progress bar on a terminal, or in a notebook that has ipywidgets."""
 
     def __init__(self, console: Console, workers: int) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -80,7 +81,7 @@ class Bar:
     def finished(self, result: Result) -> None:
         """One step."""
         self._pace.add(result)
-        self._failed += _has_failed(result)
+        self._failed += result.status.failed
         times = _times(self._pace) + (f", {self._failed} failed" if self._failed else "")
         last = f"{result.cell.estimator} on {result.cell.task}"
         self._progress.update(self._task, advance=1, times=times, last=last[:60])
@@ -91,7 +92,7 @@ class Bar:
 
 
 class Lines:
-    """Plain lines, for log files and pipes."""
+    """Plain lines, for log files, pipes and notebooks."""
 
     def __init__(self, console: Console, workers: int) -> None:
         self._console, self._workers = console, workers
@@ -107,14 +108,13 @@ class Lines:
         """A line when the last one is long ago."""
         self._pace.add(result)
         self._done += 1
-        self._failed += _has_failed(result)
+        self._failed += result.status.failed
         if time.monotonic() - self._said >= _LINE_EVERY:
             self._say()
 
     def ended(self) -> None:
         """The final count."""
-        if self._total:
-            self._say()
+        self._say()
 
     def _say(self) -> None:
         self._said = time.monotonic()
@@ -123,17 +123,46 @@ class Lines:
         self._console.print(line, markup=False, highlight=False)
 
 
-def progress(console: Console, workers: int) -> Observer:
-    """The observer that suits where ``console`` writes."""
-    return Bar(console, workers) if console.is_terminal else Lines(console, workers)
+class Progress:
+    """First what is to be done, then how it goes: as a bar where one can be drawn, otherwise as lines.
+
+    place : where results go, if they are kept; bar : True for a bar whatever stderr is.
+    """
+
+    def __init__(self, workers: int, place: Path | None, bar: bool | None = None) -> None:
+        from rich.console import Console
+
+        console = Console(stderr=True, force_terminal=bar or None)
+        drawn = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
+        if not drawn:
+            console = Console(stderr=True, force_jupyter=False)
+        self._console, self._workers, self._place = console, workers, place
+        self._shown = Bar(console, workers) if drawn else Lines(console, workers)
+        self._running = False
+
+    def started(self, jobs: Sequence[Job], done: int) -> None:
+        """The size of the run in a line."""
+        earlier = f" ({done} finished before)" if done else ""
+        crew = f"{self._workers} worker{'s' if self._workers != 1 else ''}"
+        place = f"; results go to {self._place}" if self._place else ""
+        line = f"{len(jobs) + done} cells{earlier}, {crew}{place}"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._running = bool(jobs)
+        if self._running:
+            self._shown.started(jobs, done)
+
+    def finished(self, result: Result) -> None:
+        """One cell more."""
+        self._shown.finished(result)
+
+    def ended(self) -> None:
+        """The end."""
+        if self._running:
+            self._shown.ended()
 
 
 def _kind(cell: Cell) -> Kind:
     return cell.estimator, cell.n or cell.task
-
-
-def _has_failed(result: Result) -> bool:
-    return result.status not in (Status.OK, Status.UNSUPPORTED, Status.NOT_INSTALLED)
 
 
 def _times(pace: Pace) -> str:

@@ -17,8 +17,11 @@ _PACKAGES = ("numpy", "scipy", "torch", "numba", "scikit-learn", "zuko")
 
 
 @functools.cache
-def provenance() -> dict[str, Any]:
-    """Versions and machine as nested JSON-able values; nothing that identifies a person or a host."""
+def provenance(device: str | None = None) -> dict[str, Any]:
+    """Versions and machine as nested JSON-able values; nothing that identifies a person or a host.
+
+    device : where workers train, None for the usual one.
+    """
     return {
         "mibench": _version("mibench"),
         "python": platform.python_version(),
@@ -28,7 +31,7 @@ def provenance() -> dict[str, Any]:
             "cpu": _cpu(),
             "cores": os.cpu_count(),
             "memory_gib": _memory(),
-            "device": _device(),
+            "device": _named(device or runtime.device()),
         },
     }
 
@@ -60,9 +63,8 @@ def _memory() -> float:
     return round(psutil.virtual_memory().total / 2**30, 1)
 
 
-def _device() -> str:
-    device = runtime.device()
-    if device == "cpu":
+def _named(device: str) -> str:
+    if not device.startswith("cuda"):
         return device
     import torch
 

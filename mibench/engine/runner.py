@@ -1,7 +1,7 @@
-"""The run: cells into batches, batches to workers, answers into the store, with word to whoever watches.
+"""The run: tasks are asked for their facts, cells put into batches, batches handed to an executor, answers stored.
 
-Only this process writes. A batch that times out or kills its worker is tried again cell by cell, so that one bad cell
-costs nobody else an answer. Every cell ends as exactly one Result.
+Only this process writes, and no code of a task runs in it. A batch that times out or kills its worker is tried again
+cell by cell, so that one bad cell costs nobody else an answer. Every cell ends as exactly one Result.
 """
 
 from __future__ import annotations
@@ -9,21 +9,26 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
-from mibench.errors import MibenchError, NotInstalled
+from mibench.group import grouped
 from mibench.result import Result, Status
-from mibench.task import AnyTask, ConsistencyTask, DownstreamTask, Task
+from mibench.task import TaskKind
 
 from .batches import batches
+from .executor import Executor, Lost
 from .grid import Job
-from .local import LocalPool
-from .provenance import command, provenance
 from .store import Store
-from .worker import Answer
+from .worker import Answer, Facts, answer, describe
+
+T = TypeVar("T")
+W = TypeVar("W")
+
+_FACTS = 120.0  # seconds that a task may need to work out its truth, if a cell may not take longer
 
 
 class Observer(Protocol):
@@ -52,25 +57,24 @@ def unfinished(jobs: Sequence[Job], finished: Iterable[Result], retry: bool = Fa
 
     Cells that lacked something not installed are tried again always, other failures only with ``retry``.
     """
-    done = {
-        r.cell.id for r in finished if r.status is Status.OK or (r.status is not Status.NOT_INSTALLED and not retry)
-    }
+    done = {r.cell.id for r in finished if r.status is Status.OK or (r.status.final and not retry)}
     return [job for job in jobs if job.cell.id not in done]
 
 
 def run_jobs(
     jobs: Sequence[Job],
     store: Store,
+    start: Callable[[int], Executor],
     *,
     workers: int,
     time_limit: float,
-    memory_limit: float,
+    provenance: Mapping[str, Any],
     observers: Sequence[Observer] = (),
     done: int = 0,
 ) -> None:
     """Answer every job and append its Result to the store.
 
-    time_limit : seconds of wall time per cell; memory_limit : GiB per worker.
+    start : makes an executor of so many workers; time_limit : seconds of wall time per cell.
 
     Raises
     ------
@@ -80,157 +84,92 @@ def run_jobs(
     for observer in observers:
         observer.started(jobs, done)
     try:
-        _run(jobs, store, workers, time_limit, memory_limit, observers)
+        if not jobs:
+            return
+        with start(min(workers, len(jobs))) as executor:
+            for found in _answers(jobs, executor, workers, time_limit):
+                images = store.save_images(found.result.cell, found.images)
+                stamped = {**provenance, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+                result = dataclasses.replace(found.result, images=images, provenance=stamped)
+                store.append(result)
+                for observer in observers:
+                    observer.finished(result)
     finally:
         for observer in observers:
             observer.ended()
 
 
-def _run(
-    jobs: Sequence[Job],
-    store: Store,
-    workers: int,
-    time_limit: float,
-    memory_limit: float,
-    observers: Sequence[Observer],
-) -> None:
-    described = _Described()
-
-    def finish(job: Job, answer: Answer) -> None:
-        images = store.save_images(job.cell, answer.images)
-        result = Result(job.cell, images=images, **described.of(job), **_fields(answer))
-        store.append(result)
-        for observer in observers:
-            observer.finished(result)
-
-    ready = []
-    for job in jobs:
-        problem = described.problem(job.task)
-        if problem is None:
-            ready.append(job)
+def _answers(jobs: Sequence[Job], executor: Executor, workers: int, time_limit: float) -> Iterator[Answer]:
+    ready: list[Job] = []
+    for alike, facts in _described(jobs, executor, workers, max(time_limit, _FACTS)):
+        told = [dataclasses.replace(job, facts=_facts(job, facts)) for job in alike]
+        if facts.problem is None:
+            ready += told
         else:
-            finish(job, problem)
-    if not ready:
-        return
-    with LocalPool(min(workers, len(ready)), memory_limit) as pool:
-        waiting: dict[Future[list[Answer]], list[Job]] = {}
-        queue = batches(ready, workers)[::-1]
-        while queue or waiting:
-            # a few more than there are workers, so that none waits for the parent
-            while queue and len(waiting) < workers + 2:
-                batch = queue.pop()
-                waiting[pool.submit(batch, time_limit)] = batch
-            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                batch = waiting.pop(future)
-                error = future.exception()
-                if error is None:
-                    for job, answer in zip(batch, future.result(), strict=True):
-                        finish(job, answer)
-                elif len(batch) > 1:
-                    queue += [[job] for job in batch]
-                else:
-                    finish(batch[0], pool.failure(error, time_limit))
+            yield from (_without(job, facts.problem) for job in told)
+
+    def submit(batch: Sequence[Job]) -> Future[list[Answer]]:
+        return executor.submit(partial(answer, batch, time_limit), time_limit, len(batch))
+
+    queue = deque(batches(ready, workers))
+    again: set[str] = set()
+    for batch, future in _outcomes(queue, submit, workers):
+        try:
+            yield from future.result()
+        except Lost as lost:
+            if len(batch) > 1:
+                queue.extendleft([job] for job in reversed(batch))
+            elif lost.by_chance and batch[0].cell.id not in again:
+                again.add(batch[0].cell.id)
+                queue.appendleft(batch)
+            else:
+                yield _without(batch[0], lost)
 
 
-def _fields(answer: Answer) -> dict[str, Any]:
-    return {f.name: getattr(answer, f.name) for f in dataclasses.fields(Answer) if f.name != "images"}
+def _described(
+    jobs: Sequence[Job], executor: Executor, workers: int, seconds: float
+) -> Iterator[tuple[Sequence[Job], Facts]]:
+    """The jobs of each task with its facts. Asked of the executor, because whatever is a plug-in's may do harm."""
+
+    def submit(alike: Sequence[Job]) -> Future[Facts]:
+        task, estimators = alike[0].task, {job.cell.estimator: job.estimator for job in alike}
+        arms = list(estimators.values()) if task.kind is TaskKind.DOWNSTREAM else ()
+        return executor.submit(partial(describe, task, arms, seconds), seconds)
+
+    tasks = grouped(jobs, lambda job: job.cell.task)
+    queue, again = deque(tasks.values()), set[str]()
+    for alike, future in _outcomes(queue, submit, workers):
+        try:
+            yield alike, future.result()
+        except Lost as lost:
+            if lost.by_chance and alike[0].cell.task not in again:
+                again.add(alike[0].cell.task)
+                queue.appendleft(alike)
+            else:
+                message = f"the task cannot be used: {lost.message}"
+                yield alike, Facts({}, problem=Lost(lost.status, message))
 
 
-class _Described:
-    """What a Result says about its plug-ins, worked out once per plug-in: a truth may cost a quadrature."""
-
-    def __init__(self) -> None:
-        self._tasks: dict[str, dict[str, Any] | Answer] = {}
-        self._provenance = {"command": command(), **provenance()}
-
-    def problem(self, task: AnyTask) -> Answer | None:
-        """Why nothing can be run on this task, or None."""
-        found = self._task(task)
-        return found if isinstance(found, Answer) else None
-
-    def of(self, job: Job) -> dict[str, Any]:
-        """All fields of a Result that do not depend on the answer."""
-        task = self._task(job.task)
-        estimator = job.estimator
-        fields: dict[str, Any] = {
-            "estimator_name": estimator.identity()["name"],
-            "estimator_params": estimator.identity()["params"],
-            "task_name": job.task.identity()["name"],
-            "task_params": job.task.identity()["params"],
-            "family": job.task.family,
-            "kind": job.task.kind,
-            "varies": job.task.varies,
-            "quantity": estimator.kind,
-            "role": estimator.capabilities.role,
-            "reference": estimator.capabilities.reference,
-            "reads_task": estimator.capabilities.reads_task,
-            "provenance": {**self._provenance, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")},
-        }
-        if not isinstance(task, Answer):
-            fields |= task
-        if isinstance(job.task, DownstreamTask):
-            fields |= {"group": job.task.group, "arm": job.task.arm(estimator)}
-        elif isinstance(job.task, ConsistencyTask):
-            fields |= {"group": job.task.group}
-        return fields
-
-    def _task(self, task: AnyTask) -> dict[str, Any] | Answer:
-        if task.label not in self._tasks:
-            try:
-                self._tasks[task.label] = _facts(task)
-            except NotInstalled as error:
-                self._tasks[task.label] = Answer(Status.NOT_INSTALLED, message=str(error))
-            except Exception as error:
-                text = str(error) if isinstance(error, MibenchError) else f"{type(error).__name__}: {error}"
-                self._tasks[task.label] = Answer(Status.ERROR, message=f"the task cannot be used: {text}")
-        return self._tasks[task.label]
+def _facts(job: Job, facts: Facts) -> dict[str, Any]:
+    own = {"arm": facts.arms[job.cell.estimator]} if facts.arms else {}
+    return {**job.facts, **facts.fields, **own}
 
 
-def _facts(task: AnyTask) -> dict[str, Any]:
-    if isinstance(task, Task):
-        return {
-            "dim_x": int(task.dim_x),
-            "dim_y": int(task.dim_y),
-            "truth": float(task.mutual_information),
-            "truth_error": float(task.mutual_information_error),
-        }
-    if isinstance(task, DownstreamTask):
-        return {"metric_info": [dataclasses.asdict(metric) for metric in task.metrics]}
-    return {}
+def _without(job: Job, lost: Lost) -> Answer:
+    # no answer: what the cell cost is what it was allowed
+    return Answer(job.result(lost.status, message=lost.message, wall_s=lost.seconds, cpu_s=lost.seconds))
 
 
-class GroupTracker:
-    """Hands the cells of one estimator x task x n to a tracker when the last of its seeds is finished."""
-
-    def __init__(self, tracker: Any, store: Store, before: Iterable[Result] = ()) -> None:
-        self._tracker, self._store = tracker, store
-        self._missing: dict[tuple[str, str, int], int] = defaultdict(int)
-        self._results: dict[tuple[str, str, int], list[Result]] = defaultdict(list)
-        for result in before:
-            self._results[_group(result)].append(result)
-
-    def started(self, jobs: Sequence[Job], done: int) -> None:
-        """Count the cells to come."""
-        for job in jobs:
-            self._missing[job.cell.estimator, job.cell.task, job.cell.n] += 1
-
-    def finished(self, result: Result) -> None:
-        """Log the group where it is complete."""
-        key = _group(result)
-        self._results[key].append(result)
-        self._missing[key] -= 1
-        if not self._missing[key]:
-            self._tracker.log_group(self._results[key], self._store.directory)
-
-    def ended(self) -> None:
-        """Log what an interruption left incomplete."""
-        for key, missing in self._missing.items():
-            if missing and self._results[key]:
-                self._tracker.log_group(self._results[key], self._store.directory)
-
-
-def _group(result: Result) -> tuple[str, str, int]:
-    return result.cell.estimator, result.cell.task, result.cell.n
+def _outcomes(queue: deque[W], submit: Callable[[W], Future[T]], workers: int) -> Iterator[tuple[W, Future[T]]]:
+    """All that is in the queue, or is put there meanwhile, each with its future when that is done."""
+    waiting: dict[Future[T], W] = {}
+    while queue or waiting:
+        # a few more than there are workers, so that none waits for this process
+        while queue and len(waiting) < workers + 2:
+            work = queue.popleft()
+            waiting[submit(work)] = work
+        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+            yield waiting.pop(future), future
 
 
 def selection(results: Iterable[Result], jobs: Sequence[Job]) -> list[Result]:

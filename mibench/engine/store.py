@@ -6,112 +6,41 @@ The contract:
 * One process writes at a time (a lock says so); any number may read.
 * A reader skips a torn line, which only a kill in the middle of a write leaves, and of several records of one cell
   keeps the last. The next writer starts on a fresh line, so a torn line never spoils its neighbour.
+* A record carries a checksum. What has changed since it was written is left out, and a warning says so.
 * Nothing is ever rewritten in place.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import Self
 
 from mibench.errors import UsageError
-from mibench.result import Cell, Result
+from mibench.result import SCHEMA, Cell, Result
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mibench.report.leaderboard import Leaderboard
+log = logging.getLogger(__name__)
 
 FILE = "results.jsonl"
 _IMAGES = "images"
 _LOCK = ".lock"
+_CHECKSUM = re.compile(rb',"checksum":"([0-9a-f]{8})"}\s*$')
 
 
-class Results(Sequence[Result]):
-    """Finished cells, in the order in which they finished; ``directory`` is where their pictures lie."""
-
-    def __init__(self, results: Iterable[Result], directory: Path | None = None) -> None:
-        self._results = tuple(results)
-        self.directory = directory
-
-    @overload
-    def __getitem__(self, index: int) -> Result: ...
-    @overload
-    def __getitem__(self, index: slice) -> Results: ...
-    def __getitem__(self, index: int | slice) -> Result | Results:
-        if isinstance(index, slice):
-            return Results(self._results[index], self.directory)
-        return self._results[index]
-
-    def __len__(self) -> int:
-        return len(self._results)
-
-    def __iter__(self) -> Iterator[Result]:
-        return iter(self._results)
-
-    def __repr__(self) -> str:
-        return f"Results({len(self)} cells{f' in {self.directory}' if self.directory else ''})"
-
-    @property
-    def df(self) -> pd.DataFrame:
-        """One row per cell; times in seconds, information in nats. Metrics of downstream tasks are columns."""
-        import pandas as pd
-
-        return pd.DataFrame([_row(result) for result in self._results])
-
-    def leaderboard(self) -> Leaderboard:
-        """The tables made of these results."""
-        from mibench.report.leaderboard import Leaderboard
-
-        return Leaderboard.from_results(self._results)
-
-    def report(self, directory: str | Path, title: str = "mibench leaderboard", unit: str = "nats") -> dict[str, Path]:
-        """Write Markdown, CSV, JSON, figures and the HTML page; see :func:`mibench.report.write_report`."""
-        from mibench.report import write_report
-
-        return write_report(self, Path(directory), title, unit)
-
-
-def _row(result: Result) -> dict[str, Any]:
-    cell = result.cell
-    return {
-        "estimator": cell.estimator,
-        "task": cell.task,
-        "n": cell.n,
-        "seed": cell.seed,
-        "status": str(result.status),
-        "mi": result.mi,
-        "stderr": result.stderr,
-        "truth": result.truth,
-        "error": result.error,
-        "family": result.family,
-        "kind": str(result.kind),
-        "quantity": str(result.quantity),
-        "role": str(result.role),
-        "dim_x": result.dim_x,
-        "dim_y": result.dim_y,
-        "wall_s": result.wall_s,
-        "cpu_s": result.cpu_s,
-        "batch_size": result.batch_size,
-        "message": result.message,
-        "group": result.group,
-        "arm": result.arm,
-        "id": cell.id,
-        **result.metrics,
-    }
-
-
-def load_results(*paths: str | Path) -> Results:
-    """Read the results of one or several runs: directories, or ``results.jsonl`` files.
+def read_results(*paths: str | Path) -> list[Result]:
+    """The finished cells in directories of results or ``results.jsonl`` files, in the order in which they finished.
 
     Of several records of one cell the last one counts, in the order of the paths.
 
     Raises
     ------
-    UsageError : there are no results at a path.
+    UsageError : there are no results at a path, or a later version of mibench wrote them.
     """
     latest: dict[str, Result] = {}
     for path in map(Path, paths):
@@ -123,17 +52,39 @@ def load_results(*paths: str | Path) -> Results:
             latest[result.cell.id] = result
     if not paths:
         raise UsageError("name at least one directory of results.")
-    first = Path(paths[0])
-    return Results(latest.values(), first if first.is_dir() else first.parent)
+    return list(latest.values())
 
 
 def _read(file: Path) -> Iterator[Result]:
+    damaged: list[int] = []
     with file.open("rb") as lines:
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             try:
-                yield Result.from_json(json.loads(line))
-            except (ValueError, KeyError, TypeError):
-                continue  # torn by a kill
+                record = json.loads(_checked(line))
+                later = record.get("schema", 1) > SCHEMA
+                result = None if later else Result.from_json(record)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                if line.rstrip().endswith(b"}"):  # otherwise it is torn by a kill
+                    damaged.append(number)
+                continue
+            if result is None:
+                raise UsageError(f"{file} was written by a later version of mibench, which is needed to read it.")
+            yield result
+    if damaged:
+        log.warning("%s: %d damaged lines are left out, the first is line %d.", file, len(damaged), damaged[0])
+
+
+def _checked(line: bytes) -> bytes:
+    """A line as it was written. Those of earlier versions have no checksum.
+
+    Raises
+    ------
+    ValueError : it is not what was written.
+    """
+    found = _CHECKSUM.search(line)
+    if found and zlib.crc32(line[: found.start()]) != int(found[1], 16):
+        raise ValueError("checksum")
+    return line
 
 
 class Store:
@@ -148,13 +99,14 @@ class Store:
         self.directory = Path(directory)
         self._file = self._lock = -1
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self.directory / _LOCK)
-            self._file = os.open(self.directory / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            self._end_torn_line()
-        except OSError as error:
+            with self._explained():
+                self.directory.mkdir(parents=True, exist_ok=True)
+                self._lock = _locked(self.directory / _LOCK)
+                self._file = os.open(self.directory / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+                self._end_torn_line()
+        except UsageError:
             self.close()
-            raise UsageError(f"cannot write results to '{directory}': {error.strerror or error}.") from error
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -169,29 +121,36 @@ class Store:
         ------
         UsageError : the disk is full or gone. What was written before stays.
         """
-        line = json.dumps(result.to_json(), separators=(",", ":"), allow_nan=False).encode() + b"\n"
-        try:
+        record = json.dumps(result.to_json(), separators=(",", ":"), allow_nan=False).encode().removesuffix(b"}")
+        line = record + b',"checksum":"%08x"}\n' % zlib.crc32(record)
+        with self._explained():
             _write_all(self._file, line)
             os.fsync(self._file)
-        except OSError as error:
-            raise UsageError(f"cannot write results to '{self.directory}': {error.strerror or error}.") from error
+            if not os.fstat(self._file).st_nlink:
+                raise OSError("its file was deleted while the run went on")
 
     def save_images(self, cell: Cell, images: Mapping[str, bytes]) -> dict[str, str]:
-        """Write the pictures of a cell; their file names relative to the directory, by name."""
-        if images:
-            (self.directory / _IMAGES).mkdir(exist_ok=True)
+        """Write the pictures of a cell; their file names relative to the directory, by name.
+
+        Raises
+        ------
+        UsageError : the disk is full or gone.
+        """
         files = {}
-        for name, png in images.items():
-            safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
-            files[name] = f"{_IMAGES}/{cell.id}-{safe}.png"
-            temporary = self.directory / f"{files[name]}.tmp"
-            temporary.write_bytes(png)
-            temporary.replace(self.directory / files[name])
+        with self._explained():
+            if images:
+                (self.directory / _IMAGES).mkdir(exist_ok=True)
+            for name, png in images.items():
+                safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:80]
+                files[name] = f"{_IMAGES}/{cell.id}-{safe}.png"
+                temporary = self.directory / f"{files[name]}.tmp"
+                temporary.write_bytes(png)
+                temporary.replace(self.directory / files[name])
         return files
 
-    def results(self) -> Results:
+    def results(self) -> list[Result]:
         """What is in the directory now."""
-        return load_results(self.directory)
+        return read_results(self.directory)
 
     def close(self) -> None:
         """Release the directory to other writers."""
@@ -199,6 +158,13 @@ class Store:
             if descriptor >= 0:
                 os.close(descriptor)
         self._file = self._lock = -1
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UsageError(f"cannot write results to '{self.directory}': {error.strerror or error}.") from error
 
     def _end_torn_line(self) -> None:
         size = os.fstat(self._file).st_size

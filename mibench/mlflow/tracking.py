@@ -27,6 +27,7 @@ from mibench.masking import masked
 from mibench.result import Result
 
 from .runs import Run, runs_of, saved_views, summary_run
+from .uri import default_uri as default_uri
 
 EXPERIMENT = "mibench"
 
@@ -48,11 +49,6 @@ _ENVIRONMENT = {
 
 class TrackingError(MibenchError):
     """The MLflow store cannot be used."""
-
-
-def default_uri(directory: Path) -> str:
-    """The embedded store that the runs under ``directory`` share: ``mlflow.db`` in it."""
-    return f"sqlite:///{(directory / 'mlflow.db').absolute()}"
 
 
 class Tracker:

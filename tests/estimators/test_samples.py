@@ -79,7 +79,7 @@ def test_more_neighbours_take_more_samples(selector: str, least: int) -> None:
     estimator = estimators.create(selector)
     assert estimator.capabilities.min_n == pickle.loads(pickle.dumps(estimator)).capabilities.min_n == least
     task = tasks.create("gauss")
-    enough, few = (answer([Job(Cell.of(estimator, task, n, 0), estimator, task)])[0] for n in (least, least - 1))
+    enough, few = (answer([Job(Cell.of(estimator, task, n, 0), estimator, task)])[0].result for n in (least, least - 1))
     assert enough.status is Status.OK
     assert few.status is Status.UNSUPPORTED
     assert few.message == f"{selector} needs at least {least} samples, not {least - 1}."

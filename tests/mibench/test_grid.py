@@ -1,14 +1,18 @@
 """Grids: files and flags to cells."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from mibench import registry
 from mibench.engine.grid import Grid, expand, load_grid, make_grid, parse_seeds, presets
 from mibench.errors import UsageError
+from mibench.estimator import Array
 from mibench.task import Task
 
 
-def grid(**content) -> Grid:
+def grid(**content: Any) -> Grid:
     return make_grid(content, "test")
 
 
@@ -16,7 +20,7 @@ def labels(g: Grid) -> list[tuple[str, str, int, int]]:
     return [(j.cell.estimator, j.cell.task, j.cell.n, j.cell.seed) for j in expand(g)]
 
 
-def test_a_block_is_a_product_and_a_grid_a_union():
+def test_a_block_is_a_product_and_a_grid_a_union() -> None:
     g = grid(
         references=False,
         estimators=["ksg", "cca"],
@@ -28,17 +32,17 @@ def test_a_block_is_a_product_and_a_grid_a_union():
     assert labels(g) == [*expected, ("ksg", "gauss[dim=2]", 300, 7)]
 
 
-def test_each_cell_appears_once_however_it_is_named():
+def test_each_cell_appears_once_however_it_is_named() -> None:
     g = grid(references=False, estimators=["ksg", "ksg[k=3]", "ksg*"], tasks=["gauss", "gauss"], n=100, seeds=1)
     assert labels(g).count(("ksg", "gauss", 100, 0)) == 1
 
 
-def test_reference_rows_join_and_can_be_left_out():
+def test_reference_rows_join_and_can_be_left_out() -> None:
     names = {e for e, *_ in labels(grid(estimators=["ksg[k=5]"], tasks=["gauss"], n=100, seeds=1))}
     assert names == {"ksg[k=5]", "zero", "oracle", "cca", "ksg"}
 
 
-def test_flags_replace_what_they_name_in_every_block():
+def test_flags_replace_what_they_name_in_every_block() -> None:
     g = grid(n=[100], seeds=3, block=[{"tasks": ["gauss"], "estimators": ["ksg"], "n": [200]}])
     changed = g.replaced(n=[50], estimators=["cca"], references=False)
     assert labels(changed) == [("cca", "gauss", 50, s) for s in range(3)]
@@ -48,8 +52,8 @@ def test_flags_replace_what_they_name_in_every_block():
     assert g.replaced() == g
 
 
-def test_plugins_and_functions_are_accepted_in_python():
-    def mine(x, y):
+def test_plugins_and_functions_are_accepted_in_python() -> None:
+    def mine(x: Array, y: Array) -> float:
         return 0.0
 
     task = registry.tasks.create("gauss", dim=3)
@@ -72,25 +76,33 @@ def test_plugins_and_functions_are_accepted_in_python():
         ({"tasks": ["gauss"], "seeds": [-1]}, "seeds must not be negative"),
         ({"tasks": ["gauss"], "seeds": 0}, "must not be empty"),
         ({"tasks": ["gauss"], "time_limit": 0}, "greater than zero"),
+        ({"tasks": ["gauss"], "memory_limit": float("nan")}, "greater than zero"),
+        ({"tasks": 5}, "tasks: a name, a selector or a plug-in is wanted, not 5"),
+        ({"tasks": ["gauss"], "estimators": [True]}, "estimators: .* not True"),
+        ({"tasks": ["gauss"], "estimators": {"a": 1}}, "estimators: .* not {'a': 1}"),
+        ({"tasks": ["gauss"], "seeds": 10**8}, "100,000,000 seeds"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_said(content, message):
+def test_what_is_wrong_in_a_file_is_said(content: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=f"test: .*{message}"):
         grid(**content)
 
 
-def test_files_are_read_and_their_defects_named(tmp_path):
+def test_files_are_read_and_their_defects_named(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("tasks = [")
     with pytest.raises(UsageError, match="not valid TOML"):
         load_grid(tmp_path / "bad.toml")
     with pytest.raises(UsageError, match="no preset and no file"):
         load_grid("nothing")
+    (tmp_path / "deep.toml").write_text(f"tasks = {'[' * 5000}{']' * 5000}")
+    with pytest.raises(UsageError, match="not valid TOML"):
+        load_grid(tmp_path / "deep.toml")
     (tmp_path / "good.toml").write_text('tasks = ["gauss"]\ninclude = ["mine.py"]\n')
     assert load_grid(tmp_path / "good.toml").include == (str(tmp_path / "mine.py"),)
 
 
 @pytest.mark.parametrize("name", presets())
-def test_every_preset_can_be_expanded(name):
+def test_every_preset_can_be_expanded(name: str) -> None:
     chosen = load_grid(name)
     assert chosen.description
     jobs = expand(chosen)
@@ -102,11 +114,11 @@ def test_every_preset_can_be_expanded(name):
 @pytest.mark.parametrize(
     ("text", "seeds"), [("3", (0, 1, 2)), ("100-102", (100, 101, 102)), ("1,7,9", (1, 7, 9)), ("1,5-6", (1, 5, 6))]
 )
-def test_seeds(text, seeds):
+def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", "x", "5-", "3-1", "0", "1,,2"])
-def test_unreadable_seeds(text):
-    with pytest.raises(UsageError, match="cannot read --seeds"):
+@pytest.mark.parametrize("text", ["", "x", "5-", "3-1", "0", "1,,2", "0-99999999999"])
+def test_unreadable_seeds(text: str) -> None:
+    with pytest.raises(UsageError, match="cannot read --seeds|are 100,000,000,000 seeds"):
         parse_seeds(text)

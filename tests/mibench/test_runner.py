@@ -5,101 +5,271 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 import mibench
-from mibench import registry
-from mibench.engine.store import FILE, load_results
-from mibench.result import Status
+from mibench import Result, Results, Status, registry
+from mibench.engine import local, runner
+from mibench.engine.grid import Job
+from mibench.engine.store import FILE, read_results
+from mibench.errors import MibenchError, UsageError
 
 PLUGINS = Path(__file__).parent / "troublemakers.py"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _plugins():
+def _plugins() -> None:
     registry.include(PLUGINS)
 
 
+def run(estimators: Any, tasks: Any = "copy", n: int = 100, seeds: Any = 1, **options: Any) -> Results:
+    return mibench.run(estimators, tasks, n, seeds, **{"references": False, "progress": False, **options})
+
+
 class Watcher:
-    def __init__(self):
-        self.events = []
+    def __init__(self) -> None:
+        self.begun: tuple[int, int] | None = None
+        self.finished_ids: list[str] = []
+        self.over = False
 
-    def started(self, jobs, done):
-        self.events.append(("started", len(jobs), done))
+    def started(self, jobs: Sequence[Job], done: int) -> None:
+        self.begun = len(jobs), done
 
-    def finished(self, result):
-        self.events.append(result.cell.id)
+    def finished(self, result: Result) -> None:
+        assert self.begun and not self.over
+        self.finished_ids.append(result.cell.id)
 
-    def ended(self):
-        self.events.append("ended")
+    def ended(self) -> None:
+        self.over = True
 
 
-def test_every_cell_ends_as_one_result_whatever_happens(tmp_path):
+def test_every_cell_ends_as_one_result_whatever_happens(tmp_path: Path) -> None:
+    expected = {
+        "correlation": "ok",
+        "odd": "ok",
+        "hog": "oom",
+        "die": "crash",
+        "exit": "crash",
+        "leave": "error",
+        "raise": "error",
+        "nan": "nonfinite",
+        "picky": "unsupported",
+    }
     watcher = Watcher()
-    results = mibench.run(
-        ["correlation", "hog", "die", "raise", "nan", "picky", "stacked-killer"],
+    started = time.monotonic()
+    results = run(
+        [*expected, "stacked-killer"],
         ["copy", "absent"],
-        n=100,
         seeds=3,
         out=tmp_path,
         workers=2,
-        references=False,
         time_limit=60.0,
         memory_limit=0.5,
         observers=[watcher],
     )
-    by_name = {}
+    assert time.monotonic() - started < 110  # nothing waits for a worker that is gone
+    by_name: dict[str, list[tuple[int, str]]] = {}
     for r in results:
         if r.cell.task == "copy":
-            by_name.setdefault(r.cell.estimator, []).append((r.cell.seed, r.status))
-    alike = {"correlation": "ok", "hog": "oom", "die": "crash", "raise": "error", "nan": "nonfinite"}
-    for name, status in (alike | {"picky": "unsupported"}).items():
+            by_name.setdefault(r.cell.estimator, []).append((r.cell.seed, str(r.status)))
+    for name, status in expected.items():
         assert sorted(by_name[name]) == [(seed, status) for seed in range(3)], name
     # a batch that died is tried again cell by cell: only the culprit is lost
     assert sorted(by_name["stacked-killer"]) == [(0, "ok"), (1, "ok"), (2, "crash")]
     absent = [r for r in results if r.cell.task == "absent"]
-    assert len(absent) == 21 and {r.status for r in absent} == {Status.NOT_INSTALLED}
+    assert len(absent) == 30 and {r.status for r in absent} == {Status.NOT_INSTALLED}
     assert "mibench data get absent" in absent[0].message
-    assert watcher.events[0] == ("started", 42, 0) and watcher.events[-1] == "ended"
-    assert sorted(watcher.events[1:-1]) == sorted(r.cell.id for r in results)
+    # what did not answer is described like the rest
+    [facts] = {(r.family, r.truth, r.dim_x) for r in results if r.cell.task == "copy"}
+    assert facts == ("copies", registry.tasks.create("copy").facts()["truth"], 1)
+    assert watcher.begun == (60, 0) and watcher.over
+    assert Counter(watcher.finished_ids) == Counter(r.cell.id for r in results)
 
     again = Watcher()
-    mibench.run("correlation", ["copy", "absent"], n=100, seeds=4, out=tmp_path, references=False, observers=[again])
+    run("correlation", ["copy", "absent"], seeds=4, out=tmp_path, observers=[again])
     # of seven cells three are finished; what was not installed is tried again, the new seeds run
-    assert again.events[0] == ("started", 5, 3)
+    assert again.begun == (5, 3)
 
 
-def test_a_hang_ends_at_the_time_limit_and_costs_nobody_else(tmp_path):
-    results = mibench.run(["hang", "correlation"], "copy", n=100, seeds=2, workers=1, references=False, time_limit=1.0)
+def test_a_hang_ends_at_the_time_limit_with_its_children_and_costs_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHILD", str(tmp_path / "child"))
+    results = run(["hang", "correlation"], seeds=2, workers=1, time_limit=1.0)
     statuses = {(r.cell.estimator, r.cell.seed): (r.status, r.wall_s) for r in results}
     for seed in (0, 1):
         assert statuses["hang", seed] == (Status.TIMEOUT, 1.0)
         assert statuses["correlation", seed][0] is Status.OK
+    child = int((tmp_path / "child").read_text())
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_cell_that_ran_under_another_name_of_its_task_is_shown_under_the_one_asked_for(tmp_path):
-    first = mibench.run("correlation", "gauss[rho=0.75]", n=50, seeds=1, out=tmp_path, workers=1, references=False)
+@pytest.mark.parametrize(
+    ("deed", "status", "message"),
+    [
+        ("exit", Status.CRASH, "ended with exit code 0"),
+        ("leave", Status.ERROR, "SystemExit: 0"),
+        ("hang", Status.TIMEOUT, "stopped at the time limit of 1 s"),
+        ("nan", Status.ERROR, "not finite"),
+    ],
+)
+def test_a_task_that_goes_wrong_spoils_its_own_cells_only(
+    deed: str, status: Status, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_FACTS", 1.0)
+    results = run("correlation", [f"rogue[deed={deed}]", "copy"], seeds=2, workers=1, time_limit=1.0)
+    rogue = [r for r in results if r.task_name == "rogue"]
+    assert [r.status for r in rogue] == [status] * 2 and {r.status for r in results if r not in rogue} == {Status.OK}
+    assert all(message in r.message and "the task cannot be used" in r.message for r in rogue)
+
+
+def test_a_cell_whose_worker_is_killed_from_outside_is_run_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARKS", str(tmp_path))
+    results = run("once", seeds=4, workers=2)
+    assert [r.status for r in results] == [Status.OK] * 4, [r.message for r in results]
+
+
+def test_workers_killed_while_they_start_or_idle_cost_nothing() -> None:
+    with local.LocalPool(2, 8.0) as pool:
+        for _ in range(3):
+            for child in psutil.Process().children():
+                child.kill()
+            assert pool.submit(os.getpid, 10.0).result() != os.getpid()
+
+
+def test_limits_do_not_depend_on_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: next(hours) * 3600.0)
+    hours = iter(range(10**9))
+    assert [r.status for r in run("slow", workers=1)] == [Status.OK]
+
+
+def test_workers_that_cannot_start_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_BOOT", "raise SystemExit(7)")
+    with pytest.raises(MibenchError, match="no worker process can be started: .* exit code 7"):
+        run("correlation")
+
+
+def test_one_cell_leaves_its_process_as_the_next_expects_it() -> None:
+    results = run(["vandal", "deep"], workers=1)
+    assert [r.status for r in results] == [Status.OK] * 2, [r.message for r in results]
+
+
+def test_an_estimator_that_cannot_travel_is_an_error_of_its_cells() -> None:
+    import threading
+
+    lock = threading.Lock()
+
+    def locked(x: Any, y: Any) -> float:
+        with lock:
+            return 0.0
+
+    statuses = {r.cell.estimator: (r.status, r.message) for r in run([locked, "correlation"], workers=1)}
+    assert statuses["correlation"][0] is Status.OK
+    assert statuses["locked"][0] is Status.ERROR and "cannot be sent to another process" in statuses["locked"][1]
+
+
+def test_two_functions_of_one_name_are_not_mixed_up() -> None:
+    with pytest.raises(UsageError, match="two functions have the name '<lambda>'"):
+        run([lambda x, y: 0.0, lambda x, y: 1.0])
+
+
+def test_another_executor_is_a_class_with_one_method() -> None:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    class Threads(ThreadPoolExecutor):
+        def submit(self, call: Any, *_: Any, **__: Any) -> Future[Any]:
+            return super().submit(call)
+
+    found = run("correlation", seeds=2, executor=lambda workers, memory_limit, device: Threads(workers))
+    assert {r.mi for r in found} == {r.mi for r in run("correlation", seeds=2)}
+    with pytest.raises(UsageError, match="there is no executor 'moon'; there are: local"):
+        run("correlation", executor="moon")
+
+
+def test_a_device_reaches_the_workers_and_not_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MIBENCH_DEVICE", raising=False)
+
+    def device_seen(x: Any, y: Any) -> float:
+        from mibench import runtime
+
+        return float(runtime.device() == "meta")
+
+    [result] = run([device_seen], device="meta")
+    assert result.mi == 1.0 and result.provenance["machine"]["device"].startswith("meta")
+    assert "MIBENCH_DEVICE" not in os.environ
+    with pytest.raises(UsageError, match="the device 'cuda:77' cannot be used here"):
+        run("correlation", device="cuda:77")
+
+
+def test_a_cell_that_ran_under_another_name_of_its_task_is_shown_under_the_one_asked_for(tmp_path: Path) -> None:
+    first = run("correlation", "gauss[rho=0.75]", n=50, out=tmp_path, workers=1)
     again = Watcher()
     named = ["1v1-normal-0.75"]
-    found = mibench.run("correlation", named, n=50, seeds=1, out=tmp_path, references=False, observers=[again])
+    found = run("correlation", named, n=50, out=tmp_path, observers=[again])
     if first[0].cell.id == found[0].cell.id:  # the two names stand for the same distribution
-        assert again.events[0] == ("started", 0, 1)
+        assert again.begun == (0, 1)
     assert [r.cell.task for r in found] == named
     assert found[0].mi == first[0].mi
 
 
-def test_results_without_a_folder_stay_in_memory_and_carry_everything():
-    def constant(x, y):
+def test_results_without_a_folder_stay_in_memory_and_carry_everything() -> None:
+    def constant(x: Any, y: Any) -> float:
         return 0.25
 
-    results = mibench.run([constant], "copy", n=50, seeds=1, workers=1)
-    assert len(results) == 5
+    results = run([constant], n=50, workers=1, references=True)
+    assert len(results) == 5 and results.directory is None
     row = next(r for r in results if r.cell.estimator == "constant")
     assert row.mi == 0.25 and row.truth == pytest.approx(0.2231435513) and row.family == "copies"
     assert row.dim_x == row.dim_y == 1 and row.provenance["versions"]["numpy"]
     assert results.leaderboard().ranking[-1].estimator == "oracle"
+    with pytest.raises(UsageError, match="name a folder"):
+        run([constant], tracking=True)
+
+
+SCRIPT = """
+import mibench
+from beside import Beside
+
+@mibench.register_estimator("mine")
+class Mine(mibench.Estimator):
+    def estimate(self, x, y, seed=0):
+        return mibench.Estimate(0.5)
+
+print("once")
+results = mibench.run([Mine(), Beside(), lambda x, y: 0.25], "gauss", n=50, seeds=1, references=False, workers=1)
+print(sorted((r.cell.estimator, r.mi, r.message) for r in results))
+"""
+BESIDE = """
+import mibench
+
+@mibench.register_estimator("beside")
+class Beside(mibench.Estimator):
+    def estimate(self, x, y, seed=0):
+        import queue, secrets
+        return mibench.Estimate(0.75)
+"""
+
+
+def test_a_plain_script_needs_no_guard_and_its_folder_shadows_no_standard_module(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "beside.py").write_text(BESIDE)
+    for name in ("signal", "pickle", "socket", "queue", "secrets"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not the standard library')")
+    # the script's own process finds its folder first, as always in Python, so it is put last here
+    code = f"import sys, runpy; sys.path.append({str(tmp_path)!r}); runpy.run_path('script.py', run_name='__main__')"
+    command = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "once\n[('<lambda>', 0.25, ''), ('beside', 0.75, ''), ('mine', 0.5, '')]\n"
+    assert "Traceback" not in done.stderr and "3/3 cells" in done.stderr
 
 
 def _command(out: Path) -> list[str]:
@@ -107,12 +277,12 @@ def _command(out: Path) -> list[str]:
     return [sys.executable, "-m", "mibench", "run", *options, "-j", "2", "--no-mlflow"]
 
 
-def _answers(out: Path) -> list[tuple]:
-    return sorted((r.cell.id, r.status, r.mi, r.truth) for r in load_results(out))
+def _answers(out: Path) -> list[tuple[Any, ...]]:
+    return sorted((r.cell.id, r.status, r.mi, r.truth) for r in read_results(out))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> tuple[list[tuple], str]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[tuple[Any, ...]], str]:
     out = tmp_path_factory.mktemp("undisturbed")
     done = subprocess.run(_command(out), capture_output=True, text=True, check=True)
     return _answers(out), _without_times(done.stdout)
@@ -127,19 +297,24 @@ def _without_times(table: str) -> str:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_resumes_to_the_same_table(tmp_path, undisturbed, how):
-    options = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True, "preexec_fn": _hear_interrupts}
-    with subprocess.Popen(_command(tmp_path), **options) as run:
+def test_an_interrupted_run_resumes_to_the_same_table(
+    tmp_path: Path, undisturbed: tuple[list[tuple[Any, ...]], str], how: signal.Signals
+) -> None:
+    with subprocess.Popen(
+        _command(tmp_path), stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_hear_interrupts
+    ) as process:
         _wait_for_lines(tmp_path / FILE, 20)
+        workers = psutil.Process(process.pid).children()
         if how is signal.SIGINT:
-            os.killpg(run.pid, how)  # as a terminal's Ctrl-C reaches the workers too
+            os.killpg(process.pid, how)  # as a terminal's Ctrl-C
         else:
-            run.send_signal(how)
-        _, said = run.communicate(timeout=60)
-    assert run.returncode == (-9 if how is signal.SIGKILL else 130)
+            process.send_signal(how)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == (-9 if how is signal.SIGKILL else 130)
     if how is not signal.SIGKILL:
         assert "the same command takes up from there" in said and "Traceback" not in said
-    before = len(load_results(tmp_path))
+    assert len(workers) == 2 and not psutil.wait_procs(workers, timeout=5)[1]
+    before = len(read_results(tmp_path))
     assert 20 <= before < 200
     done = subprocess.run(_command(tmp_path), capture_output=True, text=True, check=True)
     assert f"({before} finished before)" in done.stderr
@@ -154,7 +329,7 @@ def _hear_interrupts() -> None:
 
 
 def _wait_for_lines(file: Path, count: int) -> None:
-    for _ in range(600):
+    for _ in range(1200):
         if file.is_file() and file.read_bytes().count(b"\n") >= count:
             return
         time.sleep(0.05)

@@ -1,100 +1,151 @@
 """What a worker makes of whatever plug-ins do, in this process; and how cells are put together into batches."""
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mibench import registry
 from mibench.engine.batches import batches
 from mibench.engine.grid import Job, expand, make_grid
-from mibench.engine.worker import answer
-from mibench.result import Status
+from mibench.engine.worker import answer, describe
+from mibench.result import Result, Status
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _plugins():
+def _plugins() -> None:
     registry.include(Path(__file__).parent / "troublemakers.py")
 
 
-def jobs(estimators, tasks="copy", n=50, seeds=1) -> list[Job]:
+def jobs(estimators: Any, tasks: Any = "copy", n: Any = 50, seeds: Any = 1) -> list[Job]:
     content = {"references": False, "estimators": estimators, "tasks": tasks, "n": n, "seeds": seeds}
     return expand(make_grid(content, "test"))
 
 
-def one(estimator, task="copy", **kw):
-    [found] = answer(jobs(estimator, task, **kw))
+def results(batch: Sequence[Job]) -> list[Result]:
+    return [found.result for found in answer(batch)]
+
+
+def one(estimator: str, task: str = "copy") -> Result:
+    [found] = results(jobs(estimator, task))
     return found
 
 
-def test_an_answer_carries_all_that_the_estimate_said():
+def test_an_answer_carries_all_that_the_estimate_said() -> None:
     found = one("correlation")
     assert found.status is Status.OK and found.stderr == 0.01 and "rho" in found.diagnostics
     assert found.wall_s > 0 and found.cpu_s > 0 and found.batch_size == 1
+    assert found.estimator_name == "correlation" and found.estimator_params == {"scale": 1.0}
 
 
 @pytest.mark.parametrize(
     ("estimator", "status", "message"),
     [
         ("raise", Status.ERROR, "RuntimeError: something odd"),
+        ("leave", Status.ERROR, "SystemExit: 0"),
         ("nan", Status.NONFINITE, "the estimate is NaN."),
         ("picky", Status.UNSUPPORTED, "at least 1000000 samples, not 50"),
+        ("shout", Status.ERROR, "(1,000,001 characters)"),
     ],
 )
-def test_misfortunes_become_statuses(estimator, status, message):
+def test_misfortunes_become_statuses(estimator: str, status: Status, message: str) -> None:
     found = one(estimator)
     assert found.status is status and message in found.message and found.mi is None
+    assert len(found.message.encode()) < 2100
 
 
-def test_a_batch_that_fails_together_is_tried_one_by_one():
-    found = answer(jobs("stacked", seeds=4))
-    assert [a.status for a in found] == [Status.OK, Status.OK, Status.ERROR, Status.OK]
+def test_what_json_cannot_hold_is_told_in_words_and_a_curve_that_is_none_is_left_out() -> None:
+    found = one("odd")
+    assert found.status is Status.OK and found.mi == 0.25 and found.curve == {}
+    told = found.diagnostics
+    assert (told["set"], told["3"], told["array"], told["path"]) == ([1, 2], "5 bytes", [0, 1, 2], "p")
+    assert told["huge"] == "an integer of 16610 bits" and "left out" in told["curve"]
+
+
+def test_a_batch_that_fails_together_is_tried_one_by_one() -> None:
+    found = results(jobs("stacked", seeds=4))
+    assert [r.status for r in found] == [Status.OK, Status.OK, Status.ERROR, Status.OK]
     assert "seed 2" in found[2].message
 
 
-def test_a_batch_gives_the_answers_of_its_cells_alone():
-    together = answer(jobs("stacked", seeds=[0, 1, 3]))
-    alone = [answer([job])[0] for job in jobs("stacked", seeds=[0, 1, 3])]
-    assert [a.mi for a in together] == [a.mi for a in alone]
-    assert all(a.batch_size == 3 for a in together)
+def test_a_batch_gives_the_answers_of_its_cells_alone() -> None:
+    batch = jobs("stacked", seeds=[0, 1, 3])
+    together = results(batch)
+    assert [r.mi for r in together] == [results([job])[0].mi for job in batch]
+    assert all(r.batch_size == 3 for r in together)
 
 
-def test_the_oracle_reads_each_task_of_its_batch():
-    found = answer(jobs("oracle", ["copy", "gauss"], n=50))
-    assert [a.mi for a in found] == [pytest.approx(0.2231435513), pytest.approx(1.0)]
+def test_the_oracle_reads_each_task_of_its_batch() -> None:
+    found = results(jobs("oracle", ["copy", "gauss"]))
+    assert [r.mi for r in found] == [pytest.approx(0.2231435513), pytest.approx(1.0)]
 
 
-def test_a_consistency_task_is_scored_on_all_its_parts():
+def test_a_consistency_task_is_scored_on_all_its_parts() -> None:
     found = one("correlation", "twice")
     assert found.metrics == {"score": 1.0, "expected": 1.0} and len(found.diagnostics["estimates"]) == 2
     assert one("nan", "twice").status is Status.NONFINITE
 
 
-def test_a_training_that_diverges_keeps_its_curves():
-    found = answer(jobs("correlation", "lesson", seeds=2))
-    good, bad = (a for job in jobs("correlation", "lesson", seeds=2) for a in answer([job]))
-    assert [a.status for a in found] == [Status.OK, Status.NONFINITE]
-    assert good.metrics == {"loss": 0.5} and good.images
-    assert bad.curve == {"loss": [(1, 2.0)]} and bad.metrics == {} and "loss is not finite" in bad.message
+def test_a_training_that_diverges_keeps_its_curves() -> None:
+    good, bad = (answer([job])[0] for job in jobs("correlation", "lesson", seeds=2))
+    assert [r.status for r in results(jobs("correlation", "lesson", seeds=2))] == [Status.OK, Status.NONFINITE]
+    assert good.result.metrics == {"loss": 0.5} and good.images
+    assert bad.result.curve == {"loss": [[1, 2.0]]} and bad.result.metrics == {}
+    assert "loss is not finite" in bad.result.message
 
 
-def test_a_downstream_task_says_whom_it_takes():
+def test_a_downstream_task_says_whom_it_takes() -> None:
     assert [j.cell.estimator for j in jobs(["correlation", "raise"], "lesson")] == ["correlation"]
 
 
+def test_the_facts_of_a_task_are_fields_of_its_results() -> None:
+    task, estimator = registry.tasks.create("copy"), registry.estimators.create("correlation")
+    facts = describe(task, [estimator])
+    assert facts.problem is None and facts.fields["family"] == "copies"
+    assert facts.fields.keys() <= {f.name for f in dataclasses.fields(Result)}
+    lesson = describe(registry.tasks.create("lesson"), [estimator])
+    assert lesson.fields["group"] == "lesson" and lesson.arms == {"correlation": "correlation"}
+    assert lesson.fields["metric_info"][0]["name"] == "loss"
+
+
+@pytest.mark.parametrize(
+    ("task", "status", "message"),
+    [
+        ("absent", Status.NOT_INSTALLED, "mibench data get absent"),
+        ("rogue[deed=leave]", Status.ERROR, "the task cannot be used: SystemExit: 0"),
+        ("rogue[deed=nan]", Status.ERROR, "its mutual information is not finite"),
+    ],
+)
+def test_a_task_that_does_not_know_its_facts_is_a_status(task: str, status: Status, message: str) -> None:
+    facts = describe(registry.tasks.create(task), [])
+    assert facts.problem is not None and facts.problem.status is status and message in facts.problem.message
+    assert facts.fields["family"] == "copies"
+
+
 class TestBatches:
-    def test_every_job_is_in_one_batch_of_one_estimator_and_shape(self):
-        every = jobs(["stacked", "correlation"], ["copy", "copy[offset=1.0]", "gauss[dim=2]"], n=[50, 60], seeds=5)
+    @staticmethod
+    def described(*args: Any, **kw: Any) -> list[Job]:
+        return [dataclasses.replace(j, facts=describe(j.task, [j.estimator]).fields) for j in jobs(*args, **kw)]
+
+    def test_every_job_is_in_one_batch_of_one_estimator_and_shape(self) -> None:
+        tasks = ["copy", "copy[offset=1.0]", "gauss[dim=2]"]
+        every = self.described(["stacked", "correlation"], tasks, n=[50, 60], seeds=5)
         made = batches(every, workers=2)
         assert sorted(j.cell.id for b in made for j in b) == sorted(j.cell.id for j in every)
         for batch in made:
-            assert len({(j.cell.estimator, j.cell.n, j.task.dim_x, j.task.dim_y) for j in batch}) == 1
+            assert len({(j.cell.estimator, j.cell.n, j.facts["dim_x"], j.facts["dim_y"]) for j in batch}) == 1
 
-    def test_sizes_respect_the_estimator_and_leave_work_for_every_worker(self):
-        assert {len(b) for b in batches(jobs("correlation", seeds=5), 2)} == {1}
-        assert sorted(len(b) for b in batches(jobs("stacked", seeds=20), 2)) == [6, 7, 7]
-        assert sorted(len(b) for b in batches(jobs("stacked", seeds=6), 2)) == [3, 3]
-        assert sorted(len(b) for b in batches(jobs("stacked", seeds=1), 2)) == [1]
+    @pytest.mark.parametrize(
+        ("estimator", "seeds", "sizes"),
+        [("correlation", 5, [1] * 5), ("stacked", 20, [6, 7, 7]), ("stacked", 6, [3, 3]), ("stacked", 1, [1])],
+    )
+    def test_sizes_respect_the_estimator_and_leave_work_for_every_worker(
+        self, estimator: str, seeds: int, sizes: list[int]
+    ) -> None:
+        assert sorted(len(b) for b in batches(jobs(estimator, seeds=seeds), 2)) == sizes
 
-    def test_tasks_of_one_shape_train_together(self):
-        made = batches(jobs("stacked", ["copy", "copy[offset=1.0]"], seeds=4), 1)
+    def test_tasks_of_one_shape_train_together(self) -> None:
+        made = batches(self.described("stacked", ["copy", "copy[offset=1.0]"], seeds=4), 1)
         assert [len(b) for b in made] == [8]

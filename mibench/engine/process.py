@@ -1,0 +1,66 @@
+"""A worker process from its start to its end: calls come in through a pipe, what they give goes back."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import signal
+import sys
+import warnings
+from multiprocessing.connection import Connection
+
+from .watchdog import watchdog
+from .worker import lost
+
+_RECURSION_LIMIT = sys.getrecursionlimit()
+
+
+def serve(descriptor: int, parent: int, memory_limit: float, device: str | None) -> None:
+    """Answer calls until the pipe is closed. Each is first acknowledged with an empty message.
+
+    No reaction to Ctrl-C, for the parent decides; memory_limit : GiB.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.set_inheritable(descriptor, False)
+    warnings.simplefilter("ignore", RuntimeWarning)  # 0/0 shows in the answer, and would tear the progress bar
+    if device is not None:
+        _use_device(device)
+    watchdog.start(memory_limit, parent)
+    pipe: Connection[bytes, bytes] = Connection(descriptor)
+    while True:
+        try:
+            pickled = pipe.recv_bytes()
+        except (EOFError, OSError):
+            return
+        pipe.send_bytes(b"")
+        pipe.send_bytes(_answered(pickled))
+
+
+def _answered(pickled: bytes) -> bytes:
+    import cloudpickle
+
+    _as_new()
+    try:
+        answer = cloudpickle.loads(pickled)()
+    except BaseException as error:
+        answer = lost(error)
+    finally:
+        watchdog.allow(math.inf)
+    return pickle.dumps(answer)
+
+
+def _as_new() -> None:
+    """Undo what a plug-in may have changed for all that come after it, and keep torch to one thread."""
+    sys.setrecursionlimit(_RECURSION_LIMIT)
+    if "torch" in sys.modules:
+        import torch
+
+        # critics are small, and estimates run side by side in processes: more threads would only be in the way
+        torch.set_num_threads(1)
+        torch.set_default_dtype(torch.float32)
+        torch.set_grad_enabled(True)
+
+
+def _use_device(device: str) -> None:
+    os.environ["MIBENCH_DEVICE"] = device

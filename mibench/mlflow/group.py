@@ -1,0 +1,82 @@
+"""A tracker as an observer of a run: it is told of an estimator on a task when the last of its seeds is finished."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from mibench.engine.provenance import command
+from mibench.engine.store import FILE, read_results
+from mibench.group import grouped
+from mibench.result import Result
+
+from .tracking import Tracker
+from .uri import artifact_root
+
+if TYPE_CHECKING:
+    from mibench.engine.grid import Job
+
+Group: TypeAlias = tuple[str, str, int]
+"""Estimator, task and sample size."""
+
+
+class GroupTracker:
+    """Hands the cells of one estimator x task x n to a tracker when they are complete; use it as a context manager.
+
+    uri : the MLflow tracking URI; directory : the folder of the results, whose earlier records belong to the groups.
+    """
+
+    def __init__(self, uri: str, directory: Path) -> None:
+        self._tracker, self._directory = Tracker(uri, artifact_root=artifact_root(uri)), directory
+        self._missing: dict[Group, int] = defaultdict(int)
+        self._results: dict[Group, list[Result]] = defaultdict(list)
+        self._logged: set[Group] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: object, *_: object) -> None:
+        """Wait until everything is written, but not where the run was interrupted: `mibench sync` catches up."""
+        if error is None:
+            self._tracker.close()
+
+    def started(self, jobs: Sequence[Job], done: int) -> None:
+        """Count the cells to come, and recall those that were finished before."""
+        for job in jobs:
+            self._missing[job.cell.estimator, job.cell.task, job.cell.n] += 1
+        if (self._directory / FILE).is_file():
+            for result in read_results(self._directory):
+                self._results[_group(result)].append(result)
+
+    def finished(self, result: Result) -> None:
+        """Log the group where it is complete."""
+        key = _group(result)
+        self._results[key].append(result)
+        self._missing[key] -= 1
+        if not self._missing[key]:
+            self._log(key, self._results[key])
+
+    def ended(self) -> None:
+        """Log what an interruption left incomplete."""
+        for key, missing in self._missing.items():
+            if missing and self._results[key]:
+                self._log(key, self._results[key])
+
+    def summarize(self, results: Sequence[Result], files: Mapping[str, Path]) -> None:
+        """Write the summary with the files of a report, and before it what an interruption kept from being logged."""
+        for key, group in grouped(results, _group).items():
+            if key not in self._logged:
+                self._log(key, group)
+        title = f"mibench: {self._directory.resolve().name}"
+        self._tracker.log_summary(title, results, files, {"command": command()})
+
+    def _log(self, key: Group, results: Sequence[Result]) -> None:
+        self._logged.add(key)
+        latest = {result.cell.id: result for result in results}  # a cell that is retried has two
+        self._tracker.log_group(list(latest.values()), self._directory)
+
+
+def _group(result: Result) -> Group:
+    return result.cell.estimator, result.cell.task, result.cell.n

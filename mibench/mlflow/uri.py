@@ -1,0 +1,25 @@
+"""Where the runs of a folder of results are tracked. Imports no mlflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def default_uri(directory: Path) -> str:
+    """The embedded store that the runs under ``directory`` share: ``mlflow.db`` in it."""
+    return f"sqlite:///{(directory / 'mlflow.db').absolute()}"
+
+
+def mlflow_uri(directory: Path, fresh: bool = False) -> str:
+    """The embedded store of a folder of results: its own, or the one its parent keeps for all its folders.
+
+    fresh : the folder was not named by the user, so its runs go to the shared store.
+    """
+    shared = fresh or (directory.parent / "mlflow.db").is_file()
+    own = (directory / "mlflow.db").is_file()
+    return default_uri(directory.parent if shared and not own else directory)
+
+
+def artifact_root(uri: str) -> Path | None:
+    """Where the files of an embedded store go; a server decides on its own."""
+    return Path(uri.removeprefix("sqlite:///")).parent / "mlflow-artifacts" if uri.startswith("sqlite:///") else None
