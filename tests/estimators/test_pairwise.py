@@ -16,7 +16,8 @@ every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 
 def slow(critic: CriticStack, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
     """All pairs one by one, as the critic itself has them elsewhere."""
-    return critic.pairs(p, u.unsqueeze(-3), v.unsqueeze(-2))
+    scores: Tensor = critic.pairs(p, u.unsqueeze(-3), v.unsqueeze(-2))
+    return scores
 
 
 def problem(
@@ -52,7 +53,8 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def counted(*given: Any) -> Tensor:
         calls.append(given)
-        return plain(*given)
+        scores: Tensor = plain(*given)
+        return scores
 
     monkeypatch.setattr(pairwise, "score_matrices", counted)
     return calls
