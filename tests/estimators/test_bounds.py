@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
+from mibench.estimators.critics import methods
 from mibench.estimators.critics.bounds import (
     BA,
     CLUB,
@@ -26,17 +32,21 @@ from mibench.estimators.critics.bounds import (
     MovingAverageDV,
     PlugIn,
     ReMINE,
-    log_mean_exp,
 )
-from mibench.estimators.critics.log_means import BEND, exp_or_line, log_mean_exp_without_each
+from mibench.estimators.critics.log_means import BEND, exp_or_line, log_mean_exp, log_mean_exp_without_each
+from torch import Tensor
 
-from mibench.bound import Bound
+from mibench.bound import Bound, Kind
 from mibench.errors import UsageError
+from mibench.parameters import declared, unusable
+from mibench.registry import estimators
+
+Array = npt.NDArray[np.float64]
 
 # Slow, obvious twins: one pair at a time, in the words of the papers --------------------------------------------------
 
 
-def mean_exp(values: np.ndarray) -> float:
+def mean_exp(values: Array) -> float:
     return float(np.mean([math.exp(v) for v in values.ravel()]))
 
 
@@ -44,51 +54,51 @@ def softplus(value: float) -> float:
     return math.log(1 + math.exp(value))
 
 
-def dv(f: np.ndarray, g: np.ndarray) -> float:
+def dv(f: Array, g: Array) -> float:
     return float(f.mean()) - math.log(mean_exp(g))
 
 
-def nwj(f: np.ndarray, g: np.ndarray) -> float:
+def nwj(f: Array, g: Array) -> float:
     return float(f.mean()) - mean_exp(g - 1)
 
 
-def smile(tau: float) -> Callable[[np.ndarray, np.ndarray], float]:
-    def value(f: np.ndarray, g: np.ndarray) -> float:
+def smile(tau: float) -> Callable[[Array, Array], float]:
+    def value(f: Array, g: Array) -> float:
         clipped = [min(max(math.exp(v), math.exp(-tau)), math.exp(tau)) for v in g.ravel()]
         return float(f.mean()) - math.log(np.mean(clipped))
 
     return value
 
 
-def infonce(f: np.ndarray, g: np.ndarray) -> float:
+def infonce(f: Array, g: Array) -> float:
     rows = [math.log(math.exp(a) / np.mean([math.exp(v) for v in (a, *row)])) for a, row in zip(f, g, strict=True)]
     return float(np.mean(rows))
 
 
-def leave_one_out(f: np.ndarray, g: np.ndarray) -> float:
+def leave_one_out(f: Array, g: Array) -> float:
     return float(np.mean([a - math.log(mean_exp(row)) for a, row in zip(f, g, strict=True)]))
 
 
-def logistic(f: np.ndarray, g: np.ndarray) -> float:
+def logistic(f: Array, g: Array) -> float:
     return float(np.mean([softplus(-v) for v in f]) + np.mean([softplus(v) for v in g.ravel()]))
 
 
-def tuba(f: np.ndarray, g: np.ndarray, log_a: np.ndarray) -> float:
+def tuba(f: Array, g: Array, log_a: Array) -> float:
     terms = [1 + a - s - mean_exp(row) / math.exp(s) for a, row, s in zip(f, g, log_a, strict=True)]
     return float(np.mean(terms))
 
 
-def flo(f: np.ndarray, g: np.ndarray, u: np.ndarray) -> float:
+def flo(f: Array, g: Array, u: Array) -> float:
     terms = [1 - s - math.exp(-s) * mean_exp(row - a) for a, row, s in zip(f, g, u, strict=True)]
     return float(np.mean(terms))
 
 
-def ialpha(alpha: float) -> Callable[[np.ndarray, np.ndarray, np.ndarray], float]:
-    def value(f: np.ndarray, g: np.ndarray, log_a: np.ndarray) -> float:
+def ialpha(alpha: float) -> Callable[[Array, Array, Array], float]:
+    def value(f: Array, g: Array, log_a: Array) -> float:
         terms = []
         for own, row, s in zip(f, g, log_a, strict=True):
 
-            def ratio(values: np.ndarray, a: float = math.exp(s)) -> float:
+            def ratio(values: Array, a: float = math.exp(s)) -> float:
                 m = mean_exp(values)
                 return m / (alpha * m + (1 - alpha) * a)
 
@@ -100,8 +110,8 @@ def ialpha(alpha: float) -> Callable[[np.ndarray, np.ndarray, np.ndarray], float
     return value
 
 
-def anchor_loss(v: float) -> Callable[[np.ndarray, np.ndarray], float]:
-    def loss(f: np.ndarray, g: np.ndarray) -> float:
+def anchor_loss(v: float) -> Callable[[Array, Array], float]:
+    def loss(f: Array, g: Array) -> float:
         k = g.shape[1]
         positive = [
             -math.log(math.exp(a) / (v + math.exp(a) + np.exp(row[1:]).sum())) for a, row in zip(f, g, strict=True)
@@ -116,7 +126,7 @@ def minus(function: Callable[..., float]) -> Callable[..., float]:
     return lambda *scores: -function(*scores)
 
 
-def joint_mean(f: np.ndarray, g: np.ndarray) -> float:
+def joint_mean(f: Array, g: Array) -> float:
     return float(f.mean())
 
 
@@ -146,14 +156,10 @@ TWINS: list[tuple[Bound, Callable[..., float], Callable[..., float]]] = [  # bou
 BOUNDS = [bound for bound, _, _ in TWINS]
 
 
-def name_of(bound: object) -> str:
-    return repr(bound) if "(" in repr(bound) and " at " not in repr(bound) else type(bound).__name__
+every_bound = pytest.mark.parametrize("bound", BOUNDS, ids=repr)
 
 
-every_bound = pytest.mark.parametrize("bound", BOUNDS, ids=name_of)
-
-
-def random_scores(bound: Bound, shape: tuple[int, ...] = (7, 5), seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def random_scores(bound: Bound, shape: tuple[int, ...] = (7, 5), seed: int = 0) -> tuple[Tensor, Tensor]:
     """Joint (..., B[, 2]) and product (..., B, K) of no particular critic."""
     rng = np.random.default_rng(seed)
     product = 1.5 * rng.standard_normal(shape)
@@ -161,7 +167,7 @@ def random_scores(bound: Bound, shape: tuple[int, ...] = (7, 5), seed: int = 0) 
     return torch.from_numpy(joint), torch.from_numpy(product)
 
 
-@pytest.mark.parametrize(("bound", "value", "loss"), TWINS, ids=[name_of(b) for b in BOUNDS])
+@pytest.mark.parametrize(("bound", "value", "loss"), TWINS, ids=map(repr, BOUNDS))
 def test_value_and_loss_are_the_papers_formulas(
     bound: Bound, value: Callable[..., float], loss: Callable[..., float]
 ) -> None:
@@ -206,7 +212,7 @@ def test_a_stack_is_its_members(bound: Bound) -> None:
 @every_bound
 def test_every_score_that_should_train_receives_a_finite_gradient(bound: Bound) -> None:
     joint, product = (scores.float().requires_grad_() for scores in random_scores(bound, (7, 5)))
-    bound.loss(joint, product)[0].backward()
+    torch.autograd.backward(bound.loss(joint, product)[0])
     assert joint.grad is not None
     assert joint.grad.isfinite().all()
     assert (joint.grad != 0).all()
@@ -234,27 +240,56 @@ def test_conditional_bounds_train_by_likelihood_and_move_a_model_by_their_value(
         torch.testing.assert_close(bound.value(joint + y_only[:, 0], product + y_only), bound.value(joint, product))
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: IAlpha(1.1),
-        lambda: IAlpha(-0.1),
-        lambda: FDime("jeffreys"),  # type: ignore[arg-type]
-        lambda: InfoNCEAnchor(0.0),
-        lambda: MovingAverageDV(0.0),
-        lambda: MovingAverageDV(1.5),
-        lambda: SMILE(0.0),
-    ],
-)
-def test_impossible_parameters_are_refused(make: Callable[[], Bound]) -> None:
-    with pytest.raises(UsageError):
-        make()
+# A bound and the estimator made of it ---------------------------------------------------------------------------------
+
+
+def test_every_named_bound_is_an_estimator_and_has_its_theorems_here() -> None:
+    made = {cls.__dict__.get("made_of") for cls in map(estimators.factory, estimators.names()) if isinstance(cls, type)}
+    assert made - {None} == {type(bound) for bound in BOUNDS}
+
+
+def test_a_lower_bound_is_what_is_proved_to_be_one() -> None:
+    proved = {type(bound) for bound in [*PARTITION, *LINEAR, *MULTI_SAMPLE]}
+    assert {type(bound) for bound in BOUNDS if bound.kind is Kind.LOWER_BOUND} == proved
+    assert {type(bound) for bound in BOUNDS if bound.kind is Kind.UPPER_BOUND} == {L1Out, CLUB}
+
+
+@every_bound
+def test_an_estimator_has_the_parameters_and_the_words_of_its_bound(bound: Bound) -> None:
+    estimator = estimators.create(bound.registered_name, **bound.params)
+    made = estimator.bound()
+    assert made == bound
+    assert (estimator.kind, estimator.citation, type(estimator).__doc__) == (bound.kind, bound.citation, bound.__doc__)
+    assert bound.citation
+    assert getattr(methods, type(estimator).__name__) is type(estimator)
+    assert pickle.loads(pickle.dumps(estimator)) == estimator
+    assert pickle.loads(pickle.dumps(bound)) == bound
+    assert "bounds" in estimators.source(bound.registered_name)
+
+
+@every_bound
+def test_impossible_parameters_are_refused_by_a_bound_and_by_its_estimator(bound: Bound) -> None:
+    estimator: Any = type(estimators.create(bound.registered_name))
+    for name, hint in declared(type(bound)).items():
+        for value in unusable(hint):
+            for make in (type(bound), estimator):
+                with pytest.raises(UsageError, match=name):
+                    make(**{name: value})
+
+
+def test_bounds_can_be_named_without_torch() -> None:
+    code = (
+        "import sys; from mibench.estimators.critics import bounds; from mibench.registry import estimators;"
+        "bounds.SMILE(2.0); estimators.create('flo'); print('torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
 
 
 # The exact critic of a Gaussian ---------------------------------------------------------------------------------------
 
 
-def gaussian_scores(mi: float, batches: int = 400, size: int = 64, dim: int = 20) -> tuple[torch.Tensor, torch.Tensor]:
+def gaussian_scores(mi: float, batches: int = 400, size: int = 64, dim: int = 20) -> tuple[Tensor, Tensor]:
     """log r on all pairs of batches from a 20-dimensional Gaussian of equal correlations."""
     rho2 = 1 - math.exp(-2 * mi / dim)
     generator = torch.Generator().manual_seed(1)
@@ -301,19 +336,19 @@ def test_errors_of_the_bounds_on_the_exact_critic(mi: float) -> None:
         values = bound.value(*bound.optimal_scores(*scores)) - mi
         # both columns come from 400 batches: within four standard errors of their difference
         allowed = 4 * spread * math.sqrt(2 / 400) + 0.005
-        assert abs(float(values.mean()) - error) < allowed, name_of(bound)
+        assert abs(float(values.mean()) - error) < allowed, bound
         if not (isinstance(bound, NWJ) and mi > 2):  # its variance has no finite estimate there: exp(2 MI) terms
-            assert float(values.std()) == pytest.approx(spread, rel=0.2, abs=0.005), name_of(bound)
+            assert float(values.std()) == pytest.approx(spread, rel=0.2, abs=0.005), bound
 
 
 def test_bounds_that_agree_at_their_optima() -> None:
     """Where the critic is exact, linear bounds are one function of log r, and so are the plug-in ones."""
     scores = gaussian_scores(4.0, batches=5)
     groups: list[list[Bound]] = [
-        [NWJ(), JensenShannon(), TUBA(), IAlpha(0.0), FLO()],
+        [*LINEAR],
         [PlugIn(), FDime("kl"), FDime("hellinger"), FDime("gan"), InfoNCEAnchor()],
         [InfoNCE(), IAlpha(1.0), BA()],
-        [DonskerVaradhan(), MovingAverageDV(), ReMINE(), SMILE(100.0)],
+        [*PARTITION, SMILE(100.0)],
     ]
     for first, *others in groups:
         expected = first.value(*first.optimal_scores(*scores))
@@ -330,7 +365,7 @@ def test_club_at_the_truth_is_the_jeffreys_divergence() -> None:
 
 
 # CLUB's product varies with x as well as with y, and contributions go by y
-@pytest.mark.parametrize("bound", [b for b in BOUNDS if not isinstance(b, CLUB)], ids=name_of)
+@pytest.mark.parametrize("bound", [b for b in BOUNDS if not isinstance(b, CLUB)], ids=repr)
 def test_contributions_show_the_sampling_error(bound: Bound) -> None:
     """The spread of contributions within a batch predicts the spread of values over batches (exact critic, 1 nat)."""
     joint, product = bound.optimal_scores(*gaussian_scores(1.0))
@@ -350,25 +385,25 @@ PAIRS = [(x, y) for x, y in np.ndindex(*COUNTS.shape) for _ in range(COUNTS[x, y
 XS = [x for x, _ in PAIRS]
 
 
-def log_ratio() -> torch.Tensor:
+def log_ratio() -> Tensor:
     """log r as a table (x, y); -30 stands for the impossible cell."""
     with np.errstate(divide="ignore"):
         return torch.from_numpy(np.maximum(np.log(P / Q), -30.0))
 
 
-def tables(seed: int) -> torch.Tensor:
+def arbitrary(seed: int) -> Tensor:
     """A critic without rhyme or reason on the same six cells."""
     return torch.from_numpy(2 * np.random.default_rng(seed).standard_normal(COUNTS.shape))
 
 
-def exact_scores(f: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def exact_scores(f: Tensor) -> tuple[Tensor, Tensor]:
     """Scores whose means over the joint and the product are the expectations themselves."""
     joint = torch.stack([f[x, y] for x, y in PAIRS])
     product = torch.stack([f[XS, y] for _, y in PAIRS])
     return joint, product
 
 
-def enumerated_scores(f: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+def enumerated_scores(f: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """A row for each joint pair and each draw of k further x, all equally likely: rows average to expectations."""
     draws = list(itertools.product(XS, repeat=k))
     joint = torch.stack([f[x, y] for x, y in PAIRS for _ in draws])
@@ -377,7 +412,7 @@ def enumerated_scores(f: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tens
     return joint, product
 
 
-def with_second(bound: Bound, joint: torch.Tensor, seed: int) -> torch.Tensor:
+def with_second(bound: Bound, joint: Tensor, seed: int) -> Tensor:
     """A second function without rhyme or reason: of y alone where it must be, else of the pair."""
     rng = np.random.default_rng(seed)
     table = rng.standard_normal(COUNTS.shape if bound.second == "pair" else (1, COUNTS.shape[1]))
@@ -385,13 +420,18 @@ def with_second(bound: Bound, joint: torch.Tensor, seed: int) -> torch.Tensor:
     return torch.stack([joint, values.repeat_interleave(len(joint) // len(PAIRS))], -1)
 
 
+PARTITION = [DonskerVaradhan(), MovingAverageDV(), ReMINE()]
+LINEAR = [NWJ(), JensenShannon(), TUBA(), IAlpha(0.0), FLO()]
+MULTI_SAMPLE = [InfoNCE(), BA(), IAlpha(0.01), IAlpha(0.3), IAlpha(0.9), IAlpha(1.0)]
+
+
 def test_the_gap_of_donsker_varadhan_is_the_divergence_from_the_gibbs_measure() -> None:
     for seed in range(20):
-        f = tables(seed)
+        f = arbitrary(seed)
         gibbs = Q * np.exp(f.numpy())
         gibbs /= gibbs.sum()
         gap = sum(p * math.log(p / g) for p, g in zip(P.ravel(), gibbs.ravel(), strict=True) if p > 0)
-        for bound in (DonskerVaradhan(), MovingAverageDV(), ReMINE()):
+        for bound in PARTITION:
             value = float(bound.value(*exact_scores(f)))
             assert value == pytest.approx(MI - gap, abs=1e-12)
             assert value < MI
@@ -399,22 +439,19 @@ def test_the_gap_of_donsker_varadhan_is_the_divergence_from_the_gibbs_measure() 
 
 def test_the_gap_of_nwj_is_that_of_donsker_varadhan_and_of_the_normalisation() -> None:
     for seed in range(20):
-        joint, product = exact_scores(tables(seed))
+        joint, product = exact_scores(arbitrary(seed))
         z = float(torch.exp(product - 1).mean())
         dv_value = float(DonskerVaradhan().value(joint, product))
         assert float(NWJ().value(joint, product)) == pytest.approx(dv_value - (z - 1 - math.log(z)), abs=1e-12)
 
 
-@pytest.mark.parametrize("bound", [NWJ(), JensenShannon(), TUBA(), IAlpha(0.0), FLO()], ids=name_of)
+@pytest.mark.parametrize("bound", LINEAR, ids=repr)
 def test_linear_bounds_are_lower_bounds_and_tight(bound: Bound) -> None:
     for seed in range(20):
-        joint, product = exact_scores(tables(seed))
+        joint, product = exact_scores(arbitrary(seed))
         joint = with_second(bound, joint, seed) if bound.second else joint
         assert float(bound.value(joint, product)) < MI
     assert float(bound.value(*bound.optimal_scores(*exact_scores(log_ratio())))) == pytest.approx(MI, abs=1e-9)
-
-
-MULTI_SAMPLE = [InfoNCE(), BA(), IAlpha(0.01), IAlpha(0.3), IAlpha(0.9), IAlpha(1.0)]
 
 
 @pytest.mark.parametrize(
@@ -423,7 +460,7 @@ MULTI_SAMPLE = [InfoNCE(), BA(), IAlpha(0.01), IAlpha(0.3), IAlpha(0.9), IAlpha(
     [(b, k) for b in MULTI_SAMPLE for k in (1, 2, 3) if k > 1 or not isinstance(b, IAlpha)],
 )
 def test_multi_sample_bounds_are_lower_bounds(bound: Bound, k: int) -> None:
-    critics = [log_ratio(), 3 * log_ratio().clamp(-3), *(tables(seed) for seed in range(6 if k == 3 else 20))]
+    critics = [log_ratio(), 3 * log_ratio().clamp(-3), *(arbitrary(seed) for seed in range(6 if k == 3 else 20))]
     for seed, f in enumerate(critics):
         joint, product = enumerated_scores(f, k)
         joint = with_second(bound, joint, seed) if bound.second else joint
@@ -433,7 +470,7 @@ def test_multi_sample_bounds_are_lower_bounds(bound: Bound, k: int) -> None:
 def test_the_last_term_of_ialpha_bounds_the_next_ratio_from_above() -> None:
     """2 G_K - G_{K-1} >= G_{K+1}, all three as exact expectations."""
     for seed, alpha in itertools.product(range(4), (0.01, 0.5, 0.99)):
-        f, bound = tables(seed), IAlpha(alpha)
+        f, bound = arbitrary(seed), IAlpha(alpha)
         expected = []
         for k in (1, 2, 3):
             product = enumerated_scores(f, k)[1]
@@ -458,19 +495,19 @@ def test_upper_bounds_at_the_true_conditional(k: int) -> None:
 TRAINED_TO_LOG_R = [b for b in BOUNDS if not b.conditional and not isinstance(b, (InfoNCE, IAlpha, InfoNCEAnchor))]
 
 
-@pytest.mark.parametrize("bound", TRAINED_TO_LOG_R, ids=name_of)
+@pytest.mark.parametrize("bound", TRAINED_TO_LOG_R, ids=repr)
 def test_the_loss_is_stationary_at_the_optimal_scores(bound: Bound) -> None:
     """The gradient in every cell of the critic's table, with the expectations themselves."""
     f = log_ratio().requires_grad_()
     joint, product = bound.optimal_scores(*exact_scores(f))
     gradient = torch.autograd.grad(bound.loss(joint, product)[0], f)[0]
     torch.testing.assert_close(gradient[COUNTS > 0], torch.zeros_like(gradient[COUNTS > 0]), atol=1e-9, rtol=0)
-    worse = exact_scores(log_ratio() + 0.1 * tables(0))
+    worse = exact_scores(log_ratio() + 0.1 * arbitrary(0))
     assert bound.loss(*bound.optimal_scores(*worse))[0] > bound.loss(joint, product)[0]
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
-@pytest.mark.parametrize("bound", [InfoNCE(), InfoNCEAnchor(), InfoNCEAnchor(0.2), InfoNCEAnchor(3.0)], ids=name_of)
+@pytest.mark.parametrize("bound", [InfoNCE(), InfoNCEAnchor(), InfoNCEAnchor(0.2), InfoNCEAnchor(3.0)], ids=repr)
 def test_the_contrastive_losses_are_stationary_at_log_r_for_every_k(bound: Bound, k: int) -> None:
     f = log_ratio().requires_grad_()
     gradient = torch.autograd.grad(bound.loss(*enumerated_scores(f, k))[0], f)[0]
@@ -528,7 +565,7 @@ def test_known_special_cases() -> None:
 
 def test_donsker_varadhan_ignores_a_constant_and_remine_fixes_it() -> None:
     joint, product = random_scores(NWJ())
-    for bound in (DonskerVaradhan(), MovingAverageDV(), ReMINE()):
+    for bound in PARTITION:
         torch.testing.assert_close(bound.value(joint + 3, product + 3), bound.value(joint, product))
     plain, penalised = DonskerVaradhan(), ReMINE(penalty=0.5)
     shift = 3 - float(log_mean_exp(product, (-2, -1)))
@@ -551,19 +588,6 @@ def test_the_moving_average_is_the_naive_one_and_starts_at_the_first_batch() -> 
         torch.testing.assert_close(torch.exp(state), average)
         gradient = torch.autograd.grad(loss, product)[0]
         torch.testing.assert_close(gradient, torch.exp(product.detach()) / product.numel() / average)
-
-
-def test_the_gradient_is_that_of_the_batch_times_its_mean_over_the_average() -> None:
-    state = None
-    for seed in range(5):
-        joint, product = random_scores(DonskerVaradhan(), (7, 5), seed)
-        joint.requires_grad_()
-        product.requires_grad_()
-        loss, state = MovingAverageDV(rate=0.2).loss(joint, product, state)
-        batch_loss = DonskerVaradhan().loss(joint, product)[0]
-        weight = torch.exp(product.detach()).mean() / torch.exp(state)
-        expected = weight * torch.autograd.grad(batch_loss, product)[0]
-        torch.testing.assert_close(torch.autograd.grad(loss, product)[0], expected)
 
 
 @pytest.mark.parametrize("level", [200.0, -200.0])
@@ -593,7 +617,7 @@ EXPONENTIAL = [NWJ(), TUBA(), IAlpha(0.0), IAlpha(0.01), FLO(), FDime("kl"), FDi
 
 
 @pytest.mark.parametrize("level", [30.0, 200.0, 5000.0])
-@pytest.mark.parametrize("bound", EXPONENTIAL, ids=name_of)
+@pytest.mark.parametrize("bound", EXPONENTIAL, ids=repr)
 def test_losses_with_exponentials_keep_finite_gradients_far_out(bound: Bound, level: float) -> None:
     """In single precision and where the exponential itself overflows; the direction is still downwards."""
     joint, product = (scores.float() for scores in random_scores(bound))
@@ -632,7 +656,7 @@ def test_log_means_without_each_score() -> None:
 
 
 @pytest.mark.parametrize(
-    "bound", [NWJ(), TUBA(), IAlpha(0.3), FLO(), InfoNCE(), DonskerVaradhan(), SMILE(1.0), JensenShannon()], ids=name_of
+    "bound", [NWJ(), TUBA(), IAlpha(0.3), FLO(), InfoNCE(), DonskerVaradhan(), SMILE(1.0), JensenShannon()], ids=repr
 )
 def test_pairs_outside_of_the_support_do_not_break_a_value(bound: Bound) -> None:
     """log r = -inf is what the exact critic says of impossible pairs, even of a whole row."""

@@ -1,20 +1,28 @@
 """Critics: what all architectures have in common, and what each is."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
-from mibench.estimators.critics.critics import build
+from mibench.estimators.critics import networks, pairwise
+from mibench.estimators.critics.base import Activation, FreeCritic
+from mibench.estimators.critics.critics import CriticStack, build
 from mibench.estimators.critics.networks import Convolutional, ParameterMatrix, Perceptron
+from torch import Tensor
 
 from mibench.errors import Unsupported
+from mibench.parameters import declared
 
-KINDS = ["separable", "joint", "bilinear", "conv", "gaussian"]
+FREE = get_args(declared(FreeCritic)["critic"])
+KINDS = [*FREE, "gaussian"]
 DIMS = 16, 3
 
 
-def critic_and_samples(kind, second="", models=3, n=8, spread=0.3):
+def critic_and_samples(
+    kind: str, second: str = "", models: int = 3, n: int = 8, spread: float = 0.3
+) -> tuple[CriticStack, Tensor, Tensor, Tensor]:
     critic = build(kind, DIMS, (6, 5), 4, "silu", 0.0, second)
     rngs = [np.random.default_rng(i) for i in range(models)]
     theta = critic.layout.initial(rngs)
@@ -24,38 +32,39 @@ def critic_and_samples(kind, second="", models=3, n=8, spread=0.3):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_table_holds_the_critic_of_every_pair(kind):
+def test_the_score_matrix_holds_the_critic_of_every_pair(kind: str) -> None:
     critic, theta, x, y = critic_and_samples(kind)
     p = critic.layout.unpack(theta)
-    table = critic.table(p, *critic.embed(p, x, y))
+    matrix = critic.score_matrix(p, *critic.embed(p, x, y))
     for j in range(x.shape[1]):
         paired = critic(p, x[:, j : j + 1].expand_as(x), y)
-        torch.testing.assert_close(table[:, :, j], paired, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(matrix[:, :, j], paired, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("second", ["", "pair", "y"])
-def test_a_row_answers_the_same_alone(kind, second):
+def test_a_row_answers_the_same_alone(kind: str, second: str) -> None:
     critic, theta, x, y = critic_and_samples(kind, second, n=32)
     both = critic(critic.layout.unpack(theta), x, y)
     alone = critic(critic.layout.unpack(theta[1:2]), x[1:2], y[1:2])
     assert torch.equal(both[1:2], alone)
-    if second:
+    assert (critic.second is not None) == bool(second)
+    if critic.second is not None:
         of_stack = critic.second(critic.layout.unpack(theta), x, y)
         assert of_stack.shape == both.shape
         assert torch.equal(of_stack[1:2], critic.second(critic.layout.unpack(theta[1:2]), x[1:2], y[1:2]))
 
 
-@pytest.mark.parametrize("kind", ["separable", "joint", "bilinear", "conv"])
-def test_free_critics_start_at_the_constant_they_are_given(kind):
+@pytest.mark.parametrize("kind", FREE)
+def test_free_critics_start_at_the_constant_they_are_given(kind: str) -> None:
     critic = build(kind, DIMS, (6, 5), 4, "relu", 1.0)
     theta = critic.layout.initial([np.random.default_rng(0)])
     x, y = (torch.randn(1, 9, d) for d in DIMS)
     torch.testing.assert_close(critic(critic.layout.unpack(theta), x, y), torch.ones(1, 9))
 
 
-@pytest.mark.parametrize("kind", ["separable", "joint", "bilinear", "conv"])
-def test_gradients_reach_a_free_critic_at_its_start(kind):
+@pytest.mark.parametrize("kind", FREE)
+def test_gradients_reach_a_free_critic_at_its_start(kind: str) -> None:
     critic = build(kind, DIMS, (6, 5), 4, "relu")
     theta = critic.layout.initial([np.random.default_rng(0)]).requires_grad_()
     x, y = (torch.randn(1, 9, d) for d in DIMS)
@@ -65,7 +74,11 @@ def test_gradients_reach_a_free_critic_at_its_start(kind):
     assert gradient.abs().sum() > 0
 
 
-def test_joint_critic_is_a_perceptron_of_the_concatenation():
+def test_every_activation_that_can_be_asked_for_is_there() -> None:
+    assert set(get_args(Activation)) == set(networks.ACTIVATIONS) == set(pairwise.CODES)
+
+
+def test_joint_critic_is_a_perceptron_of_the_concatenation() -> None:
     critic, theta, x, y = critic_and_samples("joint")
     p = critic.layout.unpack(theta)
     h = torch.cat([x, y], -1) @ torch.cat([p["critic.x.weight"], p["critic.y.weight"]], 1) + p["critic.y.bias"]
@@ -74,7 +87,7 @@ def test_joint_critic_is_a_perceptron_of_the_concatenation():
     torch.testing.assert_close(critic(p, x, y), h.squeeze(-1), rtol=1e-4, atol=1e-5)
 
 
-def test_gaussian_conditional_is_a_normalised_density():
+def test_gaussian_conditional_is_a_normalised_density() -> None:
     critic = build("gaussian", (2, 1), (6,), 0, "tanh")
     theta = critic.layout.initial([np.random.default_rng(0)])
     theta += 0.5 * torch.randn(theta.shape, generator=torch.Generator().manual_seed(0))
@@ -84,7 +97,7 @@ def test_gaussian_conditional_is_a_normalised_density():
     assert torch.trapezoid(density, grid).item() == pytest.approx(1, abs=1e-4)
 
 
-def test_gaussian_conditional_starts_at_the_standard_normal():
+def test_gaussian_conditional_starts_at_the_standard_normal() -> None:
     critic = build("gaussian", (2, 3), (6,), 0, "tanh")
     theta = critic.layout.initial([np.random.default_rng(0)])
     x, y = torch.randn(1, 5, 2), torch.randn(1, 5, 3)
@@ -92,7 +105,7 @@ def test_gaussian_conditional_starts_at_the_standard_normal():
     torch.testing.assert_close(critic(critic.layout.unpack(theta), x, y), expected)
 
 
-def test_convolutions_are_those_of_torch():
+def test_convolutions_are_those_of_torch() -> None:
     layout = ParameterMatrix()
     network = Convolutional(layout, "c", 2, side=5, widths=(3, 4, 6), activation="relu", last=1.0)
     theta = layout.initial([np.random.default_rng(i) for i in range(2)])
@@ -110,7 +123,7 @@ def test_convolutions_are_those_of_torch():
         torch.testing.assert_close(found[s], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_perceptron_of_one_column_and_one_output():
+def test_perceptron_of_one_column_and_one_output() -> None:
     layout = ParameterMatrix()
     network = Perceptron(layout, "n", 1, (1, 4), "tanh", last=1.0)
     p = layout.unpack(layout.initial([np.random.default_rng(0), np.random.default_rng(1)]))
@@ -119,12 +132,12 @@ def test_perceptron_of_one_column_and_one_output():
     torch.testing.assert_close(network(p, values), expected)
 
 
-def test_only_weights_decay():
+def test_only_weights_decay() -> None:
     critic = build("separable", (2, 2), (4,), 3, "relu")
     decays = critic.layout.unpack(critic.layout.decays[None])
     assert all(bool((value == name.endswith("weight")).all()) for name, value in decays.items())
 
 
-def test_convolutional_critic_wants_an_image():
+def test_convolutional_critic_wants_an_image() -> None:
     with pytest.raises(Unsupported, match="square images"):
         build("conv", (5, 3), (4,), 3, "relu")
