@@ -18,7 +18,7 @@ install: $(INSTALLED) ## set up .venv from constraints.txt (every target below d
 run: $(INSTALLED) ## run the quick benchmark and print its leaderboard
 	$(BIN)/mibench run quick
 
-test: $(INSTALLED) ## lint, type check and the fast tests
+test: $(INSTALLED) ## lint, strict types and the fast tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers import NEURAL, environment, footer, measure, table
+from peers import NEURAL, environment, footer, measure, problem, table
 from scipy import stats
 
 from mibench.engine.grid import load_grid
-from mibench.registry import tasks as registry
 
 CLASSES = {**NEURAL, "ksg": "", "cca": "CCAMutualInformationEstimator"}  # "": its KSG, see peers.py
 SIDES = "benchmark-mi", "mibench"
@@ -60,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     args.records.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, args.records.open("a", encoding="utf-8") as file:
         for i, (name, seed, estimator, sides) in enumerate(todo):
-            task, data = registry.create(name), Path(folder) / "samples.npz"
+            task, data = problem(name), Path(folder) / "samples.npz"
             x, y = task.sample(args.n, seed)
             np.savez(data, x=x, y=y)
             for side in sides:
@@ -82,11 +81,11 @@ def compare(args: argparse.Namespace) -> None:
     for e, estimator in enumerate(args.estimators):
         errors, cpu = [], []
         for name in args.tasks:
-            both = [
-                [known.get((side, estimator, name, args.n, seed)) for side in SIDES]
-                for seed in range(args.seed, args.seed + args.seeds)
-            ]
-            both = [pair for pair in both if all(record and record["mi"] is not None for record in pair)]
+            both = []
+            for seed in range(args.seed, args.seed + args.seeds):
+                pair = [known.get((side, estimator, name, args.n, seed)) for side in SIDES]
+                answered = [record for record in pair if record and record["mi"] is not None]
+                both += [answered] if len(answered) == len(SIDES) else []
             if not both:
                 continue
             each = np.array([[abs(record["mi"] - record["truth"]) for record in pair] for pair in both])

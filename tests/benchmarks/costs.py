@@ -15,10 +15,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from peers import footer, measure, table
+from peers import footer, measure, problem, table
 
-from mibench.estimator import Kind
-from mibench.registry import estimators, tasks
+from mibench.estimator import Role
+from mibench.registry import estimators
 
 
 def entrants() -> list[str]:
@@ -26,7 +26,7 @@ def entrants() -> list[str]:
     seen, names = set(), []
     for name in estimators.names():
         estimator = estimators.create(name)
-        special = estimator.capabilities.reads_task or name in ("zero", "none", "benchmark-mi")
+        special = estimator.capabilities.role is not Role.ENTRANT or name == "benchmark-mi"
         if not special and str(estimator) not in seen:
             seen.add(str(estimator))
             names.append(name)
@@ -46,7 +46,7 @@ def main() -> None:
     rows: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for dim in args.dims:
-            x, y = tasks.create("gauss", dim=dim, mutual_information=1.0).sample(args.n, args.seed)
+            x, y = problem("gauss", dim=dim, mutual_information=1.0).sample(args.n, args.seed)
             np.savez(Path(folder) / f"{dim}.npz", x=x, y=y)
         for name in args.estimators or entrants():
             print(name, file=sys.stderr)
@@ -58,7 +58,7 @@ def main() -> None:
                 cells.append(f"{answer['cpu']:.3g} s, {answer['mi']:.2f}" if answer else "–")
                 memory = max(memory, answer["memory"] / 2**30) if answer else memory
             estimator = estimators.create(name)
-            kind = "" if estimator.kind in (Kind.LOWER_BOUND, Kind.ESTIMATE) else f" ({estimator.kind.value})"
+            kind = "" if estimator.kind.ranked else f" ({estimator.kind.value})"
             stated = estimator.capabilities.memory
             rows[f"`{name}`{kind}"] = [*cells, f"{memory:.2f} GiB", "–" if stated is None else f"{stated:g} GiB"]
     columns = [*(f"{dim}+{dim}" for dim in args.dims), "memory", "stated"]

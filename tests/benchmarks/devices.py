@@ -17,9 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from peers import footer, table
+from peers import footer, problem, table
 
-from mibench.registry import estimators, tasks
+from mibench.registry import estimators
 
 
 def timed(device: str, run: Callable[[], float]) -> tuple[float, float]:
@@ -48,7 +48,7 @@ def main() -> None:
     args = parser.parse_args()
 
     critics = estimators.create(args.estimator)
-    x, y = tasks.create("gauss", dim=args.dim, mutual_information=1.0).sample(args.n, 0)
+    x, y = problem("gauss", dim=args.dim, mutual_information=1.0).sample(args.n, 0)
     rows: dict[str, list[str]] = {}
     for stack in args.stacks:
 
@@ -62,7 +62,7 @@ def main() -> None:
     ksg, rows = estimators.create("ksg"), {}
     for n in args.ksg:
         for dim in args.ksg_dims:
-            x, y = tasks.create("gauss", dim=dim, mutual_information=1.0).sample(n, 0)
+            x, y = problem("gauss", dim=dim, mutual_information=1.0).sample(n, 0)
             answers = [timed(device, lambda: ksg.estimate(x, y).mi) for device in args.devices]  # noqa: B023
             rows[f"n = {n}, {dim}+{dim}"] = [f"{seconds:.3g} s, {mi:.6f}" for seconds, mi in answers]
     table("ksg: seconds per estimate", args.devices, rows)

@@ -22,8 +22,11 @@ import sys
 import tempfile
 import venv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from mibench.task import Task
 
 REQUIREMENTS = {
     "benchmark-mi": ["benchmark-mi==0.1.3", "jax==0.4.33", "jaxlib==0.4.33"],
@@ -157,7 +160,7 @@ def version(python: Path, name: str) -> str:
     return subprocess.run([python, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def measure(python: Path, program: str, limit: float, **options) -> dict[str, float] | None:
+def measure(python: Path, program: str, limit: float, **options: Any) -> dict[str, float] | None:
     """CPU-seconds, wall-clock seconds and the estimate, or None where the package declines or takes too long."""
     single = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
     single["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -174,7 +177,18 @@ def measure(python: Path, program: str, limit: float, **options) -> dict[str, fl
     if done.returncode:
         print(f"  {program} failed: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
         return None
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    answer: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def problem(selector: str, **params: Any) -> Task:
+    """The task of a selector, which has samples and a truth."""
+    from mibench.registry import tasks
+
+    task = tasks.create(selector, **params)
+    if not isinstance(task, Task):
+        raise SystemExit(f"{selector} has no mutual information to compare with.")
+    return task
 
 
 def table(title: str, columns: list[str], rows: dict[str, list[str]]) -> None:
@@ -220,12 +234,10 @@ def compare_ksg(args: argparse.Namespace, folder: Path) -> None:
 
 def compare_neural(args: argparse.Namespace, folder: Path) -> None:
     """Variational estimators beside benchmark-mi's, on two of its tasks: at mibench's settings and at its own."""
-    from mibench.registry import tasks
-
     rows: dict[str, list[str]] = {}
     peer = environment(args.environments, "benchmark-mi")
     for task_name in args.tasks:
-        task = tasks.create(task_name)
+        task = problem(task_name)
         for seed in range(args.seed, args.seed + args.seeds):
             data = folder / f"{task_name}-{seed}.npz"
             x, y = task.sample(args.n, seed)

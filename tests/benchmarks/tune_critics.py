@@ -18,6 +18,7 @@ import numpy as np
 from scipy.special import digamma, gammaln, ndtr
 
 Sampler = Callable[[int, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+Map = Callable[[np.ndarray], np.ndarray]
 
 
 def pairs(dim_x: int, dim_y: int, rho: float, correlated: int) -> Sampler:
@@ -53,7 +54,7 @@ def pairs_information(rho: float, correlated: int) -> float:
     return -0.5 * correlated * math.log(1 - rho**2)
 
 
-def through(base: Sampler, f: Callable, g: Callable | None = None) -> Sampler:
+def through(base: Sampler, f: Map, g: Map | None = None) -> Sampler:
     def draw(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         x, y = base(n, rng)
         return f(x), (g or f)(y)
@@ -61,7 +62,7 @@ def through(base: Sampler, f: Callable, g: Callable | None = None) -> Sampler:
     return draw
 
 
-def spiral(plane: tuple[int, int], speed: float) -> Callable:
+def spiral(plane: tuple[int, int], speed: float) -> Map:
     def turn(z: np.ndarray) -> np.ndarray:
         angle = speed / z.shape[1] * (z**2).sum(1)
         i, j = plane
@@ -126,7 +127,8 @@ def crossed_information(rho: float) -> float:
 
 
 def half_cube(z: np.ndarray) -> np.ndarray:
-    return z * np.sqrt(np.abs(z))
+    bent: np.ndarray = z * np.sqrt(np.abs(z))
+    return bent
 
 
 DEVELOPMENT: dict[str, tuple[Sampler, float]] = {
@@ -172,7 +174,8 @@ def main() -> None:
             sampler, truth = DEVELOPMENT[name]
             data = [sampler(arguments.n, np.random.default_rng([7, s])) for s in range(arguments.seeds)]
             started = time.process_time()
-            answers = estimator.estimate_batch(*zip(*data, strict=True), range(arguments.seeds))
+            xs, ys = zip(*data, strict=True)
+            answers = estimator.estimate_batch(xs, ys, range(arguments.seeds))
             spent = (time.process_time() - started) / arguments.seeds
             values = np.array([a.mi for a in answers])
             errors.append(np.abs(values - truth).mean())
