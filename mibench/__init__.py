@@ -6,10 +6,11 @@ The public names stand in ``__init__.pyi`` and load on first use, so that ``impo
 
 def _public():  # type: ignore[no-untyped-def]  # the stub is what type checkers read
     """Modules by the public name that they define."""
+    import os
     import re
-    from importlib.resources import files
 
-    stub = files(__name__).joinpath("__init__.pyi").read_text(encoding="utf-8")
+    with open(os.path.join(__path__[0], "__init__.pyi"), encoding="utf-8") as file:
+        stub = file.read()
     return {name: module for module, name in re.findall(r"^from (\S+) import (\w+) as", stub, re.MULTILINE)}
 
 

@@ -38,4 +38,5 @@ from .task import Metric as Metric
 from .task import Outcome as Outcome
 from .task import Task as Task
 
+__all__: list[str]
 __version__: str

@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 
 FILE = "results.jsonl"
 _IMAGES = "images"
-_LOCK = ".lock"
 _CHECKSUM = re.compile(rb',"checksum":"([0-9a-f]{8})"}\s*$')
 
 
@@ -97,12 +96,12 @@ class Store:
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
-        self._file = self._lock = -1
+        self._file = -1
         try:
             with self._explained():
                 self.directory.mkdir(parents=True, exist_ok=True)
-                self._lock = _locked(self.directory / _LOCK)
                 self._file = os.open(self.directory / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+                self._lock()
                 self._end_torn_line()
         except UsageError:
             self.close()
@@ -154,10 +153,9 @@ class Store:
 
     def close(self) -> None:
         """Release the directory to other writers."""
-        for descriptor in (self._file, self._lock):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._file = self._lock = -1
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -165,6 +163,17 @@ class Store:
             yield
         except OSError as error:
             raise UsageError(f"cannot write results to '{self.directory}': {error.strerror or error}.") from error
+
+    def _lock(self) -> None:
+        """Hold the file until it is closed or this process ends."""
+        import fcntl
+
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"another run is writing to '{self.directory}'; wait for it, or choose another folder with --out."
+            ) from None
 
     def _end_torn_line(self) -> None:
         size = os.fstat(self._file).st_size
@@ -175,18 +184,3 @@ class Store:
 def _write_all(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-def _locked(path: Path) -> int:
-    """An open descriptor that holds the lock until it is closed or its process ends."""
-    import fcntl
-
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise UsageError(
-            f"another run is writing to '{path.parent}'; wait for it, or choose another folder with --out."
-        ) from None
-    return descriptor

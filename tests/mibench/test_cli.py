@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mibench.cli import app, main
+from mibench.cli import main
+from mibench.cli.shared import app
 from mibench.engine.store import read_results
 
 Command = Callable[..., tuple[int, str, str]]

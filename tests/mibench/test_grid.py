@@ -7,8 +7,10 @@ import pytest
 
 from mibench import registry
 from mibench.engine.grid import Grid, expand, load_grid, make_grid, parse_seeds, presets
+from mibench.engine.runner import unfinished
 from mibench.errors import UsageError
 from mibench.estimator import Array
+from mibench.result import Status
 from mibench.task import Task
 
 
@@ -122,3 +124,15 @@ def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
 def test_unreadable_seeds(text: str) -> None:
     with pytest.raises(UsageError, match="cannot read --seeds|are 100,000,000,000 seeds"):
         parse_seeds(text)
+
+
+@pytest.mark.parametrize(
+    ("status", "again", "with_retry"),
+    [(Status.OK, False, False), (Status.ERROR, False, True), (Status.NOT_INSTALLED, True, True)],
+)
+def test_what_is_finished_does_not_run_again_unless_it_may_end_otherwise(
+    status: Status, again: bool, with_retry: bool
+) -> None:
+    [job] = expand(grid(references=False, estimators="ksg", tasks="gauss", n=100, seeds=1))
+    for retry, runs in ((False, again), (True, with_retry)):
+        assert unfinished([job], [job.result(status)], retry) == [job] * runs

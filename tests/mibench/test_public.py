@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mibench
@@ -65,6 +66,6 @@ def test_an_estimate_at_a_prompt_is_its_number() -> None:
     assert repr(estimate) == "Estimate(0.5124 ± 0.0131 nats)" and repr(mibench.Estimate(0.5)) == "Estimate(0.5000 nats)"
     assert "0.5124 ± 0.0131" in estimate._repr_html_() and "&lt;b&gt;" in estimate._repr_html_()
     [line] = estimate.plot().lines
-    assert (list(line.get_xdata()), list(line.get_ydata())) == ([1, 2], [0.1, 0.5])
+    assert np.asarray(line.get_xydata()).tolist() == [[1, 0.1], [2, 0.5]]
     with pytest.raises(mibench.UsageError, match="no curve"):
         mibench.Estimate(0.5).plot()

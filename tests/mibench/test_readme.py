@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def text() -> str:
     return README.read_text()
 
 
-def test_the_example_plugin_keeps_the_contract(text, tmp_path):
+def test_the_example_plugin_keeps_the_contract(text: str, tmp_path: Path) -> None:
     code = re.search(r"<!-- plugin:begin -->\n```python\n(.*?)```", text, re.DOTALL)
     assert code is not None
     file = tmp_path / "my_estimator.py"
@@ -29,12 +30,12 @@ def test_the_example_plugin_keeps_the_contract(text, tmp_path):
     assert estimate([1.0, 2.0, 3.0, 5.0], [1.1, 2.0, 3.2, 4.9], "my-estimator").mi > 1
 
 
-def test_every_command_of_the_readme_exists(text):
+def test_every_command_of_the_readme_exists(text: str) -> None:
     from typer.main import get_command
 
-    from mibench.cli import app
+    from mibench.cli.shared import app
 
-    group = get_command(app)
+    group: Any = get_command(app)
     commands = [line.strip() for line in re.split(r"\n|    (?=mibench )", text) if line.strip().startswith("mibench ")]
     assert len(commands) > 10
     for line in commands:
@@ -44,7 +45,7 @@ def test_every_command_of_the_readme_exists(text):
         assert {word for word in words[2:] if word.startswith("-")} <= options, line
 
 
-def test_every_make_target_and_file_of_the_readme_exists(text):
+def test_every_make_target_and_file_of_the_readme_exists(text: str) -> None:
     makefile = (README.parent / "Makefile").read_text()
     for target in set(re.findall(r"make ([a-z-]+) ", text)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target

@@ -1,14 +1,17 @@
 """Whole runs in real worker processes: everything goes wrong that can, and nothing is lost."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import psutil
 import pytest
@@ -19,6 +22,8 @@ from mibench.engine import local, runner
 from mibench.engine.grid import Job
 from mibench.engine.store import FILE, read_results
 from mibench.errors import MibenchError, UsageError
+
+T = TypeVar("T")
 
 PLUGINS = Path(__file__).parent / "troublemakers.py"
 
@@ -146,8 +151,8 @@ def test_workers_killed_while_they_start_or_idle_cost_nothing() -> None:
 
 
 def test_limits_do_not_depend_on_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = itertools.count()
     monkeypatch.setattr(time, "time", lambda: next(hours) * 3600.0)
-    hours = iter(range(10**9))
     assert [r.status for r in run("slow", workers=1)] == [Status.OK]
 
 
@@ -163,8 +168,6 @@ def test_one_cell_leaves_its_process_as_the_next_expects_it() -> None:
 
 
 def test_an_estimator_that_cannot_travel_is_an_error_of_its_cells() -> None:
-    import threading
-
     lock = threading.Lock()
 
     def locked(x: Any, y: Any) -> float:
@@ -182,13 +185,20 @@ def test_two_functions_of_one_name_are_not_mixed_up() -> None:
 
 
 def test_another_executor_is_a_class_with_one_method() -> None:
-    from concurrent.futures import Future, ThreadPoolExecutor
+    class Threads:
+        def __init__(self, workers: int, memory_limit: float, device: str | None) -> None:
+            self.pool = ThreadPoolExecutor(workers)
 
-    class Threads(ThreadPoolExecutor):
-        def submit(self, call: Any, *_: Any, **__: Any) -> Future[Any]:
-            return super().submit(call)
+        def submit(self, call: Callable[[], T], time_limit: float, cells: int = 1) -> Future[T]:
+            return self.pool.submit(call)
 
-    found = run("correlation", seeds=2, executor=lambda workers, memory_limit, device: Threads(workers))
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.pool.shutdown()
+
+    found = run("correlation", seeds=2, executor=Threads)
     assert {r.mi for r in found} == {r.mi for r in run("correlation", seeds=2)}
     with pytest.raises(UsageError, match="there is no executor 'moon'; there are: local"):
         run("correlation", executor="moon")
@@ -232,6 +242,17 @@ def test_results_without_a_folder_stay_in_memory_and_carry_everything() -> None:
     assert results.leaderboard().ranking[-1].estimator == "oracle"
     with pytest.raises(UsageError, match="name a folder"):
         run([constant], tracking=True)
+
+
+def test_a_run_is_tracked_beside_its_results_and_resumed_runs_are_completed(tmp_path: Path) -> None:
+    from mibench.mlflow.tracking import sync
+    from mibench.mlflow.uri import artifact_root, default_uri
+
+    run("correlation", seeds=2, out=tmp_path / "mine", workers=1)
+    results = run(["correlation", "nan"], seeds=2, out=tmp_path / "mine", workers=1, tracking=True)
+    uri = default_uri(tmp_path / "mine")
+    assert (tmp_path / "mine" / "mlflow.db").is_file()
+    assert sync(results, uri, artifact_root=artifact_root(uri), directory=results.directory) == 0  # up to date
 
 
 SCRIPT = """
