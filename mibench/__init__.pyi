@@ -24,10 +24,10 @@ from .estimator import Kind as Kind
 from .estimator import Role as Role
 from .estimator import check_samples as check_samples
 from .estimator import rng_for as rng_for
-from .report.leaderboard import Leaderboard as Leaderboard
 from .registry import include as include
 from .registry import register_estimator as register_estimator
 from .registry import register_task as register_task
+from .report.leaderboard import Leaderboard as Leaderboard
 from .result import Result as Result
 from .result import Status as Status
 from .results import Results as Results

@@ -19,7 +19,7 @@ from typing import TypeAlias
 import pytest
 
 from mibench import registry
-from mibench.leaderboard.board import Leaderboard
+from mibench.report.leaderboard import Leaderboard
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {"mibench": "mibench", "mibench.estimators": "estimators", "mibench.tasks": "tasks"}
