@@ -17,7 +17,7 @@ from .engine.provenance import command, provenance
 from .engine.runner import Observer, default_workers, run_jobs, selection, unfinished
 from .engine.store import FILE, Store
 from .errors import UsageError
-from .estimator import Estimate, Estimator, FunctionEstimator, check_samples
+from .estimator import Estimate, Estimator, FunctionEstimator, Kind, Role, check_samples
 from .result import Result
 from .results import Results, load_results
 from .task import AnyTask
@@ -153,9 +153,11 @@ def compare(
 
 
 def estimate(
-    x: npt.ArrayLike, y: npt.ArrayLike, estimator: str | Estimator | Any = "ksg", seed: int = 0, **params: Any
+    x: npt.ArrayLike, y: npt.ArrayLike, estimator: str | Estimator | Any = None, seed: int = 0, **params: Any
 ) -> Estimate:
     """Estimate I(X; Y) in nats from paired samples, (n,) or (n, dim) each, in this process.
+
+    Without an estimator it is the reference one that is no bound: KSG.
 
     >>> mibench.estimate(x, y, "ksg", k=5).mi
 
@@ -164,11 +166,21 @@ def estimate(
     DataError : samples that cannot be used. UsageError : an unknown estimator or parameter.
     Unsupported : a problem that the estimator declines.
     """
-    chosen = get_estimator(estimator, **params)
+    chosen = get_estimator(_usual_estimator() if estimator is None else estimator, **params)
     if chosen.capabilities.reads_task:
         raise UsageError(f"{chosen.label} reads the answer from a task; it cannot estimate from samples.")
     x, y = check_samples(x, y, chosen.capabilities.min_n)
     return chosen.estimate(x, y, seed)
+
+
+def _usual_estimator() -> str:
+    """The name of the reference estimator that is no bound."""
+    every = (registry.estimators.create(name) for name in registry.estimators.names())
+    return next(
+        e.registered_name
+        for e in every
+        if e.capabilities.reference and e.capabilities.role is Role.ENTRANT and e.kind is Kind.ESTIMATE
+    )
 
 
 def get_estimator(estimator: str | Estimator | Any, **params: Any) -> Estimator:

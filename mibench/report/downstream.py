@@ -80,7 +80,7 @@ def information_plane(group: str, rows: Sequence[Downstream], palette: Palette) 
         places = {name: of[arm, name] for name in measured if (arm, name) in of}
         ax.plot(list(places.values()), [y] * len(places), color=style.colour, linewidth=1.0, alpha=0.7)
         for name, x in places.items():
-            face, size = (style.colour, 6) if name == list(measured)[-1] else ("none", 7)
+            face, size = (style.colour, 6) if name == list(measured)[-1] else ("None", 7)
             ax.plot(x, y, style.marker, color=style.colour, markerfacecolor=face, markersize=size)
         ax.plot([], [], style.marker, color=style.colour, label=shorten(arm, 40))
     ax.set(xlabel="information (nats)", ylabel=_titled(next(row for row in rows if row.metric == kept)))
