@@ -112,18 +112,13 @@ def _answers(jobs: Sequence[Job], executor: Executor, workers: int, time_limit: 
         return executor.submit(partial(answer, batch, time_limit), time_limit, len(batch))
 
     queue = deque(batches(ready, workers))
-    again: set[str] = set()
-    for batch, future in _outcomes(queue, submit, workers):
-        try:
-            yield from future.result()
-        except Lost as lost:
-            if len(batch) > 1:
-                queue.extendleft([job] for job in reversed(batch))
-            elif lost.by_chance and batch[0].cell.id not in again:
-                again.add(batch[0].cell.id)
-                queue.appendleft(batch)
-            else:
-                yield _without(batch[0], lost)
+    for batch, found in _outcomes(queue, submit, workers):
+        if not isinstance(found, Lost):
+            yield from found
+        elif len(batch) > 1:
+            queue.extendleft([job] for job in reversed(batch))
+        else:
+            yield _without(batch[0], found)
 
 
 def _described(
@@ -137,17 +132,10 @@ def _described(
         return executor.submit(partial(describe, task, arms, seconds), seconds)
 
     tasks = grouped(jobs, lambda job: job.cell.task)
-    queue, again = deque(tasks.values()), set[str]()
-    for alike, future in _outcomes(queue, submit, workers):
-        try:
-            yield alike, future.result()
-        except Lost as lost:
-            if lost.by_chance and alike[0].cell.task not in again:
-                again.add(alike[0].cell.task)
-                queue.appendleft(alike)
-            else:
-                message = f"the task cannot be used: {lost.message}"
-                yield alike, Facts({}, problem=Lost(lost.status, message))
+    for alike, found in _outcomes(deque(tasks.values()), submit, workers):
+        if isinstance(found, Lost):
+            found = Facts({}, problem=Lost(found.status, f"the task cannot be used: {found.message}"))
+        yield alike, found
 
 
 def _facts(job: Job, facts: Facts) -> dict[str, Any]:
@@ -160,16 +148,26 @@ def _without(job: Job, lost: Lost) -> Answer:
     return Answer(job.result(lost.status, message=lost.message, wall_s=lost.seconds, cpu_s=lost.seconds))
 
 
-def _outcomes(queue: deque[W], submit: Callable[[W], Future[T]], workers: int) -> Iterator[tuple[W, Future[T]]]:
-    """All that is in the queue, or is put there meanwhile, each with its future when that is done."""
+def _outcomes(queue: deque[W], submit: Callable[[W], Future[T]], workers: int) -> Iterator[tuple[W, T | Lost]]:
+    """Each work in the queue, which may grow meanwhile, and what came of it; what is lost by chance is tried again."""
     waiting: dict[Future[T], W] = {}
+    again: dict[int, W] = {}
     while queue or waiting:
         # a few more than there are workers, so that none waits for this process
         while queue and len(waiting) < workers + 2:
             work = queue.popleft()
             waiting[submit(work)] = work
         for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-            yield waiting.pop(future), future
+            work = waiting.pop(future)
+            try:
+                found: T | Lost = future.result()
+            except Lost as lost:
+                if lost.by_chance and id(work) not in again:
+                    again[id(work)] = work
+                    queue.appendleft(work)
+                    continue
+                found = lost
+            yield work, found
 
 
 def selection(results: Iterable[Result], jobs: Sequence[Job]) -> list[Result]:
