@@ -162,7 +162,7 @@ def _reading(prefix: str, delimiter: str, forms: Sequence[NumberFormat], given: 
     count = sum(map(number.fits, cells))
     if not delimiter and not given and count < len(cells) and re.search(r"[,;\t|]", re.sub(r'"[^"]*"', "", prefix)):
         return None  # a line with delimiters in it is one value only where that value is a number
-    if delimiter == " " and not count and not given:
+    if delimiter == " " and cells and not count and not given:
         return None  # words in a sentence are no columns
     return _Reading(delimiter, rows, width, number, count / len(cells) if cells else 0.0, doubt)
 
@@ -313,7 +313,9 @@ def _has_header(reading: _Reading, count: int, row_names: bool, where: str, decl
             raise UsageError(doubt)
         return True
     if not numeric:
-        words = [first for first, _ in columns if first not in _MISSING]
+        words = [first for first, _ in columns if not _number_like(first)]
+        if not words and any(first not in _MISSING and any(cells) for first, cells in columns):
+            raise UsageError(doubt)
         return bool(words) and not any(first in cells for first, cells in columns if first not in _MISSING)
     blank_first = rows[0][0] == "" and values == [str(i) for i in range(len(values))] and len(values) == count - 1
     if blank_first and len(rows) > 3 and [row[0] for row in rows[1:]] == [str(i) for i in range(len(rows) - 1)]:

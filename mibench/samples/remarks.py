@@ -139,25 +139,20 @@ def _deterministic(x: Table, y: Table) -> Iterator[Remark]:
 def _functions_of(one: Table, other: Table, ranks: np.typing.NDArray[np.int64]) -> Iterator[int]:
     """Columns of ``one`` that ``other`` determines: within equal rows of it, or linearly."""
     n, dim = other.values.shape
-    _, group = np.unique(ranks, axis=0, return_inverse=True) if dim > 1 else (None, ranks[:, 0])
-    group = group.reshape(-1)
-    repeated = 2 * (int(group.max()) + 1) <= n
-    linear = n > 3 * (dim + 1) and dim <= 200
-    design = np.column_stack([np.ones(n), other.values - other.values.mean(axis=0)]) if linear else None
-    for j, column in enumerate(one.values.T):
-        if n < 10 or column.min() == column.max():
-            continue
-        if repeated:
-            low, high = np.full(n, np.inf), np.full(n, -np.inf)
-            np.minimum.at(low, group, column)
-            np.maximum.at(high, group, column)
-            if not (high > low).any():
-                yield j
-                continue
-        if design is not None:
-            weights = np.linalg.lstsq(design, column, rcond=None)[0]
-            if np.abs(design @ weights - column).max() <= 1e-9 * np.ptp(column):
-                yield j
+    varying = [j for j, column in enumerate(one.values.T) if n > 9 and column.min() < column.max()]
+    determined = set()
+    if varying and 2 * (int(ranks.max()) + 1) <= n:  # only where rows of ``other`` repeat does a function say anything
+        _, group = np.unique(ranks, axis=0, return_inverse=True)
+        group = group.reshape(-1)
+        if 2 * (int(group.max()) + 1) <= n:
+            first = np.unique(group, return_index=True)[1][group]
+            determined = {j for j in varying if (one.values[:, j] == one.values[first, j]).all()}
+    if varying and n > 3 * (dim + 1) and dim <= 200:
+        design = np.column_stack([np.ones(n), other.values - other.values.mean(axis=0)])
+        values = one.values[:, varying]
+        away = np.abs(design @ np.linalg.lstsq(design, values, rcond=None)[0] - values).max(axis=0)
+        determined |= {j for j, a, v in zip(varying, away, values.T, strict=True) if a <= 1e-9 * np.ptp(v)}
+    yield from sorted(determined)
 
 
 def _dense_ranks(values: Array) -> np.typing.NDArray[np.int64]:
