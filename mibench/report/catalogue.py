@@ -181,7 +181,9 @@ def _task_row(name: str) -> TaskRow:
         return dataclasses.replace(describe(tasks.create(name)), name=name)
     except MibenchError as error:  # a parameter that must be given, or a file that must be there
         factory = tasks.factory(name)
-        return TaskRow(name, getattr(factory, "family", "other"), remark=str(error), summary=_summary(factory))
+        family = getattr(factory, "family", None)  # of a class it may be a property, which says nothing
+        known = family if isinstance(family, str) else "other"
+        return TaskRow(name, known, remark=str(error), summary=_summary(factory))
 
 
 def _matching(registry: Registry[Any], pattern: str) -> list[str]:

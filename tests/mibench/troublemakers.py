@@ -48,7 +48,7 @@ class Absent(Copy):
 class Rogue(Copy):
     """Does something other than saying its mutual information."""
 
-    deed: str = "exit"
+    deed: str = "nan"
 
     @property
     def mutual_information(self) -> float:
