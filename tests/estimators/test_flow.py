@@ -1,6 +1,7 @@
 """The Gaussian pair of flows is a density with the right Jacobian; what the formula on its latent variables gives."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from mibench.estimators.densities.training import shrunk_moments
 from mibench.estimators.gaussian import gaussian_information
 from scipy.stats import multivariate_normal
 
-from mibench.errors import Unsupported, UsageError
+from mibench.errors import Unsupported
 from mibench.estimator import Array
 
 
@@ -43,8 +44,9 @@ def test_the_density_integrates_to_one(layers: Layers) -> None:
 @pytest.mark.parametrize("layers", ["affine", "spline"])
 def test_the_jacobian_is_that_of_the_latent_variables(layers: Layers) -> None:
     model = pair((2, 3), layers, 0.4)
-    x, y = torch.randn(1, 2), torch.randn(1, 3)
-    a, b = torch.autograd.functional.jacobian(lambda x, y: model.latent(x, y)[:2], (x, y))
+    x, y = torch.tensor([[0.3, -1.1]]), torch.tensor([[0.8, -0.2, 1.5]])
+    jacobian: Any = torch.autograd.functional.jacobian
+    a, b = jacobian(lambda x, y: model.latent(x, y)[:2], (x, y))
     assert float(a[1].abs().max()) == float(b[0].abs().max()) == 0  # each flow sees its own variable only
     expected = torch.linalg.slogdet(a[0].reshape(2, 2))[1] + torch.linalg.slogdet(b[1].reshape(3, 3))[1]
     assert float(model.latent(x, y)[2].detach()) == pytest.approx(float(expected), abs=1e-4)
@@ -70,7 +72,6 @@ def test_gaussian_samples_give_their_closed_form() -> None:
     estimate = Flow(max_steps=60).estimate(x, y)
     assert estimate.stderr is not None
     assert estimate.mi == pytest.approx(-1.5 * math.log(1 - 0.49), abs=0.03 + 3 * estimate.stderr)
-    assert len(estimate.curve["step"]) == len(estimate.curve["train"]) == len(estimate.curve["validation"]) > 0
 
 
 def test_the_cubic_transform_agrees_with_the_gaussian() -> None:
@@ -106,30 +107,9 @@ def test_dependence_without_correlation_is_not_seen() -> None:
     assert estimate.mi == pytest.approx(0, abs=0.03)
 
 
-def test_a_hundred_samples_and_reproducibility() -> None:
-    x, y = correlated(100, 0.8, 2)
-    flow, state = Flow(max_steps=40), torch.get_rng_state()
-    first = flow.estimate(x, y, 1)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert math.isfinite(first.mi)
-    assert flow.estimate(x, y, 1).mi == first.mi
-    assert flow.estimate(x, y, 2).mi != first.mi
-
-
 def test_too_many_dimensions_for_the_held_out_samples() -> None:
     with pytest.raises(Unsupported, match=r"20 held-out samples .* more than 150 samples"):
         Flow().estimate(*correlated(100, 0.5, 15))
-
-
-def test_divergence_is_nan() -> None:
-    assert math.isnan(Flow(learning_rate=1e30, max_steps=60, average=0.0).estimate(*correlated(200, 0.8, 2)).mi)
-
-
-def test_bad_hyperparameters() -> None:
-    with pytest.raises(UsageError, match="layers"):
-        Flow(layers="cubic")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="at least one"):
-        Flow(transforms=0)
 
 
 @pytest.mark.slow

@@ -17,10 +17,9 @@ from mibench.estimators.densities.diffusion import (
     training_levels,
 )
 from mibench.estimators.densities.minde import MINDE
-from mibench.estimators.densities.training import shrunk_moments
+from mibench.estimators.densities.training import isolated, shrunk_moments
 from torch import Tensor
 
-from mibench.errors import UsageError
 from mibench.estimator import Array
 
 SPAN = (-7.0, 8.0)
@@ -58,7 +57,8 @@ class GaussianScores:
     def _score(self, z: Tensor, log_snr: Tensor, covariance: Tensor) -> Tensor:
         snr = torch.sigmoid(log_snr)[..., None]
         noisy = snr * covariance + (1 - snr) * torch.eye(self.dim)
-        return -torch.linalg.solve(noisy, z[..., None])[..., 0]
+        score: Tensor = -torch.linalg.solve(noisy, z[..., None])[..., 0]
+        return score
 
 
 def gaussian_samples(n: int, dim_x: int, dim_y: int) -> tuple[Tensor, Tensor, Array, float]:
@@ -114,8 +114,8 @@ def test_exact_scores_of_a_mixture_give_its_information() -> None:
     found = information([gap(conditional(z, level, y), -z, level) for z, level in noisy], SPAN)
     axis = np.linspace(-6, 6, 1201)
     a, b = np.meshgrid(axis, axis)
-    p = sum(np.exp(-(a**2 - 2 * r * a * b + b**2) / (2 * (1 - r**2))) for r in (rho, -rho))
-    p /= 4 * np.pi * math.sqrt(1 - rho**2)
+    either = [np.exp(-(a**2 - 2 * r * a * b + b**2) / (2 * (1 - r**2))) for r in (rho, -rho)]
+    p = np.add(*either) / (4 * np.pi * math.sqrt(1 - rho**2))
     q = np.exp(-(a**2 + b**2) / 2) / (2 * np.pi)
     truth = float((p * np.log(p / q)).sum() * (axis[1] - axis[0]) ** 2)
     assert float(found.mean()) == pytest.approx(truth, abs=4 * float(found.std()) / math.sqrt(n) + 1e-3)
@@ -171,17 +171,17 @@ def test_training_levels_follow_a_logistic_distribution_cut_to_the_span() -> Non
 
 def test_the_untrained_network_has_the_scores_of_gaussians() -> None:
     x, y = (torch.from_numpy(v).float() for v in correlated(3000, 0.8, 2))
-    problem = ScoreDistance(x, y, SPAN, 16, 1, 10)
-    with torch.no_grad():
-        answer = problem.tested(x, y, torch.Generator().manual_seed(0))
-        without, given = problem.validated(x, y)
-        assert torch.equal(problem.validated(x, y), torch.stack([without, given]))
+    with isolated(np.random.default_rng(0)), torch.no_grad():
+        learner = ScoreDistance(x, y, SPAN, 16, 1, 10)
+        answer = learner.tested(x, y, torch.Generator().manual_seed(0))
+        without, given = learner.validated(x, y)
+        assert torch.equal(learner.validated(x, y), torch.stack([without, given]))
     assert answer.mi == pytest.approx(-math.log(1 - 0.64), abs=0.05)
     assert answer.facts["error_difference"] == pytest.approx(-math.log(1 - 0.64), abs=0.1)
     assert without > given
     z, level = noised(x, torch.ones_like(x), torch.zeros(3000, 1)), torch.zeros(3000, 1)
     expected = GaussianDenoiser(x, y).noise(z, level, y)
-    assert torch.allclose(problem.model(z, level, y)[1], expected, atol=1e-5)
+    assert torch.allclose(learner.model(z, level, y)[1], expected, atol=1e-5)
 
 
 def test_what_is_expected_without_y_does_not_see_it() -> None:
@@ -204,18 +204,7 @@ def test_gaussian_and_independent_samples() -> None:
     assert estimate.stderr is not None
     assert estimate.mi == pytest.approx(-math.log(1 - 0.64), abs=0.06 + 3 * estimate.stderr)
     assert estimate.diagnostics["error_difference"] == pytest.approx(estimate.mi, abs=0.15)
-    assert len(estimate.curve["step"]) == len(estimate.curve["train"]) == len(estimate.curve["validation"]) > 0
     assert minde.estimate(*correlated(2000, 0.0, 2)).mi == pytest.approx(0, abs=0.03)
-
-
-def test_a_hundred_samples_and_reproducibility() -> None:
-    x, y = correlated(100, 0.8, 2)
-    minde, state = MINDE(max_steps=40, width=32), torch.get_rng_state()
-    first = minde.estimate(x, y, 1)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert math.isfinite(first.mi)
-    assert minde.estimate(x, y, 1).mi == first.mi
-    assert minde.estimate(x, y, 2).mi != first.mi
 
 
 def test_the_smaller_variable_is_the_target() -> None:
@@ -223,19 +212,6 @@ def test_the_smaller_variable_is_the_target() -> None:
     small = MINDE(max_steps=10, width=16)
     assert small.estimate(x, y[:, :1]).mi == MINDE(max_steps=10, width=16, target="y").estimate(x, y[:, :1]).mi
     assert small.estimate(x[:, :1], y).mi == MINDE(max_steps=10, width=16, target="x").estimate(x[:, :1], y).mi
-
-
-def test_divergence_is_nan() -> None:
-    assert math.isnan(
-        MINDE(learning_rate=1e30, max_steps=60, average=0.0, width=16).estimate(*correlated(200, 0.8, 2)).mi
-    )
-
-
-def test_bad_hyperparameters() -> None:
-    with pytest.raises(UsageError, match="span"):
-        MINDE(span=(3.0, -3.0))
-    with pytest.raises(UsageError, match="draws"):
-        MINDE(draws=0)
 
 
 @pytest.mark.slow

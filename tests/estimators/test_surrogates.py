@@ -25,12 +25,13 @@ def information(correlation: Array, dim_x: int) -> float:
 
 
 def ksg(x: Array, y: Array) -> float:
-    return KSG(1).estimate(x, y).mi
+    return float(KSG(1).estimate(x, y).mi)
 
 
 @pytest.fixture
 def correlation() -> Array:
-    return np.corrcoef((RNG(2).standard_normal((50, 5)) @ RNG(3).standard_normal((5, 5))).T)
+    samples: Array = RNG(2).standard_normal((50, 5)) @ RNG(3).standard_normal((5, 5))
+    return np.asarray(np.corrcoef(samples.T))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
@@ -53,7 +54,8 @@ def test_surrogates_have_the_values_and_the_correlations(correlation: Array) -> 
 
 
 def test_lack_of_entropy_of_a_gaussian_beside_an_independent_one() -> None:
-    x = RNG(0).multivariate_normal([0, 0, 0], [[1, 0.8, 0], [0.8, 1, 0], [0, 0, 1]], 2000)
+    covariance = np.array([[1, 0.8, 0], [0.8, 1, 0], [0, 0, 1]])
+    x = RNG(0).multivariate_normal(np.zeros(3), covariance, 2000)
     independent = np.stack([RNG(i + 1).permutation(column) for i, column in enumerate(x.T)], 1)
     assert lack_of_entropy(x, independent) == pytest.approx(-0.5 * math.log(1 - 0.64), abs=0.15)
     assert lack_of_entropy(independent, x) == 0
@@ -85,7 +87,8 @@ def test_few_samples_in_many_dimensions_do_not_look_dependent() -> None:
 
     x, y = correlated(60, 0.0, 8)
     gaussian_bias(estimate, x, y, 5, RNG(0))
-    sampling = np.mean([information(np.corrcoef(*(v.T for v in correlated(60, 0.0, 8, s))), 8) for s in range(20)])
+    samples = [correlated(60, 0.0, 8, s) for s in range(20)]
+    sampling = np.mean([information(np.corrcoef(u.T, v.T), 8) for u, v in samples])
     assert np.mean(asked) < 1.3 * sampling
 
 

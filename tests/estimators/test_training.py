@@ -6,11 +6,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from mibench.estimators.densities.trained import Answer
-from mibench.estimators.densities.training import Pair, Problem, Schedule, fit, isolated, shrunk_moments
+from mibench.estimators.densities.folds import HeldOutEstimate
+from mibench.estimators.densities.training import Learner, Pair, Schedule, fit, isolated, shrunk_moments
 from torch import Tensor, nn
 
 from mibench.estimator import Array
+
+Losses = Callable[[list[Tensor]], list[Tensor]]
 
 
 class Number(nn.Module):
@@ -21,12 +23,10 @@ class Number(nn.Module):
         self.value = nn.Parameter(torch.tensor(value))
 
 
-class Numbers(Problem):
+class Numbers(Learner):  # type: ignore[misc]
     """Models that are numbers, with any losses of them."""
 
-    def __init__(
-        self, start: list[float], losses: Callable[[list[Tensor]], list[Tensor]], validated: Callable | None = None
-    ) -> None:
+    def __init__(self, start: list[float], losses: Losses, validated: Losses | None = None) -> None:
         self.models = [Number(value) for value in start]
         self.of_training, self.of_validation = losses, validated or losses
         self.seen: list[list[float]] = []
@@ -39,9 +39,10 @@ class Numbers(Problem):
         return torch.stack(self.of_validation([m.value for m in self.models]))
 
     def value(self, losses: Array) -> Array:
-        return losses.sum(1)
+        total: Array = losses.sum(1)
+        return total
 
-    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Answer:
+    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
         raise AssertionError("training does not test")
 
     @property
@@ -89,7 +90,7 @@ def test_isolation_leaves_no_trace_and_depends_on_the_seed_alone() -> None:
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_each_model_ends_with_its_own_best_weights(average: float) -> None:
     # training pulls both numbers from 0 to 1; validation is best at 0.3 for one of them and at 0.6 for the other
-    problem = Numbers(
+    learner = Numbers(
         [0.0, 0.0],
         lambda values: [(v - 1).square() for v in values],
         lambda values: [(v - aim).square() for v, aim in zip(values, (0.3, 0.6), strict=True)],
@@ -97,8 +98,8 @@ def test_each_model_ends_with_its_own_best_weights(average: float) -> None:
     schedule = Schedule(
         max_steps=150, learning_rate=0.02, weight_decay=0.0, evaluations=150, patience=150, average=average
     )
-    history = fit(problem, part(), part(), schedule, generator())
-    assert problem.values == pytest.approx([0.3, 0.6], abs=0.03)
+    history = fit(learner, part(), part(), schedule, generator())
+    assert learner.values == pytest.approx([0.3, 0.6], abs=0.03)
     assert 0 < history.best[0] < history.best[1]
     assert history.step[-1] == history.last == 150
     best = np.asarray(history.validation).argmin(axis=0)
@@ -107,7 +108,7 @@ def test_each_model_ends_with_its_own_best_weights(average: float) -> None:
 
 def test_losses_of_one_model_are_summed() -> None:
     # two losses with the best weights 0.2 and 0.6 for the first model, 0.4 and 0.8 for the second
-    problem = Numbers(
+    learner = Numbers(
         [0.0, 0.0],
         lambda values: [(v - 1).square() for v in values],
         lambda values: [
@@ -115,17 +116,17 @@ def test_losses_of_one_model_are_summed() -> None:
         ],
     )
     schedule = Schedule(max_steps=150, learning_rate=0.02, weight_decay=0.0, evaluations=150, patience=150)
-    fit(problem, part(), part(), schedule, generator())
-    assert problem.values == pytest.approx([0.4, 0.6], abs=0.03)
+    fit(learner, part(), part(), schedule, generator())
+    assert learner.values == pytest.approx([0.4, 0.6], abs=0.03)
 
 
 def test_training_stops_when_no_model_improves() -> None:
-    problem = Numbers([0.0], lambda values: [(values[0] - 1).square()], lambda values: [values[0].abs()])
+    learner = Numbers([0.0], lambda values: [(values[0] - 1).square()], lambda values: [values[0].abs()])
     schedule = Schedule(max_steps=1000, learning_rate=0.01, weight_decay=0.0, evaluations=1000, patience=5)
-    history = fit(problem, part(), part(), schedule, generator())
+    history = fit(learner, part(), part(), schedule, generator())
     assert history.best == [0]
     assert history.step[-1] == history.last == 5
-    assert problem.values == [0.0]
+    assert learner.values == [0.0]
 
 
 @pytest.mark.parametrize("where", ["training", "validation"])
@@ -136,13 +137,13 @@ def test_divergence_is_noticed(where: str) -> None:
     def sound(values: list[Tensor]) -> list[Tensor]:
         return [values[0].square()]
 
-    problem = Numbers([1.0], *((broken, sound) if where == "training" else (sound, broken)))
-    assert fit(problem, part(), part(), Schedule(max_steps=100, evaluations=10), generator()).diverged
+    learner = Numbers([1.0], *((broken, sound) if where == "training" else (sound, broken)))
+    assert fit(learner, part(), part(), Schedule(max_steps=100, evaluations=10), generator()).diverged
 
 
 def test_every_sample_is_seen_once_per_epoch() -> None:
-    problem = Numbers([0.0], lambda values: [values[0].square()])
-    fit(problem, part(12), part(12), Schedule(max_steps=6, batch=4), generator(1))
-    for epoch in (problem.seen[:3], problem.seen[3:]):
+    learner = Numbers([0.0], lambda values: [values[0].square()])
+    fit(learner, part(12), part(12), Schedule(max_steps=6, batch=4), generator(1))
+    for epoch in (learner.seen[:3], learner.seen[3:]):
         assert sorted(np.concatenate(epoch).tolist()) == list(range(12))
-    assert problem.seen[:3] != problem.seen[3:]
+    assert learner.seen[:3] != learner.seen[3:]
