@@ -175,7 +175,7 @@ def test_the_card_of_an_estimator() -> None:
     found = card("guess[level=0.75]")
     assert [(p.name, p.default, p.value, p.type, p.meaning) for p in found.parameters] == [
         ("level", "0.5", "0.75", "a number, at least 0 and less than 9", "the guess."),
-        ("words", "(a b)", "(a b)", "numbers (each a word)", "said of it."),
+        ("words", "(a b)", "(a b)", "a tuple of any length, each a word", "said of it."),
     ]
     assert found.values["capabilities"]["memory"] == 0.25
     assert found.text == "A guess, level nats whatever the data."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from mibench.checks import tasks as task_checks
 from mibench.checks.common import NotApplicable
 from mibench.errors import NotInstalled, Unsupported, UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, FunctionEstimator, Kind, check_samples, rng_for
-from mibench.parameters import Correlation, Positive
+from mibench.parameters import Correlation, Positive, above
 from mibench.plugin import Plugin
 from mibench.task import ConsistencyTask, DownstreamTask, Metric, Outcome, Task
 
@@ -45,17 +45,12 @@ def building(effect: Callable[[Any], object]) -> dict[str, Any]:
     return {"__init__": init}
 
 
-def forgiving(cls: type[Plugin], ridge: Any = 1e-9) -> Any:
-    """A constructor that takes whatever it is given."""
-    try:
-        return Plugin.__new__(cls, ridge)
-    except UsageError:
-        return Plugin.__new__(cls)
+def undeclared(self: Any, ridge=1e-9) -> None:  # type: ignore[no-untyped-def]
+    object.__setattr__(self, "ridge", ridge)
 
 
-def particular(cls: type[Plugin], ridge: Any = 1e-9) -> Any:
-    """A constructor that trips over what it is given."""
-    return Plugin.__new__(cls, ridge + 0.0)
+def misdeclared(self: Any, ridge: Annotated[float, above(0)] = 0.0) -> None:
+    object.__setattr__(self, "ridge", ridge)
 
 
 # A sound estimator, and what can be wrong with one -------------------------------------------------------------------
@@ -168,8 +163,8 @@ FAULTS: dict[str, Fault] = {
         building(lambda self: object.__setattr__(self, "table", np.ones(2**20))),
         {"costs_nothing_to_name"},
     ),
-    "takes any parameter": ({"__new__": forgiving}, {"refuses_unusable_parameters"}),
-    "trips over a parameter": ({"__new__": particular}, {"refuses_unusable_parameters"}),
+    "takes any parameter": ({"__init__": undeclared}, {"declares_its_parameters"}),
+    "a default beyond its range": ({"__init__": misdeclared}, {"declares_its_parameters"}),
     # what it says of itself
     "batches of nothing": ({"capabilities": Capabilities(min_n=8, max_batch=0)}, {"describes_itself"}),
     "cites nobody": ({"citation": ""}, {"names_its_source"}),

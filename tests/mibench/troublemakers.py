@@ -48,7 +48,7 @@ class Absent(Copy):
 class Rogue(Copy):
     """Does something other than saying its mutual information."""
 
-    deed: str = "nan"
+    deed: str = "idle"
 
     @property
     def mutual_information(self) -> float:
@@ -58,7 +58,7 @@ class Rogue(Copy):
             sys.exit(0)
         if self.deed == "hang":
             time.sleep(1000)
-        return float("nan")
+        return float("nan") if self.deed == "nan" else 0.0
 
 
 @mibench.register_task("twice")

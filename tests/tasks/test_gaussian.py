@@ -189,5 +189,5 @@ def test_parameters_are_refused_with_their_constraint(selector: str, constraint:
 
 
 def test_a_covariance_that_holds_no_numbers_is_refused() -> None:
-    with pytest.raises(UsageError, match="covariance must be numbers"):
+    with pytest.raises(UsageError, match="covariance must be a tuple"):
         Multinormal("diagonal")
