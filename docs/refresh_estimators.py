@@ -93,6 +93,7 @@ def paragraphs(name: str) -> list[str]:
 def prose(text: str) -> list[str]:
     """Paragraphs as Markdown; a paragraph of hyperparameters (``name : meaning``) as a list."""
     found = []
+    text = re.sub(r"^Parameters\n-+\n", "", text, flags=re.MULTILINE)
     for paragraph in re.sub(r"``(.*?)``", r"`\1`", text).split("\n\n"):
         entries = re.split(r"\n(?=\S)", paragraph)
         if all(re.match(r"[\w, ]+ : ", entry) for entry in entries):
