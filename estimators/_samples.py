@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from mibench.estimator import Array, Estimator
+from mibench.estimator import Array, Capabilities, Estimator
 
 
-def require_samples(estimator: Estimator, least: int) -> None:
-    """Let an instance whose hyperparameters take more samples than its class says so in its ``capabilities.min_n``."""
-    stated = type(estimator).capabilities
-    object.__setattr__(estimator, "capabilities", replace(stated, min_n=max(least, stated.min_n)))
+class _Needing:
+    """The capabilities of a class, and of its instances, which may need more samples than the class."""
+
+    def __init__(self, stated: Capabilities, least: Callable[[Any], int]) -> None:
+        self.stated, self.least = stated, least
+
+    def __get__(self, instance: Estimator | None, owner: type) -> Capabilities:
+        if instance is None:
+            return self.stated
+        return replace(self.stated, min_n=max(self.stated.min_n, self.least(instance)))
+
+
+def needing(least: Callable[[Any], int], **stated: Any) -> Capabilities:
+    """``Capabilities(**stated)`` for a class whose instances take at least ``least(self)`` samples, and ``min_n``."""
+    capabilities: Any = _Needing(Capabilities(**stated), least)  # which reads as one, from the class and from instances
+    return capabilities  # type: ignore[no-any-return]
 
 
 def standardized(values: Array) -> Array:

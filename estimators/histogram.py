@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from mibench.errors import Unsupported, UsageError
+from mibench.errors import Unsupported
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
+from mibench.parameters import at_least
 from mibench.registry import register_estimator
 
 from ._samples import stderr_of_mean, ties
@@ -24,11 +25,13 @@ class Histogram(Estimator):
     of them than there are bins are left as they are. Binning loses information, so the truth is approached from below
     as the bins grow finer, and from above as they run empty. The standard error is that of the influence function.
 
+    Parameters
+    ----------
     bins : per column; by default the number that leaves 5 samples per joint cell, (n / 5)^(1 / (dim_x + dim_y)).
     spacing : bins with as many samples each (``quantile``), or equally wide ones between the extremes (``width``).
     """
 
-    bins: int | None = None
+    bins: Annotated[int, at_least(2)] | None = None
     spacing: Literal["quantile", "width"] = "quantile"
 
     citation: ClassVar[str] = (
@@ -36,12 +39,6 @@ class Histogram(Estimator):
         "measured entropy and mutual information"
     )
     capabilities: ClassVar = Capabilities(min_n=4, max_dim=2, discrete=True, memory=0.03)
-
-    def __post_init__(self) -> None:
-        if self.bins is not None and self.bins < 2:
-            raise UsageError(f"histogram: bins = {self.bins} tell nothing apart; use 2 or more.")
-        if self.spacing not in ("quantile", "width"):
-            raise UsageError(f"histogram: spacing '{self.spacing}' is not known; use 'quantile' or 'width'.")
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
         """Estimate I(X; Y) in nats.

@@ -6,8 +6,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from mibench.errors import Unsupported, UsageError
+from mibench.errors import Unsupported
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
+from mibench.parameters import Positive
 from mibench.registry import register_estimator
 
 from ._samples import ties
@@ -24,12 +25,14 @@ class KDE(Estimator):
     joint and to the marginals then cancels in part, and for Gaussian variables altogether. A sample does not count
     towards its own density, or narrow kernels would report information where there is none.
 
+    Parameters
+    ----------
     bandwidth : a multiple of Scott's rule, n^(-1 / (dim_x + dim_y + 4)).
     marginals : ``normal`` replaces each column by the normal scores of its ranks first, which changes no mutual
         information and tames heavy tails; ``raw`` takes the columns as they are.
     """
 
-    bandwidth: float = 1.0
+    bandwidth: Positive = 1.0
     marginals: Literal["normal", "raw"] = "normal"
 
     citation: ClassVar[str] = (
@@ -37,12 +40,6 @@ class KDE(Estimator):
         "bandwidth: Scott (1992), Multivariate density estimation"
     )
     capabilities: ClassVar = Capabilities(min_n=4, memory=0.1)
-
-    def __post_init__(self) -> None:
-        if not self.bandwidth > 0:
-            raise UsageError(f"kde: bandwidth = {self.bandwidth} leaves kernels without width; use a positive number.")
-        if self.marginals not in ("normal", "raw"):
-            raise UsageError(f"kde: marginals '{self.marginals}' is not known; use 'normal' or 'raw'.")
 
     def warm_up(self) -> None:
         """Load what ranks need."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from mibench.errors import Unsupported, UsageError
-from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
+from mibench.errors import Unsupported
+from mibench.estimator import Array, Estimate, Estimator, check_samples
+from mibench.parameters import Share, at_least
 from mibench.registry import register_estimator
 
-from ._samples import require_samples, standardized, ties
+from ._samples import needing, standardized, ties
 from .ksg import from_rectangles
 
 LEVEL = 5e-3  # how often evenly spread neighbours are taken for uneven ones
@@ -28,31 +29,26 @@ class LNC(Estimator):
     information: where they have several dimensions, the same term of x and of y is added back (the authors' program is
     for columns, which need no such term).
 
+    Parameters
+    ----------
     k : neighbours; more than dim_x + dim_y.
     alpha : the threshold (0.25 in the authors' program); by default the 0.005 quantile of the ratio for evenly spread
         neighbours.
     standardize : scale every column to variance 1 first.
     """
 
-    k: int = 10
-    alpha: float | None = None
+    k: Annotated[int, at_least(3)] = 10  # fewer have no principal axes
+    alpha: Share | None = None
     standardize: bool = True
 
     citation: ClassVar[str] = (
         "Gao, Ver Steeg & Galstyan (2015), Efficient estimation of mutual information for strongly dependent variables"
     )
-    capabilities: ClassVar = Capabilities(min_n=11, memory=0.1)
-
-    def __post_init__(self) -> None:
-        if self.k < 3:
-            raise UsageError(f"lnc: k = {self.k} neighbours have no principal axes; use 3 or more.")
-        if self.alpha is not None and not 0 <= self.alpha <= 1:
-            raise UsageError(f"lnc: alpha = {self.alpha} is no ratio of volumes; use a number between 0 and 1.")
-        require_samples(self, self.k + 1)
+    capabilities: ClassVar = needing(lambda lnc: lnc.k + 1, min_n=11, memory=0.1)
 
     def warm_up(self) -> None:
         """Compile, or load from disk, what :meth:`estimate` calls."""
-        from .neighbours.engine import warm_up
+        from .neighbours.search import warm_up
 
         warm_up(self.k, "max")
 
@@ -65,7 +61,7 @@ class LNC(Estimator):
         """
         from scipy.spatial import KDTree
 
-        from .neighbours.engine import neighbourhoods
+        from .neighbours.search import neighbourhoods
 
         x, y = check_samples(x, y, self.capabilities.min_n)
         dim_x, dim_y = x.shape[1], y.shape[1]

@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from mibench.errors import UsageError
-from mibench.estimator import Array, Capabilities, Estimate, Estimator, Kind, check_samples, rng_for
+from mibench.estimator import Array, Estimate, Estimator, Kind, check_samples, rng_for
+from mibench.parameters import Count
 from mibench.registry import register_estimator
 
-from ._samples import require_samples, ties
+from ._samples import needing, ties
 from .ksg import KSG
 
 _KSG = KSG()
@@ -23,26 +23,22 @@ class Sliced(Estimator):
     It is 0 exactly at independence and never exceeds the mutual information, but is another quantity, and much smaller
     in many dimensions; it is therefore not ranked. With one dimension on each side it is the mutual information.
 
+    Parameters
+    ----------
     slices : pairs of directions. Where both sides have one dimension there is only one.
     estimator : what estimates the information of each slice.
     """
 
-    slices: int = 200
+    slices: Count = 200
     estimator: Estimator = _KSG
 
     kind: ClassVar[Kind] = Kind.OTHER
     citation: ClassVar[str] = (
         "Goldfeld & Greenewald (2021), Sliced mutual information: a scalable measure of statistical dependence, eq. 6"
     )
-    capabilities: ClassVar = Capabilities(min_n=4, memory=0.1)
-
-    def __post_init__(self) -> None:
-        if self.slices < 1:
-            raise UsageError(f"sliced: slices = {self.slices} leave nothing to average; use 1 or more.")
-        require_samples(self, self.estimator.capabilities.min_n)
+    capabilities: ClassVar = needing(lambda sliced: sliced.estimator.capabilities.min_n, min_n=4, memory=0.1)
 
     def warm_up(self) -> None:
-        """What the inner estimator needs."""
         self.estimator.warm_up()
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:

@@ -6,7 +6,7 @@ agree with it wherever a device follows IEEE arithmetic.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,12 +15,12 @@ from mibench.estimator import Array
 if TYPE_CHECKING:
     import torch
 
+    from .compiled import Counts, Rule
+
 CELLS = 1 << 25  # distances held at once, in x and in y each: half a gigabyte in all
 
 
-def count_in_chunks(
-    x: Array, y: Array, k: int, max_norm: bool, closed: bool, rectangle: bool, device: str, cells: int = CELLS
-) -> tuple[Any, Any, Any]:
+def count_in_chunks(x: Array, y: Array, rule: Rule, device: str, cells: int = CELLS) -> tuple[Counts, Counts, Counts]:
     """The fields of ``Neighbourhoods`` for float64 samples ``x`` (n, dim_x) and ``y`` (n, dim_y)."""
     import torch
 
@@ -29,36 +29,26 @@ def count_in_chunks(
     )
     n = len(x)
     rows = max(1, cells // n)
-    parts = [
-        _count_rows(columns_x, columns_y, start, min(start + rows, n), k, max_norm, closed, rectangle)
-        for start in range(0, n, rows)
-    ]
+    parts = [_count_rows(columns_x, columns_y, start, min(start + rows, n), rule) for start in range(0, n, rows)]
     n_x, n_y, atom = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
     return n_x, n_y, atom
 
 
 def _count_rows(
-    columns_x: torch.Tensor,
-    columns_y: torch.Tensor,
-    start: int,
-    stop: int,
-    k: int,
-    max_norm: bool,
-    closed: bool,
-    rectangle: bool,
+    columns_x: torch.Tensor, columns_y: torch.Tensor, start: int, stop: int, rule: Rule
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     import torch
 
-    in_x, in_y = (_distances(columns, start, stop, max_norm) for columns in (columns_x, columns_y))
+    in_x, in_y = (_distances(columns, start, stop, rule.max_norm) for columns in (columns_x, columns_y))
     joint = torch.maximum(in_x, in_y)
-    kth = joint.topk(k, largest=False).values[:, -1:]
-    if rectangle:  # of neighbours equally far away those with the lower index are nearer
+    kth = joint.topk(rule.k, largest=False).values[:, -1:]
+    if rule.rectangle:  # of neighbours equally far away those with the lower index are nearer
         closer, level = joint < kth, joint == kth
-        chosen = closer | (level & (level.cumsum(1) <= k - closer.sum(1, keepdim=True)))
+        chosen = closer | (level & (level.cumsum(1) <= rule.k - closer.sum(1, keepdim=True)))
         radius_x, radius_y = (d.masked_fill(~chosen, 0.0).amax(1, keepdim=True) for d in (in_x, in_y))
     else:
         radius_x = radius_y = kth
-    if not closed:  # at radius 0 samples at 0 count nevertheless
+    if not rule.closed:  # at radius 0 samples at 0 count nevertheless
         zero = torch.zeros_like(kth)
         radius_x, radius_y = (torch.nextafter(r, zero) for r in (radius_x, radius_y))
     atom = torch.where(kth[:, 0] == 0, (joint == 0).sum(1) + 1, 0)

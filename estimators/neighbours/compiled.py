@@ -1,12 +1,20 @@
-"""Compiling numerical loops with numba, and the one small loop that every search for neighbours shares."""
+"""Compiling numerical loops with numba, and the small loops that every search for neighbours shares."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
+
+F = TypeVar("F", bound=Callable[..., Any])
+Numbers: TypeAlias = npt.NDArray[Any]
+Floats: TypeAlias = npt.NDArray[np.float64]
+Counts: TypeAlias = npt.NDArray[np.int64]
+Found: TypeAlias = tuple[Floats, Counts, Floats, Floats]
+"""The k nearest so far, each shape (k,): distances, indices, and the distances in x and in y alone."""
 
 # distances are never NaN and the sign of a zero distance does not matter, so maxima and minima can be vectorised;
 # sums keep their order, or the same two samples would be at different distances in different searches
@@ -15,18 +23,36 @@ ORDERED = frozenset({"nnan", "nsz"})
 Function: TypeAlias = Callable[..., Any]
 
 
-def compiler(fastmath: frozenset[str], **options: Any) -> Callable[[Function], Function]:
+class Rule(NamedTuple):
+    """What is counted around a sample.
+
+    k : neighbours that set the radii.
+    max_norm : the norm within x and within y is the maximum; otherwise the Euclidean one, and distances are squares.
+    closed : samples at the radius itself count; otherwise only closer ones do (but at radius 0, those at 0).
+    rectangle : the radii in x and in y are the extents of the k neighbours in each; otherwise both are the distance to
+        the k-th. Of neighbours equally far away those with the lower index are nearer.
+    """
+
+    k: int
+    max_norm: bool
+    closed: bool
+    rectangle: bool
+
+
+def compiler(fastmath: frozenset[str], **options: Any) -> Callable[[F], F]:
     """A decorator that compiles a function on first use, free to reorder arithmetic as ``fastmath`` says.
 
     The machine code is kept on disk wherever a folder for it can be written.
     """
     options |= {"nogil": True, "fastmath": set(fastmath)}
 
-    def decorate(function: Function) -> Function:
+    def decorate(function: F) -> F:
+        made: F
         try:
-            return njit(function, cache=True, **options)  # type: ignore[no-any-return]
+            made = njit(function, cache=True, **options)
         except RuntimeError:  # neither __pycache__ nor the user's cache folder is writable, and NUMBA_CACHE_DIR not set
-            return njit(function, **options)  # type: ignore[no-any-return]
+            made = njit(function, **options)
+        return made
 
     return decorate
 
@@ -35,11 +61,18 @@ compiled = compiler(ORDERED)
 
 
 @compiled
-def insert(nearest, index, extent_x, extent_y, in_x, in_y, j):  # type: ignore[no-untyped-def]
+def nobody_found(k: int, index: int) -> Found:
+    """Room for k neighbours, all of them infinitely far away and of this index."""
+    return np.full(k, np.inf), np.full(k, index), np.zeros(k), np.zeros(k)
+
+
+@compiled
+def insert(found: Found, in_x: float, in_y: float, j: int) -> None:
     """Put sample j, at the distances ``in_x`` and ``in_y``, among the k nearest if it belongs there.
 
-    All four arrays have length k and ascend by (distance, index), so that ties are broken alike in every search.
+    They ascend by (distance, index), so that ties are broken alike in every search.
     """
+    nearest, index, extent_x, extent_y = found
     distance = max(in_x, in_y)
     place = len(nearest)
     while place > 0 and (distance < nearest[place - 1] or (distance == nearest[place - 1] and j < index[place - 1])):
@@ -55,10 +88,11 @@ def insert(nearest, index, extent_x, extent_y, in_x, in_y, j):  # type: ignore[n
 
 
 @compiled
-def radii(nearest, extent_x, extent_y, closed, rectangle):  # type: ignore[no-untyped-def]
+def radii(found: Found, rule: Rule) -> tuple[float, float]:
     """The greatest distances in x and in y at which a sample still counts."""
-    radius_x = extent_x.max() if rectangle else nearest[-1]
-    radius_y = extent_y.max() if rectangle else nearest[-1]
-    if not closed:  # at radius 0 samples at 0 count nevertheless
+    nearest, _, extent_x, extent_y = found
+    radius_x = extent_x.max() if rule.rectangle else nearest[-1]
+    radius_y = extent_y.max() if rule.rectangle else nearest[-1]
+    if not rule.closed:  # at radius 0 samples at 0 count nevertheless
         radius_x, radius_y = max(0.0, np.nextafter(radius_x, 0.0)), max(0.0, np.nextafter(radius_y, 0.0))
     return radius_x, radius_y

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from mibench.estimator import Array
 
-from .compiled import compiled
-from .selection import BLOCK, TILE, count_approximate
+from .compiled import Counts, Numbers, Rule, compiled
+from .selection import BLOCK, TILE, Pair, Parts, count_approximate
 
 ROWS = 32  # samples whose distances are computed together
 WIDTH = 256  # samples in a tile: OpenBLAS computes products as small as these in one thread and copies no factors
@@ -34,7 +34,7 @@ def relative_error(dim: int) -> float:
     return 1.01 * (6 * (dim + 2) + 12) * 2.0**-24
 
 
-def count_in_float32(x: Array, y: Array, k: int, closed: bool, rectangle: bool) -> npt.NDArray[np.int64]:
+def count_in_float32(x: Array, y: Array, rule: Rule) -> Counts:
     """n_x, n_y and atom, shape (3, n); -1 for samples with too many pairs to decide."""
     n, counts, failed = len(x), np.full((3, len(x)), -1), 0
     relative = relative_error(max(x.shape[1], y.shape[1]))
@@ -52,14 +52,15 @@ def count_in_float32(x: Array, y: Array, k: int, closed: bool, rectangle: bool) 
         np.matmul(rows_x[some], tiles_x, out=by_tile[0])
         np.matmul(rows_y[some], tiles_y, out=by_tile[1])
         bits, error = products.view(np.int32), (scale**2, relative, off_x, off_y)
-        failed += _count_rows(bits, first, error, x, y, (k, closed, rectangle), counts)
+        failed += _count_rows(bits, first, error, (x, y), rule, counts)
         if failed > FEW + (first + ROWS) // 2:
             break
     return counts
 
 
 def _centred(values: Array) -> Array:
-    return values - np.median(values[:: -(-len(values) // 1000)], axis=0)  # type: ignore[no-any-return]
+    centred: Array = values - np.median(values[:: -(-len(values) // 1000)], axis=0)
+    return centred
 
 
 def _factors(values: Array, relative: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], Array]:
@@ -82,12 +83,12 @@ def _factors(values: Array, relative: float) -> tuple[npt.NDArray[np.float32], n
 
 
 @compiled
-def _count_rows(products, first, error, x, y, how, counts):  # type: ignore[no-untyped-def]
+def _count_rows(products: Numbers, first: int, error: Parts, samples: Pair, rule: Rule, counts: Counts) -> int:
     """Count around up to ROWS samples from the bits of their products; returns for how many of them in vain."""
     minima, value = np.empty(products.shape[2] // BLOCK, np.int32), np.full(1, NOBODY)
     number = value, value.view(np.int32)
     nobody = number[1][0]
-    unit, relative, off_x, off_y = error
+    (x, y), (unit, relative, off_x, off_y) = samples, error
     failed = 0
     for row in range(min(products.shape[1], len(x) - first)):
         i = first + row
@@ -95,7 +96,7 @@ def _count_rows(products, first, error, x, y, how, counts):  # type: ignore[no-u
         in_x[i] = in_y[i] = nobody
         around = unit, relative, off_x[i], off_y[i]
         decided, n_x, n_y, atom = count_approximate(
-            in_x, in_y, nobody, number, around, (x, y, i, False), minima, UNDECIDED, how
+            (in_x, in_y), nobody, number, around, (x, y, i), minima, UNDECIDED, rule
         )
         if decided:
             counts[0, i], counts[1, i], counts[2, i] = n_x, n_y, atom

@@ -10,6 +10,7 @@ import pytest
 from mibench.estimators.reference import Oracle, Zero
 
 from mibench.errors import DataError, Unsupported
+from mibench.estimator import Array
 from mibench.registry import estimators
 from mibench.task import Task
 
@@ -24,12 +25,12 @@ class Fair(Task):
     def mutual_information(self) -> float:
         return float(np.log(2))
 
-    def draw(self, n, rng):
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         bits = rng.integers(0, 2, (n, 1)).astype(float)
         return bits, bits
 
 
-def test_zero_is_zero_for_every_usable_sample():
+def test_zero_is_zero_for_every_usable_sample() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((10, 3))
     assert Zero().estimate(x, x).mi == 0.0
@@ -37,7 +38,7 @@ def test_zero_is_zero_for_every_usable_sample():
         Zero().estimate(x, x[:5])
 
 
-def test_the_oracle_answers_the_truth_of_the_task_it_is_bound_to():
+def test_the_oracle_answers_the_truth_of_the_task_it_is_bound_to() -> None:
     task = Fair()
     x, y = task.sample(10)
     oracle = Oracle().bind(task)
@@ -50,7 +51,7 @@ def test_the_oracle_answers_the_truth_of_the_task_it_is_bound_to():
         oracle.estimate(x, y[:3])
 
 
-def test_both_are_reference_rows_and_only_the_oracle_reads_the_task():
+def test_both_are_reference_rows_and_only_the_oracle_reads_the_task() -> None:
     zero, oracle = estimators.create("zero"), estimators.create("oracle")
     assert zero.capabilities.reference
     assert oracle.capabilities.reference

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import os
 import pickle
 import subprocess
@@ -343,3 +344,12 @@ class TestCheckSamples:
         x = np.arange(6.0)
         x.flags.writeable = False
         check_samples(x, x)
+
+
+@pytest.mark.parametrize(("package", "registered"), [("estimators", registry.estimators)])
+def test_every_built_in_class_is_exported_by_its_name(package: str, registered: Registry[Any]) -> None:
+    registered.names()
+    module: Any = importlib.import_module(f"mibench.{package}")
+    classes = {f for f in map(registered.factory, registered.names()) if f.__module__.startswith(module.__name__)}
+    assert {getattr(module, name) for name in dir(module)} == {f for f in classes if isinstance(f, type)}
+    assert dir(module) == list(module.__all__) == sorted(made.__name__ for made in classes if isinstance(made, type))

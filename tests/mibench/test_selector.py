@@ -1,5 +1,7 @@
 """Selectors: what is written is read back."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,17 +20,17 @@ VALUES = st.recursive(
 
 
 @given(WORDS, st.dictionaries(WORDS, VALUES, max_size=4))
-def test_reading_inverts_writing(name, params):
+def test_reading_inverts_writing(name: str, params: dict[str, Any]) -> None:
     assert parse_selector(format_selector(name, params)) == (name, params)
 
 
-def test_nested_selectors_stay_text():
+def test_nested_selectors_stay_text() -> None:
     name, params = parse_selector("asinh[base=student-t[dof=1,dim_x=2],scale=.5]")
     assert (name, params) == ("asinh", {"base": "student-t[dof=1,dim_x=2]", "scale": 0.5})
 
 
 @pytest.mark.parametrize("value", ["1", "1.5", "-3", "1e-3", "true", "none", "(1 2)", "word"])
-def test_values_have_their_types(value):
+def test_values_have_their_types(value: str) -> None:
     expected = {"1": 1, "1.5": 1.5, "-3": -3, "1e-3": 1e-3, "true": True, "none": None, "(1 2)": (1, 2)}
     assert parse_value(value) == expected.get(value, value)
 
@@ -36,6 +38,6 @@ def test_values_have_their_types(value):
 @pytest.mark.parametrize(
     "text", ["", "[k=5]", "ksg[k=5", "ksg[k]", "ksg[k=]", "ksg[k=1,k=2]", "ksg[k=(1]", "a]b", "ksg[k=5]x"]
 )
-def test_what_cannot_be_read_is_refused_in_a_sentence(text):
+def test_what_cannot_be_read_is_refused_in_a_sentence(text: str) -> None:
     with pytest.raises(UsageError, match="selector|brackets"):
         parse_selector(text)

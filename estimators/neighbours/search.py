@@ -1,0 +1,93 @@
+"""Counting neighbours: what the nearest-neighbour estimators ask for, and which search answers.
+
+For every sample i a search finds the k nearest other samples in the norm max(|x_j - x_i|, |y_j - y_i|), derives from
+them a radius in x and one in y, and counts the samples within each. What is made of the counts is in ``ksg.py``; they
+are found by comparing all pairs, here, by trees (few dimensions), or in ``chunked.py`` (a GPU), which agree on every
+count. The rule they all obey is ``compiled.Rule``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mibench.estimator import Array
+from mibench.runtime import device
+
+if TYPE_CHECKING:
+    from .compiled import Counts, Rule
+
+Metric: TypeAlias = Literal["max", "euclidean"]
+
+# by the sum of dimensions, the number of samples from which trees are faster than all pairs (measured on Gaussians)
+TREES_FROM = {2: 0, 3: 7_000, 4: 16_000, 5: 32_000, 6: 50_000, 7: 80_000, 8: 120_000}
+
+
+class Neighbourhoods(NamedTuple):
+    """Counts around each of n samples, all shape (n,).
+
+    n_x, n_y : other samples within the radius in x alone and in y alone.
+    atom : how often the sample occurs, itself included, where k others or more repeat it exactly; 0 elsewhere.
+    """
+
+    n_x: Counts
+    n_y: Counts
+    atom: Counts
+
+
+def neighbourhoods(x: Array, y: Array, k: int, metric: Metric, closed: bool, rectangle: bool) -> Neighbourhoods:
+    """Count around every sample of ``x`` (n, dim_x) and ``y`` (n, dim_y) by the rule of these words."""
+    from .compiled import Rule
+
+    rule = Rule(k, metric == "max", closed, rectangle)
+    if device() != "cpu":
+        from .chunked import count_in_chunks
+
+        return Neighbourhoods(*count_in_chunks(x, y, rule, device=device()))
+    if len(x) >= TREES_FROM.get(x.shape[1] + y.shape[1], math.inf):
+        from .trees import count_with_trees
+
+        return Neighbourhoods(*count_with_trees(x, y, rule))
+    return Neighbourhoods(*count_all_pairs(x, y, rule))
+
+
+def count_all_pairs(x: Array, y: Array, rule: Rule) -> npt.NDArray[np.int64]:
+    """The fields of :class:`Neighbourhoods`, shape (3, n), in any number of dimensions, with memory proportional to n.
+
+    Distances of a few samples to all others are computed and kept until their neighbours are counted. They are
+    approximate and fast, and the error is bounded: only pairs that are as near to a radius as that have to be decided,
+    and are, by their float64 distance. Where that is too many, all distances of a sample are computed in float64. In
+    any case the counts are those of float64.
+    """
+    from .euclidean import count_in_float32
+    from .float64 import count_in_float64
+    from .maximum import count_in_int16
+
+    widest = max(np.ptp(x, axis=0).max(), np.ptp(y, axis=0).max())
+    if not 1e-100 < widest < 1e100:  # squares may leave the range of float64; constant samples are all equal anyway
+        counts = np.full((3, len(x)), -1)
+    elif rule.max_norm:
+        counts = count_in_int16(x, y, rule)
+    else:
+        counts = count_in_float32(x, y, rule)
+    undecided = np.flatnonzero(counts[0] < 0)
+    if len(undecided):
+        counts[:, undecided] = count_in_float64(x, y, undecided, rule)
+    return counts
+
+
+def warm_up(k: int, metric: Metric) -> None:
+    """Compile every search, or load it from disk; on a GPU there is nothing to compile."""
+    if device() != "cpu":
+        return
+    from .compiled import Rule
+    from .trees import count_with_trees
+
+    sample, rule = np.arange(2.0 * (k + 1))[:, None], Rule(k, metric == "max", closed=False, rectangle=False)
+    for x in (sample, np.hstack([sample, -sample])):
+        count_with_trees(x, sample, rule)
+    for scale in (1.0, 1e-200):  # the second is beyond what the fast arithmetic can do
+        count_all_pairs(scale * sample, scale * sample, rule)
