@@ -27,7 +27,6 @@ class _Ascended(Bound):
         return -self.terms(joint, product, exp_or_line).mean(-1), None
 
     def rows(self, joint: Tensor, product: Tensor) -> Tensor:
-        """The terms themselves."""
         return self.terms(joint, product, lambda exponents: exponents.exp())
 
     @abstractmethod

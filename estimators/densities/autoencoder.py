@@ -117,18 +117,9 @@ class CodeInformation(Learner):
         self.align, self.surrogates = align, surrogates
         self.ksg = KSG(k, standardize=not align)
 
-    def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        """The weighted sum of the four prediction errors."""
-        return self.validated(x, y)
-
     def validated(self, x: Tensor, y: Tensor) -> Tensor:
         """The weighted sum of the four prediction errors, shape (1,)."""
         return (self.weights * self.model.errors(x, y)).sum()[None]
-
-    def value(self, losses: Array) -> Array:
-        """The same."""
-        value: Array = losses[:, 0]
-        return value
 
     def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
         """KSG on the codes of the test samples, aligned by those of the training samples."""

@@ -98,16 +98,11 @@ class EntropyDifference(Learner):
         self.conditional.start_at_gaussian(y, x)
         self.models = self.marginal, self.conditional
 
-    def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        """The two cross-entropies."""
-        return self.validated(x, y)
-
     def validated(self, x: Tensor, y: Tensor) -> Tensor:
         """The two cross-entropies, shape (2,)."""
         return -torch.stack([self.marginal(y).mean(), self.conditional(y, x).mean()])
 
     def value(self, losses: Array) -> Array:
-        """Their difference."""
         difference: Array = losses[:, 0] - losses[:, 1]
         return difference
 

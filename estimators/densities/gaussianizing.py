@@ -73,17 +73,12 @@ class LatentCorrelation(Learner):
         self.model.start_at_gaussian(x, y)
         self.models = (self.model,)
 
-    def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        """The negative mean log-likelihood."""
-        return self.validated(x, y)
-
     def validated(self, x: Tensor, y: Tensor) -> Tensor:
         """The negative mean log-likelihood, shape (1,)."""
         loss: Tensor = -self.model(x, y).mean()[None]
         return loss
 
     def value(self, losses: Array) -> Array:
-        """The mean log-likelihood."""
         likelihood: Array = -losses[:, 0]
         return likelihood
 

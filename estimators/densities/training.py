@@ -36,16 +36,20 @@ class Learner(ABC):
     models: Sequence[nn.Module]
 
     @abstractmethod
-    def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        """The losses on a training batch, shape (losses,): as many for each model, those of one model together."""
-
-    @abstractmethod
     def validated(self, x: Tensor, y: Tensor) -> Tensor:
-        """The same losses on the validation samples; the same whenever the weights are the same."""
+        """The losses on given samples, shape (losses,): as many for each model, those of one model together.
 
-    @abstractmethod
+        They are the same whenever the weights are the same.
+        """
+
+    def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        """The losses on a training batch: by default those of validation."""
+        return self.validated(x, y)
+
     def value(self, losses: Array) -> Array:
-        """What the training curve shows, shape (evaluations,), of losses (evaluations, losses)."""
+        """What the training curve shows (evaluations,) of losses (evaluations, losses): by default the first one."""
+        value: Array = losses[:, 0]
+        return value
 
     @abstractmethod
     def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
