@@ -203,8 +203,6 @@ class DownstreamTask(Plugin):
     family: ClassVar[str] = "downstream"
     varies: ClassVar[str] = ""
     metrics: ClassVar[tuple[Metric, ...]] = ()
-    max_batch: ClassVar[int] = 1
-    """How many seeds one call of :meth:`train` should get (1: nothing is gained by more)."""
 
     @property
     def group(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mibench.group import grouped
-from mibench.task import DownstreamTask, TaskKind
+from mibench.task import TaskKind
 
 from .grid import Job
 
@@ -15,7 +15,7 @@ from .grid import Job
 def batches(jobs: Sequence[Job], workers: int) -> list[list[Job]]:
     """Jobs of one estimator and one shape together, as many as pays, the expensive ones first.
 
-    A batch is no larger than the estimator (or the downstream task) can use, and no larger than leaves every worker
+    A batch is no larger than the estimator can use (a training stands alone), and no larger than leaves every worker
     something to do. Which cells stand side by side has no influence on their answers.
     """
     made: list[list[Job]] = []
@@ -39,8 +39,7 @@ def _shape(job: Job) -> tuple[Any, ...]:
 
 
 def _max_batch(job: Job) -> int:
-    own = job.task if isinstance(job.task, DownstreamTask) else job.estimator.capabilities
-    return max(1, own.max_batch)
+    return 1 if job.task.kind is TaskKind.DOWNSTREAM else max(1, job.estimator.capabilities.max_batch)
 
 
 def _weight(batch: Sequence[Job]) -> float:

@@ -23,6 +23,7 @@ from multiprocessing import Pipe
 from queue import SimpleQueue
 from typing import Any, Self, TypeVar, cast
 
+from mibench import runtime
 from mibench.errors import MibenchError
 from mibench.result import Status
 
@@ -49,7 +50,12 @@ class LocalPool:
     """
 
     def __init__(self, workers: int, memory_limit: float, device: str | None = None) -> None:
-        self._settings = {"memory_limit": memory_limit, "device": device, "parent": os.getpid()}
+        self._settings = {
+            "memory_limit": memory_limit,
+            "device": device,
+            "data_dir": str(runtime.data_dir()),
+            "parent": os.getpid(),
+        }
         self._lock, self._stopped = threading.Lock(), False
         self._workers: set[_Worker] = set()
         self._idle: SimpleQueue[_Worker] = SimpleQueue()

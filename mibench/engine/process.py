@@ -10,22 +10,24 @@ import sys
 import warnings
 from multiprocessing.connection import Connection
 
+from mibench import runtime
+
 from .watchdog import watchdog
 from .worker import lost
 
 _RECURSION_LIMIT = sys.getrecursionlimit()
 
 
-def serve(descriptor: int, parent: int, memory_limit: float, device: str | None) -> None:
+def serve(descriptor: int, parent: int, memory_limit: float, device: str | None, data_dir: str) -> None:
     """Answer calls until the pipe is closed. Each is first acknowledged with an empty message.
 
-    No reaction to Ctrl-C, for the parent decides; memory_limit : GiB.
+    No reaction to Ctrl-C, for the parent decides; memory_limit : GiB; device, data_dir : see :mod:`mibench.runtime`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)
     warnings.simplefilter("ignore", RuntimeWarning)  # 0/0 shows in the answer, and would tear the progress bar
-    if device is not None:
-        _use_device(device)
+    runtime.set_device(device)
+    runtime.set_data_dir(data_dir)
     watchdog.start(memory_limit, parent)
     pipe: Connection[bytes, bytes] = Connection(descriptor)
     while True:
@@ -60,7 +62,3 @@ def _as_new() -> None:
         torch.set_num_threads(1)
         torch.set_default_dtype(torch.float32)
         torch.set_grad_enabled(True)
-
-
-def _use_device(device: str) -> None:
-    os.environ["MIBENCH_DEVICE"] = device

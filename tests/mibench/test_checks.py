@@ -440,6 +440,20 @@ def test_what_estimators_find_speaks_against_no_built_in_truth(name: str) -> Non
         pytest.skip(str(error))
 
 
+def test_no_truth_is_held_to_what_trains_or_says_not_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unasked(self: Sound, x: Array, y: Array, seed: int = 0) -> Estimate:
+        raise KeyboardInterrupt("it ends the process.")
+
+    registry.estimators.names()
+    for able in (Capabilities(), Capabilities(memory=0.1, trains=True), Capabilities(memory=0.1, reads_task=True)):
+        rogue = type(mutant(Sound, {"estimate": unasked, "capabilities": able}))
+        monkeypatch.setitem(registry.estimators._factories, "rogue", rogue)
+        task_checks.truth_is_what_estimators_find(mutant(SoundTask, SILENT))
+    broken = mutant(Sound, {"capabilities": Capabilities(memory=0.1), **complains(TypeError("?"), lambda x, y: True)})
+    monkeypatch.setitem(registry.estimators._factories, "rogue", type(broken))
+    task_checks.truth_is_what_estimators_find(mutant(SoundTask, SILENT))
+
+
 def test_a_missing_data_set_is_no_fault() -> None:
     def absent(self: Task, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         raise NotInstalled("fetch them first.")
