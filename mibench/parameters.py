@@ -251,9 +251,12 @@ def arguments(factory: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
 @functools.cache
 def defaults(factory: Any) -> dict[str, Any]:
     """Every default as its parameter was declared; one that the declaration does not allow, as it was written."""
-    hints = declared(factory)
-    given = {k: p.default for k, p in constructor(factory).parameters.items() if p.default is not p.empty}
-    return {k: _settled(v, hints[k]) if k in hints and allowed(v, hints[k]) else v for k, v in given.items()}
+    given = {k: (p.default, declared(factory).get(k, Any)) for k, p in constructor(factory).parameters.items()}
+    return {
+        name: _settled(default, hint) if allowed(default, hint) else default
+        for name, (default, hint) in given.items()
+        if default is not inspect.Parameter.empty
+    }
 
 
 def declared(factory: Any) -> dict[str, Any]:
@@ -308,4 +311,4 @@ def _read(factory: Any, name: str, annotation: Any, names: dict[str, Any]) -> An
 
 
 def _name(factory: Any) -> str:
-    return getattr(factory, "registered_name", "") or str(factory.__name__)
+    return str(vars(factory).get("registered_name") or factory.__name__)

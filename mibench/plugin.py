@@ -94,7 +94,7 @@ class Plugin(metaclass=Declared):
             return self._alias
         defaults = parameters.defaults(type(self))
         shown = {k: v for k, v in self.params.items() if k not in defaults or not _same(v, defaults[k])}
-        return format_selector(self.registered_name or type(self).__name__, shown)
+        return format_selector(_own_name(type(self)) or type(self).__name__, shown)
 
     def aliased(self, alias: str) -> Self:
         """The same value under another printed name (the identity does not change)."""
@@ -103,7 +103,7 @@ class Plugin(metaclass=Declared):
     def identity(self) -> dict[str, Any]:
         """All that decides this plug-in's answers, as JSON: registered name, version, every parameter."""
         cls = type(self)
-        name = cls.registered_name or f"{cls.__module__}.{cls.__qualname__}"
+        name = _own_name(cls) or f"{cls.__module__}.{cls.__qualname__}"
         params = {k: _jsonable(v) for k, v in sorted(self.params.items())}
         return {"name": name, "version": cls.version, "params": params}
 
@@ -119,6 +119,11 @@ class Plugin(metaclass=Declared):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), dict(self.params), self._alias)
+
+
+def _own_name(cls: type) -> str:
+    """The registered name of this very class: one that is derived from it is something else."""
+    return str(vars(cls).get("registered_name", ""))
 
 
 def digest(identity: Any) -> str:

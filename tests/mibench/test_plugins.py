@@ -195,6 +195,13 @@ class TestRegistry:
         own.register("open")(Open)
         assert hash(Open(more=1)) == hash(own.create("open[more=1]")) != hash(Open())
 
+    def test_what_is_derived_from_a_registered_class_is_something_else(self, own: Registry[Estimator]) -> None:
+        class Derived(own.factory("scaled")):  # type: ignore[misc]
+            pass
+
+        assert Derived().label == "Derived"
+        assert Derived().identity() != own.create("scaled").identity()
+
     def test_a_module_and_what_it_registered_are_forgotten(self, own: Registry[Estimator]) -> None:
         assert own.defined_in(__name__).keys() == {"scaled", "other"}
         assert own.classes(__name__.rpartition(".")[0]).keys() == {"Scaled2", "Other"}
