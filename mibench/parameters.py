@@ -176,7 +176,8 @@ def _settled(value: Any, hint: Any) -> Any:
         if isinstance(plain, origin):
             return plain
     elif origin is Any or not inspect.isclass(origin) or getattr(origin, "_is_protocol", False):
-        return tuple(value) if isinstance(value, list) else value  # whatever it is; a list could change
+        plain = plain if isinstance(value, np.generic) else value
+        return tuple(plain) if isinstance(plain, list) else plain  # whatever it is; a list could change
     elif isinstance(value, origin):
         return value
     raise ValueError

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
+from inspect import Parameter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional, Union
 
@@ -114,6 +115,7 @@ def test_what_a_declaration_allows(hint: Any, good: list[Any], bad: list[Any]) -
         (np.array([[1, 2], [3, 4]]), tuple[tuple[float, ...], ...], ((1.0, 2.0), (3.0, 4.0))),
         ((1, 2), tuple[float, ...] | None, (1.0, 2.0)),
         ([1, 2], Any, (1, 2)),
+        (np.float64(0.1), Any, 0.1),
     ],
     ids=str,
 )
@@ -288,6 +290,12 @@ def test_no_parameter_takes_a_bad_value(registry: Registry[Any], name: str, para
         assert said.startswith(f"{name}: {parameter}=")
         assert said.endswith(".")
         assert "\n" not in said
+
+
+@pytest.mark.parametrize(("registry", "name", "parameter", "hint"), every_parameter())
+def test_every_default_is_allowed(registry: Registry[Any], name: str, parameter: str, hint: Any) -> None:
+    default = parameters.constructor(registry.factory(name)).parameters[parameter].default
+    assert default is Parameter.empty or allowed(default, hint)
 
 
 def _some(hint: Any) -> Any:

@@ -127,10 +127,10 @@ class TestParametersStay:
             made.params["widths"] = (1,)
 
     def test_numpy_numbers_are_numbers(self, kind: Any) -> None:
-        if kind is not Plain:  # which declares nothing
-            made = kind(k=np.int64(5), widths=np.array([8, 4]))
-            assert repr((made.k, made.widths)) == "(5, (8, 4))"
-            assert made.label == kind(k=5, widths=(8, 4)).label
+        widths = (8, 4) if kind is Plain else np.array([8, 4])  # one that declares nothing may want an array
+        made = kind(k=np.int64(5), widths=widths)
+        assert repr((made.k, made.widths)) == "(5, (8, 4))"
+        assert made.label == kind(k=5, widths=(8, 4)).label
 
     def test_copies_are_made_by_the_constructor(self, kind: Any) -> None:
         made = kind(k=5)
