@@ -111,7 +111,7 @@ BAD = [
     (["run", "-t", "gauss", "-e", "kgs"], "did you mean 'ksg'"),
     (["run", "-t", "gauss", "-e", "ksg[k=5"], "not closed"),
     (["run", "-t", "gauss", "-e", "ksg[q=5]"], "no parameter 'q'"),
-    (["run", "-t", "gauss", "-e", "ksg[k=0]"], "k = 0"),
+    (["run", "-t", "gauss", "-e", "ksg[k=0]"], "k=0; k must be"),
     (["run", "-t", "gauss", "-n", "1"], "n must be at least 2"),
     (["run", "-t", "gauss", "--seeds", "x"], "cannot read --seeds 'x'"),
     (["run", "-t", "gauss", "--seeds", ""], "cannot read --seeds ''"),
