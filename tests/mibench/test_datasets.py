@@ -1,13 +1,19 @@
 """Readers of the data sets' own formats, on small files written here byte by byte, and fetching without a network."""
 
+from __future__ import annotations
+
 import gzip
 import pickle
 import struct
 import types
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
 from urllib.error import URLError
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import sklearn.datasets
 
@@ -16,16 +22,18 @@ from mibench.errors import DataError, NotInstalled, UsageError
 
 RNG = np.random.default_rng(0)
 
+Array: TypeAlias = npt.NDArray[Any]
 
-def idx_bytes(array):
+
+def idx_bytes(array: Array) -> bytes:
     """The format as its authors describe it."""
     return struct.pack(f">BBBB{array.ndim}i", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
-def python2_batch(pixels, labels):
+def python2_batch(pixels: Array, labels: Array) -> bytes:
     """A batch as pickled by Python 2 with protocol 2: short byte strings, and numpy's functions by their old names."""
 
-    def text(value):
+    def text(value: bytes) -> bytes:
         return b"U" + bytes([len(value)]) + value
 
     rows, columns = pixels.shape
@@ -50,13 +58,13 @@ def python2_batch(pixels, labels):
 
 
 @pytest.fixture
-def data(tmp_path, monkeypatch):
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MIBENCH_DATA", str(tmp_path))
     return tmp_path
 
 
 @pytest.fixture
-def digits_like():
+def digits_like() -> list[Array]:
     """Training images and labels, test images and labels, all of MNIST's shapes but for their number."""
     return [
         RNG.integers(0, 256, (30, 28, 28), dtype=np.uint8),
@@ -66,7 +74,7 @@ def digits_like():
     ]
 
 
-def write_mnist(folder, arrays, spelling=lambda name: name, packed=False):
+def write_mnist(folder: Path, arrays: list[Array], spelling: Callable[[str], str] = str, packed: bool = False) -> None:
     folder.mkdir(parents=True)
     for name, array in zip(datasets.IDX, arrays, strict=True):
         content = idx_bytes(array)
@@ -74,7 +82,7 @@ def write_mnist(folder, arrays, spelling=lambda name: name, packed=False):
         path.write_bytes(gzip.compress(content) if packed else content)
 
 
-def write_cifar(folder, pixels, labels):
+def write_cifar(folder: Path, pixels: Array, labels: Array) -> None:
     folder.mkdir(parents=True)
     for i, name in enumerate((*datasets.TRAIN_BATCHES, datasets.TEST_BATCH)):
         (folder / name).write_bytes(python2_batch(pixels[4 * i : 4 * i + 4], labels[4 * i : 4 * i + 4]))
@@ -84,7 +92,9 @@ class TestIdx:
     @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
     @pytest.mark.parametrize("packed", [False, True])
     @pytest.mark.parametrize("spelling", [str, lambda name: name.replace("-idx", ".idx")])
-    def test_all_spellings(self, data, digits_like, name, packed, spelling):
+    def test_all_spellings(
+        self, data: Path, digits_like: list[Array], name: str, packed: bool, spelling: Callable[[str], str]
+    ) -> None:
         write_mnist(data / name, digits_like, spelling, packed)
         images = datasets.load(name)
         assert np.array_equal(images.train[:, 0], digits_like[0])
@@ -95,11 +105,11 @@ class TestIdx:
         assert images.train.dtype == np.uint8
         assert images.train_labels.dtype == np.int64
 
-    def test_the_folder_of_other_tools_is_found(self, data, digits_like):
+    def test_the_folder_of_other_tools_is_found(self, data: Path, digits_like: list[Array]) -> None:
         write_mnist(data / "FashionMNIST" / "raw", digits_like)
         assert len(datasets.load("fashion-mnist").train) == 30
 
-    def test_written_files_have_the_format(self, tmp_path, digits_like):
+    def test_written_files_have_the_format(self, tmp_path: Path, digits_like: list[Array]) -> None:
         for array in digits_like:
             for name in ("plain", "packed.gz"):
                 datasets.write_idx(tmp_path / name, array)
@@ -117,13 +127,15 @@ class TestIdx:
             (lambda content: content[:9], "damaged"),
         ],
     )
-    def test_damaged_files_are_refused(self, tmp_path, digits_like, damage, message):
+    def test_damaged_files_are_refused(
+        self, tmp_path: Path, digits_like: list[Array], damage: Callable[[bytes], bytes], message: str
+    ) -> None:
         path = tmp_path / "train-images-idx3-ubyte"
         path.write_bytes(damage(idx_bytes(digits_like[0])))
         with pytest.raises(DataError, match=message):
             datasets.read_idx(path)
 
-    def test_a_truncated_gzip_is_refused(self, tmp_path, digits_like):
+    def test_a_truncated_gzip_is_refused(self, tmp_path: Path, digits_like: list[Array]) -> None:
         path = tmp_path / "x.gz"
         path.write_bytes(gzip.compress(idx_bytes(digits_like[0]))[:-20])
         with pytest.raises(DataError, match="cannot read"):
@@ -132,7 +144,7 @@ class TestIdx:
         with pytest.raises(DataError, match="cannot read"):
             datasets.read_idx(path)
 
-    def test_images_and_labels_must_fit(self, data, digits_like):
+    def test_images_and_labels_must_fit(self, data: Path, digits_like: list[Array]) -> None:
         digits_like[1] = digits_like[1][:-1]
         write_mnist(data / "mnist", digits_like)
         with pytest.raises(DataError, match="labels of shape"):
@@ -140,7 +152,7 @@ class TestIdx:
 
 
 class TestCifar:
-    def test_batches_of_python_2(self, data):
+    def test_batches_of_python_2(self, data: Path) -> None:
         pixels = RNG.integers(0, 256, (24, 3072), dtype=np.uint8)
         labels = RNG.integers(0, 10, 24)
         write_cifar(data / "cifar-10-batches-py", pixels, labels)
@@ -153,7 +165,7 @@ class TestCifar:
         assert np.array_equal(np.r_[images.train_labels, images.test_labels], labels)
 
     @pytest.mark.parametrize("protocol", [0, 2])
-    def test_batches_of_python_3(self, tmp_path, protocol):
+    def test_batches_of_python_3(self, tmp_path: Path, protocol: int) -> None:
         pixels = RNG.integers(0, 256, (4, 3072), dtype=np.uint8)
         path = tmp_path / "data_batch_1"
         path.write_bytes(pickle.dumps({b"data": pixels, b"labels": [1, 2, 3, 4]}, protocol=protocol))
@@ -161,11 +173,12 @@ class TestCifar:
         assert np.array_equal(found.reshape(4, -1), pixels)
         assert labels.tolist() == [1, 2, 3, 4]
 
-    def test_a_forged_batch_runs_nothing(self, tmp_path):
+    def test_a_forged_batch_runs_nothing(self, tmp_path: Path) -> None:
         class Forged:
-            def __reduce__(self):
+            def __reduce__(self) -> Any:
                 return (tmp_path.joinpath("ran").mkdir, ())
 
+        payload: Any
         for payload in (Forged(), {b"data": np.zeros((1, 3072), np.uint8), b"labels": Forged()}, {b"data": print}):
             path = tmp_path / "data_batch_1"
             path.write_bytes(pickle.dumps(payload, protocol=2))
@@ -176,7 +189,7 @@ class TestCifar:
     @pytest.mark.parametrize(
         "content", [b"", b"hello", pickle.dumps([1, 2]), pickle.dumps({b"data": [1]}), b"\x80\x02}q"]
     )
-    def test_other_files_are_refused(self, tmp_path, content):
+    def test_other_files_are_refused(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "data_batch_1"
         path.write_bytes(content)
         with pytest.raises(DataError, match="not a batch of CIFAR-10"):
@@ -185,19 +198,19 @@ class TestCifar:
 
 class TestMissing:
     @pytest.mark.parametrize("name", datasets.SOURCES)
-    def test_the_hint(self, data, name):
+    def test_the_hint(self, data: Path, name: str) -> None:
         with pytest.raises(NotInstalled) as caught:
             datasets.load(name)
         assert str(caught.value).endswith(f"`mibench data get {name}` fetches it.")
         assert str(data) in str(caught.value)
 
-    def test_what_is_missing_of_a_set_that_was_begun(self, data, digits_like):
+    def test_what_is_missing_of_a_set_that_was_begun(self, data: Path, digits_like: list[Array]) -> None:
         write_mnist(data / "mnist", digits_like)
         (data / "mnist" / datasets.IDX[3]).unlink()
         with pytest.raises(NotInstalled, match=r"\(t10k-labels-idx1-ubyte missing\)"):
             datasets.load("mnist")
 
-    def test_unknown_names(self):
+    def test_unknown_names(self) -> None:
         for function in (datasets.load, datasets.get):
             with pytest.raises(UsageError, match="mnist, fashion-mnist, cifar10"):
                 function("imagenet")
@@ -205,16 +218,16 @@ class TestMissing:
 
 class TestGet:
     @pytest.fixture
-    def served(self, monkeypatch):
+    def served(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         """openml.org, serving 12 training and 6 test images of any set as it does: floats, and labels as text."""
-        served = {}
+        served: dict[str, Any] = {}
         monkeypatch.setattr(
             datasets,
             "SOURCES",
             {k: replace(source, train=12, test_counts=(2, 2, 2)) for k, source in datasets.SOURCES.items()},
         )
 
-        def fetch(data_id, as_frame, cache):
+        def fetch(data_id: int, as_frame: bool, cache: bool) -> types.SimpleNamespace:
             (source,) = [source for source in datasets.SOURCES.values() if source.openml == data_id]
             served["data"] = RNG.integers(0, 256, (18, source.channels * source.side**2)).astype(np.float64)
             served.setdefault(
@@ -226,7 +239,7 @@ class TestGet:
         return served
 
     @pytest.mark.parametrize("name", datasets.SOURCES)
-    def test_what_was_fetched_is_what_is_loaded(self, data, served, name):
+    def test_what_was_fetched_is_what_is_loaded(self, data: Path, served: dict[str, Any], name: str) -> None:
         folder = datasets.get(name)
         images = datasets.load(name)
         assert folder.parent == data
@@ -234,19 +247,19 @@ class TestGet:
         assert [str(label) for label in np.r_[images.train_labels, images.test_labels]] == list(served["target"])
         assert len(images.train) == 12
 
-    def test_another_directory(self, data, served, tmp_path):
+    def test_another_directory(self, data: Path, served: dict[str, Any], tmp_path: Path) -> None:
         assert datasets.get("mnist", tmp_path / "there") == tmp_path / "there" / "mnist"
         with pytest.raises(NotInstalled):
             datasets.load("mnist")
 
-    def test_rows_in_another_order_are_refused(self, data, served):
+    def test_rows_in_another_order_are_refused(self, data: Path, served: dict[str, Any]) -> None:
         served["target"] = np.array(["0"] * 18, object)
         with pytest.raises(DataError, match="not its training and then its test images"):
             datasets.get("mnist")
         assert not (data / "mnist").exists()
 
-    def test_without_a_network(self, data, monkeypatch):
-        def fail(**_):
+    def test_without_a_network(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(**_: Any) -> None:
             raise URLError("[Errno -3] Temporary failure in name resolution")
 
         monkeypatch.setattr(sklearn.datasets, "fetch_openml", fail)
@@ -256,13 +269,13 @@ class TestGet:
         assert message.startswith("cannot fetch CIFAR-10 from openml.org")
         assert message.count(". ") == 0
 
-    def test_a_folder_that_cannot_be_written(self, served, tmp_path):
+    def test_a_folder_that_cannot_be_written(self, served: dict[str, Any], tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(UsageError, match="cannot write MNIST"):
             datasets.get("mnist", tmp_path / "file")
 
 
-def test_the_digits_come_with_scikit_learn():
+def test_the_digits_come_with_scikit_learn() -> None:
     images = datasets.load("digits")
     assert images.train.shape == (1797, 1, 8, 8)
     assert (images.levels, int(images.train.max()), len(images.test)) == (16, 16, 0)
