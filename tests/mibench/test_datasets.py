@@ -7,6 +7,7 @@ import pickle
 import struct
 import types
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -125,6 +126,11 @@ class TestIdx:
             (lambda content: b"\0\0\x0d" + content[3:], "not an idx file"),
             (lambda content: b"", "not an idx file"),
             (lambda content: content[:9], "damaged"),
+            (lambda content: b"\0\0\x08\0" + content[4:], "not an idx file"),
+            (lambda content: b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x", "not an idx file"),
+            (lambda content: b"\0\0\x08\3" + struct.pack(">3i", 2**31 - 1, 2**31 - 1, 2**31 - 1), "damaged"),
+            (lambda content: b"\0\0\x08\3" + struct.pack(">3i", 0, 2**31 - 1, 2**31 - 1), "damaged"),
+            (lambda content: b"\0\0\x08\2" + struct.pack(">2i", -1, -1) + b"x", "damaged"),
         ],
     )
     def test_damaged_files_are_refused(
@@ -140,9 +146,21 @@ class TestIdx:
         path.write_bytes(gzip.compress(idx_bytes(digits_like[0]))[:-20])
         with pytest.raises(DataError, match="cannot read"):
             datasets.read_idx(path)
-        path.write_bytes(idx_bytes(digits_like[0]))
+        for content in (idx_bytes(digits_like[0]), b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + b"\xff" * 50):
+            path.write_bytes(content)
+            with pytest.raises(DataError, match="cannot read"):
+                datasets.read_idx(path)
+        path.unlink()
         with pytest.raises(DataError, match="cannot read"):
             datasets.read_idx(path)
+
+    def test_no_file_takes_the_memory_of_the_machine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A few bytes that unpack to as many as one likes, and a file that is too large as it is."""
+        monkeypatch.setattr(datasets, "_MOST_BYTES", 1000)
+        for path, content in ((tmp_path / "x.gz", gzip.compress(bytes(10_000))), (tmp_path / "x", bytes(1001))):
+            path.write_bytes(content)
+            with pytest.raises(DataError, match="holds more than"):
+                datasets.read_idx(path)
 
     def test_images_and_labels_must_fit(self, data: Path, digits_like: list[Array]) -> None:
         digits_like[1] = digits_like[1][:-1]
@@ -187,13 +205,49 @@ class TestCifar:
         assert not (tmp_path / "ran").exists()
 
     @pytest.mark.parametrize(
-        "content", [b"", b"hello", pickle.dumps([1, 2]), pickle.dumps({b"data": [1]}), b"\x80\x02}q"]
+        "content",
+        [
+            b"",
+            b"hello",
+            pickle.dumps([1, 2]),
+            pickle.dumps({b"data": [1]}),
+            b"\x80\x02}q",
+            *(
+                pickle.dumps({b"data": data, b"labels": labels}, protocol=2)
+                for data, labels in [
+                    (np.full((1, 3072), -5), [1]),
+                    (np.full((1, 3072), np.nan), [1]),
+                    (np.zeros((1, 3072), np.uint8), ["a"]),
+                    (np.zeros((1, 3072), np.uint8), [0.5]),
+                    (np.zeros((1, 3072), np.uint8), [2**80]),
+                    (np.zeros((1, 3071), np.uint8), [1]),
+                    (np.array([{}, []], dtype=object), [1]),
+                ]
+            ),
+            b"\x80\x02]r\xff\xff\xff\x7f.",  # a table of two thousand million entries
+            b"\x80\x04\x95" + b"\xff" * 8,  # a frame of 2 ** 64 bytes
+            b"\x80\x04\x8e\xff\xff\xff\xff\xff\0\0\0",  # a string of a terabyte
+            b"\x80\x02" + b"]" * 50_000 + b"a" * 49_999 + b".",
+            # numpy.ndarray itself, called for 16 GiB
+            b"\x80\x02}(U\x04datacnumpy\nndarray\n(J\xff\xff\xff\x7ftRU\x06labels]K\x01au.",
+        ],
     )
     def test_other_files_are_refused(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "data_batch_1"
         path.write_bytes(content)
         with pytest.raises(DataError, match="not a batch of CIFAR-10"):
             datasets.read_cifar_batch(path)
+
+    def test_damage_anywhere_is_no_crash(self, tmp_path: Path) -> None:
+        whole = pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [1, 2]}, protocol=2)
+        path = tmp_path / "data_batch_1"
+        ends = [*range(180), *range(len(whole) - 30, len(whole))]
+        for at in RNG.choice(ends, 500):
+            path.write_bytes(whole[:at] + RNG.bytes(1) + whole[at + 1 :])
+            with suppress(DataError):
+                pixels, labels = datasets.read_cifar_batch(path)
+                assert pixels.dtype == np.uint8
+                assert labels.dtype == np.int64
 
 
 class TestMissing:
