@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import functools
 import gzip
+import io
 import itertools
 import math
 import os
 import pickle
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -111,6 +113,8 @@ SOURCES = {
 IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 TRAIN_BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))
 TEST_BATCH = "test_batch"
+
+_MOST_BYTES, _MOST_AXES = 2**28, 8  # six times the largest file that is published, twice its axes
 
 
 def load(name: str) -> Images:
@@ -230,18 +234,32 @@ def read_idx(path: Path) -> Bytes:
     ------
     DataError : another format, or fewer or more bytes than the head announces.
     """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, OSError) as error:
-        raise DataError(f"cannot read {path}: {error}.") from None
-    if len(content) < 4 or content[:3] != b"\0\0\x08":
+    content = _content(path)
+    if len(content) < 4 or content[:3] != b"\0\0\x08" or not 0 < content[3] <= _MOST_AXES:
         raise DataError(f"{path} is not an idx file of unsigned bytes.")
     axes = content[3]
     head = 4 + 4 * axes
     shape = struct.unpack(f">{axes}i", content[4:head]) if len(content) >= head else ()
-    if len(content) != head + math.prod(shape) or min(shape, default=0) < 0:
+    if not shape or len(content) != head + math.prod(shape) or min(shape) < 1:
         raise DataError(f"{path} is damaged: it ends before or after its {axes} axes are full; fetch it again.")
     return np.frombuffer(content, np.uint8, offset=head).reshape(shape).copy()
+
+
+def _content(path: Path) -> bytes:
+    """All of a file, unpacked, of at most so many bytes as no published one has.
+
+    Raises
+    ------
+    DataError : it cannot be read, or is larger.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"cannot read {path}: {error}.") from None
+    if len(content) > _MOST_BYTES:
+        raise DataError(f"{path} holds more than {_MOST_BYTES / 2**20:.0f} MiB, which no file of these data sets does.")
+    return content
 
 
 def write_idx(path: Path, array: Bytes) -> None:
@@ -254,38 +272,53 @@ def write_idx(path: Path, array: Bytes) -> None:
 def read_cifar_batch(path: Path) -> tuple[Bytes, Labels]:
     """A pickled batch of CIFAR-10: images (N, 3, 32, 32) and labels (N,).
 
-    Nothing but numbers, text, lists and numpy arrays is unpickled, so that a forged file cannot run code.
+    Nothing but plain values and arrays of bytes is unpickled, so that a forged file cannot run code.
 
     Raises
     ------
     DataError : the file is damaged or holds anything else.
     """
+    content = _content(path)
     try:
-        with path.open("rb") as file:
-            batch = _ArraysOnly(file).load()
-        data = np.asarray(batch[b"data"], np.uint8)
-        return data.reshape(-1, 3, 32, 32), np.asarray(batch[b"labels"], np.int64)
+        batch = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
+        labels = np.array(batch[b"labels"])
+        if labels.dtype.kind != "i":
+            raise TypeError("labels are whole numbers")
+        return batch[b"data"].bytes().reshape(-1, 3, 32, 32), labels.astype(np.int64)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, IndexError, AttributeError, OSError):
+    except Exception:  # what a damaged pickle raises is not to be foreseen
         raise DataError(f"{path} is not a batch of CIFAR-10 in the Python version; fetch it again.") from None
 
 
-class _ArraysOnly(pickle.Unpickler):
+class _Pickled:
+    """What a pickle says of a numpy array or of its type: numpy itself is shown none of it before it is looked at."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments = arguments
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def bytes(self) -> Bytes:
+        """The array, where it is one of unsigned bytes."""
+        _, shape, kind, by_columns, content = self.state
+        if kind.arguments[0] not in (b"u1", "u1"):
+            raise TypeError("images are bytes")
+        return np.frombuffer(content, np.uint8).reshape(shape, order="F" if by_columns else "C").copy()
+
+
+# the unpickler written in Python: that in C takes a number in the file for the size of a table
+class _ArraysOnly(pickle._Unpickler):
     """Unpickles plain values and numpy arrays, as written by Python 2 or 3, and refuses everything else."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file, encoding="bytes")
-
     def find_class(self, module: str, name: str) -> Any:
-        """The few functions that arrays and byte strings are rebuilt with."""
+        """The few functions that arrays and byte strings are rebuilt with, or what stands for them."""
         if (module, name) == ("_codecs", "encode"):
-            return lambda text, encoding: text.encode(encoding)
-        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
-            # what a pickled array holds for it; numpy keeps this function in a private module
-            return np.empty(0).__reduce__()[0]
-        if module == "numpy" and name in ("ndarray", "dtype"):
-            return getattr(np, name)
+            return lambda text, encoding: text.encode("latin1")
+        known = ("numpy.core.multiarray", "numpy._core.multiarray")
+        if (module in known and name == "_reconstruct") or (module == "numpy" and name in ("ndarray", "dtype")):
+            return _Pickled
         raise DataError(f"it refers to {module}.{name}, which has no place in a batch of images.")
 
 
@@ -297,12 +330,14 @@ def _fetch(source: Source) -> tuple[Bytes, Labels]:
 
     try:
         bunch = fetch_openml(data_id=source.openml, as_frame=False, cache=False)
+        pixels, labels = np.asarray(bunch.data), np.asarray(bunch.target).astype(np.int64)
     except OSError as error:  # URLError, ConnectionError and timeouts are OSErrors
         raise NotInstalled(
             f"cannot fetch {source.title} from openml.org ({error}); where there is no internet, put its standard "
             f"files into {runtime.data_dir() / source.folders[0]}."
         ) from None
-    pixels, labels = np.asarray(bunch.data), np.asarray(bunch.target).astype(np.int64)
+    except (ValueError, LookupError) as error:
+        raise DataError(f"what openml.org sent for {source.title} cannot be read: {error}.") from None
     expected = source.channels * source.side**2
     total = source.train + sum(source.test_counts)
     if pixels.shape != (total, expected) or labels.shape != (total,):

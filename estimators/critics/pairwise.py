@@ -8,7 +8,7 @@ block. Layers are computed again for the gradient instead of being kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ BLOCK = 128  # pairs: two layers of 16 numbers for each fill a third of a first-
 UNORDERED = frozenset({"reassoc", "contract", "arcp", "nsz"})
 
 
-_compiled = compiler(UNORDERED, error_model="numpy")
+# their arguments are arrays of any layout: the compiler looks at them at the first call
+_compiled: Callable[[Any], Any] = compiler(UNORDERED, error_model="numpy")
 
 
 @_compiled

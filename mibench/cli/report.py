@@ -133,7 +133,10 @@ def sync(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of results.")],
     mlflow: MlflowUri = None,
 ) -> None:
-    """Bring MLflow up to date with the results of a folder; what is there already is left alone."""
+    """Bring MLflow up to date with the results of a folder; what is there already is left alone.
+
+    Exit codes: 0 up to date, 2 bad usage, 3 the MLflow store cannot be used.
+    """
     from mibench.mlflow import tracking
     from mibench.results import load_results
 
@@ -141,8 +144,11 @@ def sync(
     uri = mlflow or mlflow_uri(directory)
     files = report_files(directory)
     root = artifact_root(uri)
-    count = tracking.sync(
-        results, uri, artifact_root=root, directory=results.directory, title=title(directory), files=files
-    )
+    name, where = title(directory), results.directory
+    try:
+        count = tracking.sync(results, uri, artifact_root=root, directory=where, title=name, files=files)
+    except tracking.TrackingError as error:
+        typer.echo(f"mibench: {error}", err=True)
+        raise typer.Exit(3) from None
     shown = masked(uri)
     typer.echo(f"{counted(count, 'run')} written to {shown}" if count else f"{shown} is up to date")

@@ -82,8 +82,12 @@ def summary_run(
     results: Sequence[Result],
     files: Mapping[str, Path] | None = None,
     params: Mapping[str, Any] | None = None,
+    directory: Path | None = None,
 ) -> Run:
-    """The run that stands for one invocation: scores as metrics, the leaderboard as a table, the report's files."""
+    """The run that stands for one invocation: scores as metrics, the leaderboard as a table, the report's files.
+
+    directory : the folder in which the files must lie, where that is not known already.
+    """
     from mibench.leaderboard.board import Board, usable
     from mibench.leaderboard.schema import plain
 
@@ -105,6 +109,8 @@ def summary_run(
         for name, rows in (("ranking", board.ranking), ("tasks", board.tasks), ("downstream", board.downstream))
         if rows
     }
+    paths = list((files or {}).values())
+    paths, refused = _inside(directory, paths) if directory else (paths, 0)
     return Run(
         name=title,
         key=digest(["summary", title, sorted(r.cell.id for r in results)]),
@@ -116,7 +122,8 @@ def summary_run(
             **({"best": board.best.estimator, "best score": f"{board.best.score:.3f}"} if board.best else {}),
         },
         metrics=metrics,
-        files=[(path, "figures" if path.suffix == ".png" else "") for path in (files or {}).values()],
+        files=[(path, "figures" if path.suffix == ".png" else "") for path in paths],
+        refused=refused,
         tables=tables,
         wall_s=sum(r.wall_s for r in results),
     )
@@ -191,7 +198,8 @@ def _run(results: Sequence[Result], directory: Path | None) -> Run:
         name += f" | n={cell.n}"
         params["seeds"] = " ".join(str(r.cell.seed) for r in results)
         metrics = [*_over_seeds(results), *_mean_curve(results)]
-    files, refused = _inside(directory or Path(), [file for r in results for file in r.images.values()])
+    directory = directory or Path()
+    files, refused = _inside(directory, [directory / file for r in results for file in r.images.values()])
     return Run(
         name=name,
         key=digest(key),
@@ -218,11 +226,11 @@ def _described(board: Board) -> dict[str, str]:
     return {"mlflow.note.content": "\n".join(lines)}
 
 
-def _inside(directory: Path, names: Sequence[str]) -> tuple[list[Path], int]:
-    """The files of these names that lie in the folder, and how many do not: a record may name any file there is."""
+def _inside(directory: Path, paths: Sequence[Path]) -> tuple[list[Path], int]:
+    """The files that lie in the folder, links followed, and how many do not: a record may name any file there is."""
     root = directory.resolve()
-    files = [directory / name for name in names if (root / name).resolve().is_relative_to(root)]
-    return files, len(names) - len(files)
+    inside = [path for path in paths if path.resolve().is_relative_to(root)]
+    return inside, len(paths) - len(inside)
 
 
 def _over_seeds(results: Sequence[Result]) -> Iterator[Point]:

@@ -22,10 +22,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from mibench.errors import MibenchError, UsageError
+from mibench.errors import UsageError
 from mibench.masking import masked
 from mibench.result import Result
+from mibench.words import counted
 
+from .access import TrackingError as TrackingError
+from .access import knock, lock, sqlite_file, turn, unusable, waiting
 from .runs import Run, runs_of, saved_views, summary_run
 from .uri import default_uri as default_uri
 
@@ -47,15 +50,11 @@ _ENVIRONMENT = {
 }
 
 
-class TrackingError(MibenchError):
-    """The MLflow store cannot be used."""
-
-
 class Tracker:
     """Writes results to MLflow in the background; nothing here ever stops or slows a benchmark.
 
-    Calls return at once. At the first failure one warning is logged and everything later is dropped: the results are
-    in the store, and :func:`sync` catches up. There must be one writer per MLflow store at a time.
+    Calls return at once. Whether a server is there is tried at the start. At the first failure one warning is logged
+    and everything later is dropped: the results are in the store, and :func:`sync` catches up.
 
     Parameters
     ----------
@@ -67,6 +66,7 @@ class Tracker:
     def __init__(self, uri: str, experiment: str = EXPERIMENT, artifact_root: Path | None = None) -> None:
         self.uri = uri
         self._book = _Book(uri, experiment, artifact_root)
+        self._asked = self._written = 0
         self._jobs: queue.SimpleQueue[Callable[[], list[Run]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="mibench-tracker", daemon=True)
         self._thread.start()
@@ -76,32 +76,35 @@ class Tracker:
 
         ``directory`` is where the file names in ``Result.images`` start.
         """
-        self._jobs.put(lambda: runs_of(results, directory))
+        self._put(lambda: runs_of(results, directory))
 
     def log_summary(
         self, title: str, results: Sequence[Result], files: Mapping[str, Path], params: Mapping[str, Any] | None = None
     ) -> None:
         """Write the run that stands for an invocation: scores, tables, figures and the report in ``files``."""
-        self._jobs.put(lambda: [summary_run(title, results, files, params)])
+        self._put(lambda: [summary_run(title, results, files, params)])
 
     def close(self) -> None:
-        """Wait until everything is written."""
+        """Wait until everything is written; where that takes long, it is said what is waited for."""
         self._jobs.put(None)
-        self._thread.join()
+        with waiting(self.uri, lambda: f"{self._written:,} of {self._asked:,} groups of cells"):
+            self._thread.join()
+
+    def _put(self, job: Callable[[], list[Run]]) -> None:
+        self._asked += 1
+        self._jobs.put(job)
 
     def _work(self) -> None:
-        broken = False
-        while (job := self._jobs.get()) is not None:
-            if broken:
-                continue
-            try:
+        try:
+            knock(self.uri)
+            while (job := self._jobs.get()) is not None:
                 for run in job():
                     self._book.write(run)
-            except Exception as error:
-                broken = True
-                log.warning(
-                    "MLflow is not keeping up with this run (%s); `mibench sync` catches up later.", masked(str(error))
-                )
+                self._written += 1
+        except Exception as error:
+            log.warning(
+                "this run is not written to MLflow any more: %s; `mibench sync` catches up later.", masked(str(error))
+            )
 
 
 def sync(
@@ -115,22 +118,32 @@ def sync(
 ) -> int:
     """Bring MLflow up to date with the results: write what is missing, replace what is stale or was cut short.
 
-    With a ``title`` the summary run is written too. Returns how many runs were written (0: all was up to date). Images
-    that lie outside of ``directory`` are left out, and a warning counts them.
+    With a ``title`` the summary run is written too. Returns how many runs were written (0: all was up to date). Files
+    that lie outside of ``directory`` are left out, and a warning counts them. Of several at once on this machine, one
+    writes and the others wait.
 
     Raises
     ------
     TrackingError : the MLflow store cannot be used.
     """
+    knock(uri)
     book = _Book(uri, experiment, artifact_root)
     runs = runs_of(results, directory)
     if title:
-        runs.append(summary_run(title, results, files))
+        runs.append(summary_run(title, results, files, directory=directory))
     if refused := sum(run.refused for run in runs):
-        log.warning("%d images lie outside of %s and are left out.", refused, directory or Path())
-    written = sum(book.write(run) for run in runs)
-    book.end_unfinished()
-    return written
+        log.warning("%s left out: outside of %s.", counted(refused, "file"), directory or Path())
+    written: list[bool] = []
+    busy = f"another `mibench sync` writes to {masked(uri)}; waiting for it."
+    with (
+        _explained(uri),
+        waiting(uri, lambda: f"{len(written):,} of {counted(len(runs), 'run')}"),
+        lock(turn(uri), busy),
+    ):
+        for run in runs:
+            written.append(book.write(run))
+        book.end_unfinished()
+    return sum(written)
 
 
 class _Book:
@@ -239,7 +252,7 @@ def open_ui(
     UsageError : nothing was logged there yet, or no port is free.
     TrackingError : the MLflow store cannot be used.
     """
-    database = _sqlite_file(uri)
+    database = sqlite_file(uri)
     if database and not database.is_file():
         raise UsageError(f"there is no MLflow store at {database} yet: `mibench run` makes one.")
     page = _Book(uri, experiment, None).page()
@@ -282,11 +295,11 @@ def _client(uri: str) -> Any:
 
     for chatty in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    database = _sqlite_file(uri)
+    database = sqlite_file(uri)
     if database is None:
         return MlflowClient(uri)
     database.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(database.with_suffix(".lock")):
+    with lock(database.with_suffix(".lock")):
         # a write-ahead log, so that the dashboard can read while a run writes
         with contextlib.closing(sqlite3.connect(database)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -307,28 +320,16 @@ def _experiment(client: Any, name: str, artifact_root: Path | None) -> str:
     return str(found.experiment_id)
 
 
-def _sqlite_file(uri: str) -> Path | None:
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Held by one process at a time: two that migrate the same fresh store break it for good."""
-    import fcntl
-
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 @contextlib.contextmanager
 def _explained(uri: str) -> Iterator[None]:
     """Turn whatever MLflow, its database or its server raises into one sentence, without the password in ``uri``."""
     try:
         yield
+    except TrackingError:
+        raise
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise TrackingError(masked(f"cannot use the MLflow store at {uri}: {reason}")) from error
+        raise unusable(uri, reason) from error
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -1,0 +1,115 @@
+"""How an MLflow store is reached: whether anybody answers, whose turn it is, and what is said while one waits.
+
+Imports no mlflow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import logging
+import os
+import socket
+import ssl
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mibench.errors import MibenchError
+from mibench.masking import masked
+from mibench.plugin import digest
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 3.0  # seconds of waiting before it is said for what, and again after ever longer ones
+KNOCK = 5.0  # seconds in which a server must answer
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+class TrackingError(MibenchError):
+    """The MLflow store cannot be used."""
+
+
+@contextlib.contextmanager
+def waiting(uri: str, progress: Callable[[], str]) -> Iterator[None]:
+    """While the block runs it is said, ever more rarely, that MLflow is waited for, how long, and how far it is."""
+    done = threading.Event()
+
+    def tell() -> None:
+        began, pause = time.monotonic(), PATIENCE
+        while not done.wait(pause):
+            waited = pause = time.monotonic() - began
+            told = f"waiting for MLflow at {masked(uri)}: {progress()} written in {waited:.0f} s"
+            log.warning("%s; Ctrl-C leaves the rest to a later `mibench sync`.", told)
+
+    teller = threading.Thread(target=tell, name="mibench-waiting", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
+
+
+def sqlite_file(uri: str) -> Path | None:
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def turn(uri: str) -> Path:
+    """Where those who bring a store up to date queue: beside an embedded one, else among the user's temporary files."""
+    if database := sqlite_file(uri):
+        return database.with_suffix(".sync.lock")
+    return Path(tempfile.gettempdir()) / f"mibench-{os.getuid()}-{digest(uri)}.lock"
+
+
+@contextlib.contextmanager
+def lock(path: Path, busy: str = "") -> Iterator[None]:
+    """Held by one process at a time: two that migrate the same fresh store break it for good.
+
+    busy : what to say where it is held by another.
+    """
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if busy:
+                log.warning("%s", busy)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def knock(uri: str) -> None:
+    """Try whether a server is there: MLflow itself would be silent for a while before it gives up.
+
+    Raises
+    ------
+    TrackingError : nothing answers.
+    """
+    try:
+        address = urlsplit(uri)
+        scheme = address.scheme.partition("+")[0]
+        if scheme in ("http", "https"):
+            bare = address._replace(netloc=address.netloc.rpartition("@")[2], query="", fragment="")
+            urllib.request.urlopen(bare.geturl(), timeout=KNOCK).close()
+        elif scheme in _PORTS and address.hostname:
+            socket.create_connection((address.hostname, address.port or _PORTS[scheme]), KNOCK).close()
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(error, urllib.error.HTTPError) or isinstance(reason, ssl.SSLError):
+            return  # it answers: the rest is between MLflow and its server
+        late = isinstance(reason, TimeoutError)
+        said = f"no answer in {KNOCK:.0f} s" if late else getattr(reason, "strerror", None) or reason
+        raise unusable(uri, said) from None
+
+
+def unusable(uri: str, reason: object) -> TrackingError:
+    """The error as one sentence, without the password in ``uri``."""
+    return TrackingError(masked(f"cannot use the MLflow store at {uri}: {reason}"))

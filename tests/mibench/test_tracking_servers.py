@@ -1,0 +1,290 @@
+"""Servers that are down, slow, secret or shared: what is said of them, and that nothing is lost, doubled or leaked."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mibench.engine.store import Store
+from mibench.mlflow import access, tracking
+from mibench.mlflow.runs import summary_run
+from mibench.mlflow.tracking import Tracker, TrackingError, default_uri, sync
+from mibench.result import Result
+
+from .conftest import result as make
+from .conftest import tiny_png
+
+PASSWORD = "hunter2-and-more"
+PLUGINS = str(Path(__file__).parent / "troublemakers.py")
+DEBIAN = Path("/usr/lib/postgresql")
+
+
+def mibench(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command in a folder of its own."""
+    command = [sys.executable, "-m", "mibench", *arguments]
+    given = {**os.environ, "MIBENCH_DEVICE": "cpu", **environment}
+    return subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, timeout=280)
+
+
+def closed_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@contextmanager
+def mute_server() -> Iterator[int]:
+    """Takes connections and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield int(listening.getsockname()[1])
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    """A folder with the results of a run."""
+    folder = tmp_path / "finished"
+    with Store(folder) as store:
+        for seed in range(2):
+            for task in ("gauss", "asinh", "student"):
+                store.append(make("ksg", task, seed=seed))
+    return folder
+
+
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_no_password_is_left_anywhere_by_a_run_whose_server_is_down(tmp_path: Path, by: str) -> None:
+    uri = f"http://user:{PASSWORD}@127.0.0.1:{closed_port()}"
+    arguments = ["run", "-e", "correlation", "-t", "copy", "-n", "200", "--seeds", "1", "-j", "1", "--include", PLUGINS]
+    given, environment = ([f"--mlflow={uri}"], {}) if by == "option" else ([], {"MLFLOW_TRACKING_URI": uri})
+    done = mibench(tmp_path, *arguments, *given, **environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("this run is not written to MLflow any more") == 1
+    assert "`mibench sync` catches up later" in done.stderr
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"results.jsonl", "leaderboard.html", "leaderboard.json"} <= {path.name for path in files}
+    for text in (done.stdout, done.stderr, *(path.read_bytes().decode("latin-1") for path in files)):
+        assert PASSWORD not in text
+
+
+def test_sync_says_at_once_that_a_server_is_down(finished: Path) -> None:
+    port = closed_port()
+    began = time.monotonic()
+    done = mibench(finished, "sync", ".", f"--mlflow=http://user:{PASSWORD}@127.0.0.1:{port}")
+    assert time.monotonic() - began < 60  # almost all of it Python's imports
+    assert (done.returncode, done.stdout) == (3, "")
+    address = f"http://user:***@127.0.0.1:{port}"
+    assert done.stderr == f"mibench: cannot use the MLflow store at {address}: Connection refused\n"
+
+
+@pytest.mark.parametrize("scheme", ["http", "postgresql", "postgresql+psycopg2"])
+def test_a_database_or_server_that_is_down_is_not_waited_for(scheme: str) -> None:
+    with pytest.raises(TrackingError, match="Connection refused"):
+        access.knock(f"{scheme}://me:{PASSWORD}@127.0.0.1:{closed_port()}/runs")
+
+
+def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "KNOCK", 0.2)
+    with mute_server() as port, pytest.raises(TrackingError, match=r"no answer in 0 s$"):
+        access.knock(f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("uri", ["http://[::1/", "http://127.0.0.1:port", "https://"])
+def test_an_address_that_is_none_is_one_sentence(uri: str) -> None:
+    with pytest.raises(TrackingError, match="^cannot use the MLflow store at "):
+        access.knock(uri)
+
+
+def test_a_slow_store_is_waited_for_aloud(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(access, "PATIENCE", 0.02)
+    monkeypatch.setattr(tracking._Book, "write", lambda book, run: not time.sleep(0.05))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(tracking._Book, "end_unfinished", lambda book: None)
+    results = [make("ksg", f"task-{i}") for i in range(4)]
+    tracker = Tracker(default_uri(tmp_path))
+    for result in results:
+        tracker.log_group([result])
+    tracker.close()
+    first = caplog.records[0].getMessage()
+    assert first.startswith(f"waiting for MLflow at {default_uri(tmp_path)}: ")
+    assert "of 4 groups of cells written in 0 s; Ctrl-C leaves the rest" in first
+    caplog.clear()
+    assert sync(results, default_uri(tmp_path)) == 4
+    told = [record.getMessage() for record in caplog.records]
+    assert "of 4 runs written" in told[0]
+    assert len(told) < 5  # ever more rarely
+
+
+def test_a_second_sync_says_for_whom_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    together: list[int] = []
+    writing = threading.Semaphore(1)
+
+    def write(book: Any, run: Any) -> bool:
+        together.append(not writing.acquire(blocking=False))
+        time.sleep(0.1)
+        writing.release()
+        return True
+
+    monkeypatch.setattr(tracking._Book, "write", write)
+    monkeypatch.setattr(tracking._Book, "end_unfinished", lambda book: None)
+    both = [threading.Thread(target=sync, args=([make("ksg", t)], default_uri(tmp_path))) for t in ("a", "b")]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert together == [False, False]
+    assert [r.getMessage() for r in caplog.records] == [
+        f"another `mibench sync` writes to {default_uri(tmp_path)}; waiting for it."
+    ]
+
+
+def test_the_lock_is_no_link_to_another_file(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("as it was")
+    (tmp_path / "lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match="symbolic links"), access.lock(tmp_path / "lock"):
+        pass
+    assert (tmp_path / "precious").read_text() == "as it was"
+
+
+def test_a_strangers_report_gives_no_file_of_ours_away(plausible_run: list[Result], tmp_path: Path) -> None:
+    """Links in a folder, and the folder of figures being one, lead outside: only what lies in it is attached."""
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.mkdir()
+    theirs.mkdir()
+    (ours / "secret.png").write_bytes(tiny_png(1))
+    (theirs / "figures").symlink_to(ours)
+    (theirs / "leaderboard.html").symlink_to(ours / "secret.png")
+    (theirs / "leaderboard.md").write_text("a table")
+    from mibench.cli.shared import report_files
+
+    run = summary_run("T", plausible_run, report_files(theirs), directory=theirs)
+    assert [path.name for path, _ in run.files] == ["leaderboard.md"]
+    assert run.refused == 2
+
+
+@pytest.mark.slow
+def test_two_syncs_at_once_make_no_doubles(finished: Path) -> None:
+    command = [sys.executable, "-m", "mibench", "sync", "."]
+    both = [subprocess.Popen(command, cwd=finished, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = sorted(process.communicate(timeout=280)[0].split(" to ")[0] for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert said[0] == "4 runs written"  # three of ksg and the summary
+    assert said[1].endswith("is up")
+    assert_one_run_each(default_uri(finished), 4)
+
+
+@pytest.mark.slow
+def test_a_real_server_is_killed_and_comes_back(finished: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    port = closed_port()
+    uri = f"http://127.0.0.1:{port}"
+    with server(tmp_path, port):
+        assert mibench(finished, "sync", ".", "--mlflow", uri).stdout == f"4 runs written to {uri}\n"
+    assert mibench(finished, "sync", ".", "--mlflow", uri).returncode == 3
+    with Store(finished) as store:
+        store.append(make("ksg", "another"))
+    with server(tmp_path, port):
+        # the new one, and the summary, which says more than before: the earlier one stays, of what it was about
+        assert mibench(finished, "sync", ".", "--mlflow", uri).stdout == f"2 runs written to {uri}\n"
+        assert mibench(finished, "sync", ".", "--mlflow", uri).stdout == f"{uri} is up to date\n"
+        assert_one_run_each(uri, 6)
+
+
+@pytest.mark.slow
+def test_a_real_postgresql_holds_the_runs(finished: Path) -> None:
+    pytest.importorskip("mlflow")
+    pytest.importorskip("psycopg", reason="psycopg, the driver of PostgreSQL, is not installed")
+    if not DEBIAN.is_dir():
+        pytest.skip("PostgreSQL (Debian's package postgresql) is not installed")
+    with postgresql() as port:
+        uri = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}/postgres"
+        shown = uri.replace(PASSWORD, "***")
+        wrong = mibench(finished, "sync", ".", "--mlflow", uri.replace(PASSWORD, "another"))
+        assert wrong.returncode == 3
+        assert "password authentication failed" in wrong.stderr
+        assert "another" not in wrong.stderr
+        command = [sys.executable, "-m", "mibench", "sync", ".", "--mlflow", uri]
+        both = [subprocess.Popen(command, cwd=finished, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        said = sorted(process.communicate(timeout=280)[0] for process in both)
+        assert said == [f"4 runs written to {shown}\n", f"{shown} is up to date\n"]
+        assert_one_run_each(uri, 4)
+
+
+def assert_one_run_each(uri: str, runs: int) -> None:
+    """As many runs as there should be, none of them twice."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+    assert experiment is not None
+    keys = Counter(run.data.tags["mibench.key"] for run in client.search_runs([experiment.experiment_id]))
+    assert (len(keys), sum(keys.values())) == (runs, runs)
+
+
+@contextmanager
+def server(folder: Path, port: int) -> Iterator[None]:
+    """A real ``mlflow server`` over a database in the folder."""
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder / 'server.db'}"]
+    command += ["--artifacts-destination", str(folder / "files"), "--port", str(port), "--workers", "1"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environment = {**os.environ, **tracking._ENVIRONMENT}
+    process = subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True, **quiet)  # type: ignore[call-overload]
+    try:
+        for _ in range(240):
+            try:
+                access.knock(f"http://127.0.0.1:{port}")
+                break
+            except TrackingError:
+                time.sleep(0.5)
+        yield
+    finally:
+        os.killpg(process.pid, 9)
+        process.wait()
+
+
+@contextmanager
+def postgresql() -> Iterator[int]:
+    """A real PostgreSQL on a private port and folder, which asks for a password."""
+    programs = max(DEBIAN.iterdir(), key=lambda path: int(path.name) if path.name.isdigit() else 0) / "bin"
+    # it refuses to run as root, and then needs a folder that its own user may enter
+    user = {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}
+    folder = Path("/tmp") / f"mibench-postgresql-{os.getpid()}"
+    folder.mkdir(mode=0o700)
+    if user:
+        shutil.chown(folder, **user)
+    port = closed_port()
+    data, secret = folder / "data", folder / "password"
+    secret.write_text(PASSWORD)
+    secret.chmod(0o644)
+
+    def call(*arguments: str) -> None:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+        subprocess.run([str(programs / arguments[0]), *arguments[1:]], check=True, **quiet, **user)  # type: ignore[call-overload]
+
+    try:
+        call("initdb", "-D", str(data), "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync")
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
+        call("pg_ctl", "-D", str(data), "-l", str(folder / "log"), "-o", options, "-w", "start")
+        try:
+            yield port
+        finally:
+            call("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
