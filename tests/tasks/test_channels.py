@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from sklearn.datasets import load_digits
 
 from mibench import datasets
 from mibench.datasets import Labels
-from mibench.errors import DataError, NotInstalled, UsageError
+from mibench.errors import DataError, NotInstalled
 from mibench.estimator import Array
 from mibench.registry import tasks
 from mibench.task import Task
@@ -196,9 +195,3 @@ class TestFiles:
         assert shown[0] == shown[1]
         assert set(shown[0]) == {0, 1, 2, 3}
         assert task.log_density_ratio(x, y) == pytest.approx(2 * math.log(2))
-
-
-@pytest.mark.parametrize("wrong", [{"bits": 4}, {"crossover": 0.6}])
-def test_nonsense_is_refused(wrong: Any) -> None:
-    with pytest.raises(UsageError):
-        DigitsChannel(**wrong)

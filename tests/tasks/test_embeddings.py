@@ -73,10 +73,9 @@ class TestMadeUp:
         assert (first - second).min() < 5.01
         assert values[:, 4:].std(axis=0) == pytest.approx(1 / np.arange(1, 17), rel=4 / math.sqrt(2 * 8_000))
 
-    def test_nonsense_is_refused(self) -> None:
-        for wrong in ({"bits": 7}, {"bits": 3, "dim": 7}, {"separation": 0.0}, {"crossover": 0.7}):
-            with pytest.raises(UsageError):
-                EmbeddingsChannel(**wrong)
+    def test_a_class_wants_a_direction(self) -> None:
+        with pytest.raises(UsageError, match="a direction per class"):
+            EmbeddingsChannel(bits=3, dim=7)
 
 
 class TestFiles:

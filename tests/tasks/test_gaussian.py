@@ -163,13 +163,9 @@ def test_nearly_deterministic_pairs_keep_their_noise() -> None:
 @pytest.mark.parametrize(
     ("selector", "constraint"),
     [
-        ("gauss[rho=1]", "rho must be a number, greater than -1 and less than 1"),
         ("gauss[rho=0.5,mutual_information=1]", "not both"),
-        ("gauss[mutual_information=inf]", "must be a number, at least 0"),
         ("gauss[mutual_information=26]", "at most 25 nats"),
         ("multinormal-sparse[pairs=4]", "pairs must be from 1 to 3"),
-        ("multinormal-dense[rho=-0.1]", "rho must be a number, at least 0 and less than 1"),
-        ("multinormal-dense[mutual_information=12.6]", "at most 12.5"),
         ("multinormal-dense[rho=0.5,mutual_information=1]", "not both"),
         ("multinormal[covariance=((1 2) (2 1))]", "positive definite"),
         ("multinormal[covariance=((1 1) (1 1))]", "positive definite"),

@@ -122,15 +122,6 @@ def create(selector: str) -> Task:
     return task
 
 
-def test_sides() -> None:
-    base = create("gauss").sample(50, seed=1)
-    only_x, only_y = (create(f"half-cube[sides={side}]").sample(50, seed=1) for side in "xy")
-    np.testing.assert_array_equal(only_x[1], base[1])
-    np.testing.assert_array_equal(only_y[0], base[0])
-    assert (only_x[0] != base[0]).all()
-    assert (only_y[1] != base[1]).all()
-
-
 def test_normal_marginals_become_uniform() -> None:
     for column in create("normal-cdf").sample(20_000, seed=1):
         assert stats.kstest(column[:, 0], "uniform").pvalue > 1e-4
