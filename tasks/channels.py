@@ -90,12 +90,7 @@ class PictureChannel(BitChannel):
 
     @property
     def pool(self) -> Pool:
-        """The pictures that are shown.
-
-        Raises
-        ------
-        NotInstalled : the data set's files are missing.
-        """
+        """The pictures that are shown."""
         return pool(self.source, 2**self.bits)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -119,13 +119,7 @@ class EmbeddingsFileChannel(BitChannel):
 
     @property
     def pool(self) -> Pool:
-        """The vectors that are shown.
-
-        Raises
-        ------
-        NotInstalled : a file is missing.
-        DataError : a file is no array, or the two do not fit together.
-        """
+        """The vectors that are shown."""
         return files.pool(self.embeddings, self.labels, 2**self.bits)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:

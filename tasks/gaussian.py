@@ -67,12 +67,7 @@ class PairedGaussian(Gaussian):
         return math.exp(-self.mutual_information / self.pairs)
 
     def check_precision(self) -> None:
-        """Refuse more information than double precision can carry.
-
-        Raises
-        ------
-        UsageError : more than 25 nats per pair.
-        """
+        """Refuse more information than double precision can carry."""
         most = MOST_PER_PAIR * self.pairs
         if self.mutual_information > most:
             raise UsageError(
@@ -286,12 +281,7 @@ class Multinormal(Gaussian):
 
 
 def check_covariance(name: str, matrix: npt.NDArray[Any]) -> None:
-    """Refuse a matrix that is no covariance, saying which constraint it breaks.
-
-    Raises
-    ------
-    UsageError : not square, not finite, not symmetric, or not positive definite.
-    """
+    """Refuse a matrix that is no covariance, saying which constraint it breaks."""
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise UsageError(f"{name}: covariance has shape {matrix.shape}; it must be square.")
     if not np.isfinite(matrix).all():

@@ -15,7 +15,6 @@ from mibench.tasks.independent import MARGINALS, Independent
 from mibench.tasks.loggamma import LogGamma
 from scipy import integrate, special, stats
 
-from mibench.errors import UsageError
 from mibench.registry import tasks
 from mibench.task import Task
 
@@ -197,17 +196,3 @@ def test_independent_sides_may_differ() -> None:
     assert (x.shape[1], y.shape[1]) == (3, 1)
     assert abs(np.linalg.norm(x, axis=1).std() - 0.1) < 0.005
     assert stats.kstest(y[:, 0], stats.cauchy().cdf).pvalue > 1e-4
-
-
-@pytest.mark.parametrize(
-    ("selector", "constraint"),
-    [
-        ("additive-uniform[eps=.1,mutual_information=1]", "not both"),
-        ("log-gamma[mutual_information=1e-9]", "at least 1e-6 nats"),
-        ("log-gamma[mutual_information=31,dim=2]", "and at most 15"),
-        ("concatenate[second=gan-ring]", "second must be a task"),
-    ],
-)
-def test_parameters_are_refused_with_their_constraint(selector: str, constraint: str) -> None:
-    with pytest.raises(UsageError, match=constraint):
-        tasks.create(selector)

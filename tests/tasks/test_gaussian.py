@@ -160,30 +160,6 @@ def test_nearly_deterministic_pairs_keep_their_noise() -> None:
     assert abs(ratio.mean() - 20) < 4 * ratio.std() / math.sqrt(len(x))
 
 
-@pytest.mark.parametrize(
-    ("selector", "constraint"),
-    [
-        ("gauss[rho=0.5,mutual_information=1]", "not both"),
-        ("gauss[mutual_information=26]", "at most 25 nats"),
-        ("multinormal-sparse[pairs=4]", "pairs must be from 1 to 3"),
-        ("multinormal-dense[rho=0.5,mutual_information=1]", "not both"),
-        ("multinormal[covariance=((1 2) (2 1))]", "positive definite"),
-        ("multinormal[covariance=((1 1) (1 1))]", "positive definite"),
-        ("multinormal[covariance=((0 0) (0 1))]", "positive definite, but a variance is 0"),
-        ("multinormal[covariance=((1 .2) (.3 1))]", "symmetric"),
-        ("multinormal[covariance=((1 .2) (.2))]", "rows of numbers of equal length"),
-        ("multinormal[covariance=((1 .2 .1) (.2 1 0))]", "square"),
-        ("multinormal[covariance=((1 nan) (nan 1))]", "finite"),
-        ("multinormal[dim_x=2]", "leaves none"),
-        ("highdim-gauss[pairs=33]", "pairs must be from 1 to dim=32"),
-        ("staircase[mutual_information=501]", "at most 500 nats"),
-    ],
-)
-def test_parameters_are_refused_with_their_constraint(selector: str, constraint: str) -> None:
-    with pytest.raises(UsageError, match=constraint):
-        tasks.create(selector)
-
-
 def test_a_covariance_that_holds_no_numbers_is_refused() -> None:
     with pytest.raises(UsageError, match="covariance must be a tuple"):
         Multinormal("diagonal")

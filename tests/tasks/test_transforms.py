@@ -245,21 +245,6 @@ def test_a_transform_of_a_task_without_density_has_none() -> None:
         task.log_density_ratio(*task.sample(3))
 
 
-@pytest.mark.parametrize(
-    ("selector", "constraint"),
-    [
-        ("spiral[base=gauss]", "second and third of Y"),
-        ("spiral[base=gauss[dim=2]]", "second and third of Y"),
-        ("swiss-roll[base=gauss[dim=2]]", "only a one-dimensional X"),
-        ("random-map[base=gauss[dim=3],dim=2]", "3 dimensions, so it must be at least that"),
-        ("asinh[base=gan-ring]", "base must be a task"),
-    ],
-)
-def test_parameters_are_refused_with_their_constraint(selector: str, constraint: str) -> None:
-    with pytest.raises(UsageError, match=constraint):
-        tasks.create(selector)
-
-
 def test_swiss_roll_needs_the_unit_interval() -> None:
     with pytest.raises(UsageError, match=r"not in \[0, 1\]"):
         create("swiss-roll[base=gauss]").sample(100)

@@ -9,7 +9,7 @@ from mibench.tasks.downstream.regularizer import Regularizer
 from torch import Tensor
 
 from mibench.engine.grid import expand, make_grid
-from mibench.errors import Unsupported, UsageError
+from mibench.errors import Unsupported
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, Role
 from mibench.registry import estimators, tasks
 from mibench.task import DownstreamTask, Outcome
@@ -276,16 +276,3 @@ def test_bounds_with_a_second_function_are_left_out_of_the_grid(name: str) -> No
         created("gan-ring").train(estimators.create(name), [0])
     grid = make_grid({"estimators": ["nwj", name], "tasks": ["gan-ring"], "seeds": 1}, "test")
     assert [job.cell.estimator for job in expand(grid)] == ["nwj"]
-
-
-@pytest.mark.parametrize(
-    ("task", "message"),
-    [
-        ("gan-ring[batch=3,clipping=placebo]", "at least 4"),
-        ("ib-digits[encoder=additive,variant=dvb]", "set encoder=gaussian"),
-        ("ib-digits[variant=dropout,beta=1]", "below 1"),
-    ],
-)
-def test_nonsense_is_refused(task: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        tasks.create(task)
