@@ -62,14 +62,6 @@ class TestTruth:
         product = task.log_density_ratio(x, y[::-1])
         assert set(np.unique(product)) == {-math.inf, math.log(2)}
 
-    def test_plug_in_information_of_the_pictures_classes(self, digits: dict[bytes, int]) -> None:
-        # the classes are read off the pictures by another route; the plug-in estimate has bias (m - 1)^2 / (2 n)
-        x, y = DigitsChannel(2, 0.1).sample(40_000, 11)
-        table = np.zeros((4, 4))
-        np.add.at(table, (classes_of(x, digits)[:, 0], classes_of(y, digits)[:, 0]), 1 / len(x))
-        independent = table.sum(1, keepdims=True) * table.sum(0)
-        assert (table * np.log(table / independent)).sum() == pytest.approx(information_by_counting(2, 0.1), abs=0.02)
-
 
 class TestBits:
     def test_bits_are_fair_and_flips_as_likely_as_said(self, digits: dict[bytes, int]) -> None:

@@ -116,13 +116,6 @@ def test_information_as_the_parameter(nats: float) -> None:
         assert task.mutual_information == pytest.approx(nats, rel=1e-5, abs=1e-14)
 
 
-def test_correlation_and_information_decide_each_other() -> None:
-    by_rho, by_information = Gauss(rho=0.6, dim=3), Gauss(mutual_information=-1.5 * math.log(0.64), dim=3)
-    x, y = by_rho.sample(100)
-    np.testing.assert_allclose(by_information.sample(100)[1], y)
-    np.testing.assert_allclose(by_information.log_density_ratio(x, y), by_rho.log_density_ratio(x, y))
-
-
 @pytest.mark.parametrize(
     ("default", "asked"),
     [

@@ -57,10 +57,6 @@ def test_galaxy_from_entropies_along_the_means(distance: float) -> None:
     assert Galaxy(distance=distance).mutual_information == pytest.approx(expected, abs=1e-9)
 
 
-def test_galaxy_information_does_not_depend_on_the_turn() -> None:
-    assert Galaxy(speed=0.0).mutual_information == Galaxy(speed=7.0).mutual_information
-
-
 @pytest.mark.parametrize("rho", [0.3, 0.9])
 def test_crossing_bars_by_their_logarithm_of_cosh(rho: float) -> None:
     # with u, v standard normal along and across the rising bar, x y = ((1 + rho) u^2 - (1 - rho) v^2) / 2
