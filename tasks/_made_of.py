@@ -52,7 +52,6 @@ class MadeOf(Task):
 
     @property
     def construction(self) -> str:
-        """What is done, then the base's construction."""
         return f"{super().construction}\n\nBase {self.base.label}: {self.base.construction}"
 
 
@@ -83,11 +82,9 @@ class Transform(MadeOf):
         """The inverse of :meth:`forward` on its range."""
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """The base's samples, transformed."""
         return self._where_mapped(self.forward, *self.base.draw(n, rng))
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
-        """The base's, at the points that were mapped to x and y, in nats, shape (n,)."""
         return self.base.log_density_ratio(*self._where_mapped(self.backward, x, y))
 
     def _where_mapped(self, function: Callable[[Array, Side], Array], x: Array, y: Array) -> tuple[Array, Array]:

@@ -28,7 +28,6 @@ class Mixture(Task):
 
     @property
     def mutual_information(self) -> float:
-        """By quadrature, in nats."""
         return _integral(self)[0]
 
     @property
@@ -69,11 +68,9 @@ class GaussianMixture(Mixture):
         return x
 
     def integrate(self) -> tuple[float, float]:
-        """On a trapezoidal grid in the plane."""
         return mixture_information(*self.in_plane())
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """A component for each sample, then a normal vector times the component's Cholesky factor."""
         means, covariances = self.components
         chosen = rng.integers(len(means), size=n)
         z = rng.standard_normal((n, means.shape[1]))
@@ -83,7 +80,6 @@ class GaussianMixture(Mixture):
         return self.forward(points[:, : self.dim_x]), points[:, self.dim_x :]
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
-        """The mixture's log density less those of its marginals, in nats, shape (n,)."""
         means, covariances = self.components
         k, x = self.dim_x, self.backward(x)
         joint = _log_density(np.hstack([x, y]), means, covariances)
@@ -97,5 +93,4 @@ def _log_density(values: Array, means: Array, covariances: Array) -> Array:
     for mean, factor in zip(means, np.linalg.cholesky(covariances), strict=True):
         whitened = (values - mean) @ np.linalg.inv(factor).T
         terms.append(-0.5 * (whitened**2).sum(axis=1) - np.log(np.diag(factor)).sum())
-    density: Array = logsumexp(terms, axis=0) - math.log(len(means))
-    return density
+    return logsumexp(terms, axis=0) - math.log(len(means))

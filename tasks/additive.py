@@ -43,7 +43,6 @@ class AdditiveUniform(Task):
 
     @cached_property
     def mutual_information(self) -> float:
-        """By the formula above."""
         return 0.25 / self.eps if self.eps > 0.5 else self.eps - math.log(2 * self.eps)
 
     @cached_property
@@ -56,7 +55,6 @@ class AdditiveUniform(Task):
         return float(-lambertw(-0.5 * math.exp(-self.mutual_information)).real)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """X, then X plus the noise."""
         x = rng.random((n, 1))
         return x, x + self.eps * (2 * rng.random((n, 1)) - 1)
 
@@ -66,8 +64,7 @@ class AdditiveUniform(Task):
         slack = 1e-15 + 1e-12 * self.eps  # samples on the edge may have been rounded across it
         possible = (np.abs(v - u) <= self.eps + slack) & (u >= -slack) & (u <= 1 + slack)
         reachable = np.minimum(1, v + self.eps) - np.maximum(0, v - self.eps)
-        ratio: Array = np.where(possible, -np.log(np.maximum(reachable, np.finfo(float).tiny)), -np.inf)
-        return ratio
+        return np.where(possible, -np.log(np.maximum(reachable, np.finfo(float).tiny)), -np.inf)
 
 
 @register_task("uniform-channel")
@@ -94,8 +91,7 @@ class UniformChannel(Task):
         width = 1 / self.noise
         z = np.maximum(z, width - z)  # the density is symmetric; from this side nothing cancels
         upper, lower = log_ndtr(width - z), log_ndtr(-z)
-        density: Array = upper + np.log1p(-np.exp(lower - upper))
-        return density
+        return upper + np.log1p(-np.exp(lower - upper))
 
     @cached_property
     def mutual_information(self) -> float:
@@ -108,7 +104,6 @@ class UniformChannel(Task):
         return entropy - 0.5 * math.log(2 * math.pi * math.e) - math.log(self.noise)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """X, then X plus the noise."""
         x = rng.random((n, 1))
         return x, x + self.noise * rng.standard_normal((n, 1))
 

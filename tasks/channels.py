@@ -42,7 +42,6 @@ class BitChannel(Task):
 
     @property
     def mutual_information(self) -> float:
-        """k (ln 2 - H_b(crossover)) with k = bits * tiles."""
         return self.bits * self.tiles * (math.log(2.0) - binary_entropy(self.crossover))
 
     def draw_classes(self, n: int, rng: np.random.Generator) -> tuple[Labels, Labels]:
@@ -79,7 +78,6 @@ class PictureChannel(BitChannel):
 
     @property
     def dim_x(self) -> int:
-        """Pixels of all tiles."""
         return self.tiles * pixels_of(self.source)
 
     @property
@@ -88,21 +86,14 @@ class PictureChannel(BitChannel):
 
     @property
     def discrete(self) -> bool:
-        """Pictures repeat, unless grain sets copies apart."""
         return not self.grain
 
     @property
     def pool(self) -> Pool:
-        """The pictures that are shown.
-
-        Raises
-        ------
-        NotInstalled : the data set's files are missing.
-        """
+        """The pictures that are shown."""
         return pool(self.source, 2**self.bits)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Draw bits, flips, then a picture for every class."""
         pictures, levels = self.pool, levels_of(self.source)
         sides = []
         for classes in self.draw_classes(n, rng):
@@ -111,12 +102,6 @@ class PictureChannel(BitChannel):
         return sides[0], sides[1]
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
-        """That of the bits, which the pictures tell.
-
-        Raises
-        ------
-        DataError : a picture that this task cannot have drawn.
-        """
         pictures, levels = self.pool, levels_of(self.source)
         classes = []
         for values in (x, y):

@@ -48,7 +48,6 @@ class Circle(Task):
         return math.exp(brentq(excess, -10.0, 2 * self.mutual_information + 3, xtol=1e-15, rtol=1e-15))
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """The angles, then the points."""
         a = rng.uniform(-math.pi, math.pi, (n, 1))
         b = self.winding * a + rng.vonmises(0.0, self.kappa, (n, 1))
         return np.hstack([np.cos(a), np.sin(a)]), np.hstack([np.cos(b), np.sin(b)])

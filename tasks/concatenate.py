@@ -31,7 +31,6 @@ class Concatenate(Task):
 
     @property
     def family(self) -> str:
-        """That of the first task."""
         return self.first.family
 
     @property
@@ -64,16 +63,13 @@ class Concatenate(Task):
 
     @property
     def construction(self) -> str:
-        """The two constructions, one after the other."""
         parts = (f"{part.label}: {part.construction}" for part in (self.first, self.second))
         return "\n\n".join([super().construction, *parts])
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """The first task's samples beside the second's, from one stream."""
         (x1, y1), (x2, y2) = self.first.draw(n, rng), self.second.draw(n, rng)
         return np.hstack([x1, x2]), np.hstack([y1, y2])
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
-        """The sum of the two, in nats, shape (n,)."""
         i, j = self.first.dim_x, self.first.dim_y
         return self.first.log_density_ratio(x[:, :i], y[:, :j]) + self.second.log_density_ratio(x[:, i:], y[:, j:])

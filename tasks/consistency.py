@@ -52,13 +52,6 @@ class ImageRows(ConsistencyTask):
         """The paired samples of each part."""
 
     def parts(self, n: int, seed: int) -> list[tuple[Array, Array]]:
-        """The paired samples of each part, n rows each; the same seed gives the same bits.
-
-        Raises
-        ------
-        UsageError : n is less than 1.
-        NotInstalled : the data set's files are missing.
-        """
         if n < 1:
             raise UsageError(f"{self.label}: cannot draw {n} samples; n must be at least 1.")
         return self.problems(n, Album(self.source, self.grain, np.random.default_rng([0, seed])))
@@ -74,8 +67,7 @@ class Album:
 
     def draw(self, n: int) -> Bytes:
         """n pictures (n, pixels), drawn with replacement."""
-        drawn: Bytes = self.pictures[self.rng.integers(len(self.pictures), size=n)]
-        return drawn
+        return self.pictures[self.rng.integers(len(self.pictures), size=n)]
 
     def show(self, pictures: Bytes, eighths: int = EIGHTHS) -> Array:
         """The upper eighths of pictures, black below, as numbers (n, pixels) in [0, 1]."""
@@ -90,37 +82,32 @@ class Album:
         return kept.reshape(values.shape)
 
 
-def ratio(numerator: float, denominator: float) -> float:
-    """Their ratio; NaN where the denominator is not positive, for nothing can be compared with such an estimate."""
-    return numerator / denominator if denominator > 0 else math.nan
-
-
-@register_task("rows-independent")
-class RowsIndependent(ImageRows):
-    """I(X'; Y) / I(X; Y), which is 0: X' is another picture, independent of Y.
+@dataclass(frozen=True, eq=False, repr=False)
+class TwoParts(ImageRows):
+    """The score is the ratio of the estimates on two parts.
 
     Parameters
     ----------
-    source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
-    grain : independent continuous changes of less than half a grey level in X and in Y; the information stays.
     rows : eighths of the picture that Y shows.
     """
 
     rows: Eighths = 4
 
-    @property
-    def expected(self) -> float:
-        return 0.0
+    def score(self, estimates: Sequence[float]) -> float:
+        """NaN where the second is not positive, for nothing can be compared with such an estimate."""
+        first, second = estimates
+        return first / second if second > 0 else math.nan
+
+
+@register_task("rows-independent")
+class RowsIndependent(TwoParts):
+    """I(X'; Y) / I(X; Y), which is 0: X' is another picture, independent of Y."""
+
+    expected: ClassVar[float] = 0.0
 
     def problems(self, n: int, pictures: Album) -> list[tuple[Array, Array]]:
-        """Independent pairs, dependent pairs."""
         first, second = pictures.draw(n), pictures.draw(n)
         return [(pictures.show(first), pictures.show(which, self.rows)) for which in (second, first)]
-
-    def score(self, estimates: Sequence[float]) -> float:
-        """The ratio of the two."""
-        independent, dependent = estimates
-        return ratio(independent, dependent)
 
 
 @register_task("rows-monotone")
@@ -132,97 +119,62 @@ class RowsMonotone(ImageRows):
 
     Parameters
     ----------
-    source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
-    grain : independent continuous changes of less than half a grey level in X and in Y; the information stays.
     rows : eighths of the picture that Y shows, increasing; an independent picture comes before them. The first eighth
         of MNIST's digits is always black.
     """
 
     rows: Annotated[tuple[Eighths, ...], Length(1)] = (2, 3, 4, 6, 8)
 
+    expected: ClassVar[float] = 1.0
+
     def __post_init__(self) -> None:
         if list(self.rows) != sorted(set(self.rows)):
             raise UsageError(f"{self.registered_name}: rows={self.rows}; give increasing numbers of eighths.")
 
-    @property
-    def expected(self) -> float:
-        return 1.0
-
     def problems(self, n: int, pictures: Album) -> list[tuple[Array, Array]]:
-        """Independent pairs, then the same pictures with more and more rows."""
         first, second = pictures.draw(n), pictures.draw(n)
         independent = (pictures.show(first), pictures.show(second, self.rows[0]))
         return [independent, *((pictures.show(first), pictures.show(first, rows)) for rows in self.rows)]
 
     def score(self, estimates: Sequence[float]) -> float:
-        """Net rise over total movement."""
         movement = sum(abs(after - before) for before, after in itertools.pairwise(estimates))
         # nothing but 0 / 0 here: without movement there is no rise
         return (estimates[-1] - estimates[0]) / movement if movement != 0 else 0.0
 
 
 @register_task("rows-processing")
-class RowsProcessing(ImageRows):
+class RowsProcessing(TwoParts):
     """I([X, X]; [Y, h(Y)]) / I(X; Y), which is 1: repeating X and adding a function of Y tells nothing new.
 
     h(Y) is Y with fewer rows.
 
     Parameters
     ----------
-    source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
-    grain : independent continuous changes of less than half a grey level in X and in Y; the information stays.
-    rows : eighths of the picture that Y shows.
     fewer : eighths that h(Y) shows, fewer than ``rows``.
     """
 
-    rows: Eighths = 4
     fewer: Eighths = 3
+
+    expected: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
         if self.fewer >= self.rows:
             raise UsageError(f"{self.registered_name}: fewer={self.fewer}; it must be less than rows={self.rows}.")
 
-    @property
-    def expected(self) -> float:
-        return 1.0
-
     def problems(self, n: int, pictures: Album) -> list[tuple[Array, Array]]:
-        """The processed pairs, the pairs."""
         drawn = pictures.draw(n)
         x, y = pictures.show(drawn), pictures.show(drawn, self.rows)
         return [(np.hstack([x, x]), np.hstack([y, pictures.crop(y, self.fewer)])), (x, y)]
 
-    def score(self, estimates: Sequence[float]) -> float:
-        """The ratio of the two."""
-        processed, plain = estimates
-        return ratio(processed, plain)
-
 
 @register_task("rows-additive")
-class RowsAdditive(ImageRows):
-    """I([X1, X2]; [Y1, Y2]) / I(X1; Y1), which is 2: two independent pictures tell twice as much as one.
+class RowsAdditive(TwoParts):
+    """I([X1, X2]; [Y1, Y2]) / I(X1; Y1), which is 2: two independent pictures tell twice as much as one."""
 
-    Parameters
-    ----------
-    source : ``digits``, or ``mnist``, ``fashion-mnist`` or ``cifar10``, which need their files.
-    grain : independent continuous changes of less than half a grey level in X and in Y; the information stays.
-    rows : eighths of the picture that Y shows.
-    """
-
-    rows: Eighths = 4
-
-    @property
-    def expected(self) -> float:
-        return 2.0
+    expected: ClassVar[float] = 2.0
 
     def problems(self, n: int, pictures: Album) -> list[tuple[Array, Array]]:
-        """Two pictures at once, the first of them alone."""
         pairs = [
             (pictures.show(drawn), pictures.show(drawn, self.rows)) for drawn in (pictures.draw(n), pictures.draw(n))
         ]
         return [(np.hstack([x for x, _ in pairs]), np.hstack([y for _, y in pairs])), pairs[0]]
-
-    def score(self, estimates: Sequence[float]) -> float:
-        """The ratio of the two."""
-        both, one = estimates
-        return ratio(both, one)

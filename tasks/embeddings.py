@@ -74,12 +74,10 @@ class EmbeddingsChannel(EqualDimensions, BitChannel):
         return classes
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Draw bits and flips, then a vector for every class."""
         sent, received = self.draw_classes(n, rng)
         return self.embed(sent[:, 0], rng), self.embed(received[:, 0], rng)
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
-        """That of the bits, which the vectors tell."""
         return self.log_ratio_of_classes(self.classes(x)[:, None], self.classes(y)[:, None])
 
 
@@ -109,18 +107,10 @@ class EmbeddingsFileChannel(BitChannel):
 
     @property
     def dim_x(self) -> int:
-        """The length of a vector in the file.
-
-        Raises
-        ------
-        NotInstalled : the file is missing.
-        DataError : the file is no table of vectors.
-        """
         return files.width(self.embeddings)
 
     @property
     def dim_y(self) -> int:
-        """As of X."""
         return self.dim_x
 
     def identity(self) -> dict[str, Any]:
@@ -129,26 +119,13 @@ class EmbeddingsFileChannel(BitChannel):
 
     @property
     def pool(self) -> Pool:
-        """The vectors that are shown.
-
-        Raises
-        ------
-        NotInstalled : a file is missing.
-        DataError : a file is no array, or the two do not fit together.
-        """
+        """The vectors that are shown."""
         return files.pool(self.embeddings, self.labels, 2**self.bits)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Draw bits and flips, then a vector of every class."""
         sent, received = self.draw_classes(n, rng)
         return self.pool.draw(sent[:, 0], rng), self.pool.draw(received[:, 0], rng)
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
-        """That of the bits, which the vectors tell.
-
-        Raises
-        ------
-        DataError : a vector that is not in the file.
-        """
         pool = self.pool
         return self.log_ratio_of_classes(pool.classes(x)[:, None], pool.classes(y)[:, None])

@@ -47,7 +47,6 @@ class NoisyFunction(EqualDimensions):
 
     @property
     def mutual_information(self) -> float:
-        """dim (h(Y_i) - h(sigma E_i)) in nats, by quadrature."""
         return self.dim * information(self.curve, self.sigma)[0]
 
     @property
@@ -56,12 +55,10 @@ class NoisyFunction(EqualDimensions):
         return self.dim * information(self.curve, self.sigma)[1]
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """X, then the noise."""
         x = rng.uniform(self.curve.low, self.curve.high, (n, self.dim))
         return x, self.curve.function(x) + self.sigma * rng.standard_normal((n, self.dim))
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
-        """sum_i ln p(y_i | x_i) - ln p(y_i)."""
         law = noisy(self.curve, self.sigma)
         conditional = law.log_conditional(self.curve.function(x), y)
         ratio: Array = (conditional - law.log_density(y.ravel()).reshape(y.shape)).sum(axis=1)
@@ -105,12 +102,10 @@ class Equitability(NoisyFunction):
 
     @property
     def curve(self) -> Curve:
-        """The chosen function on (-1, 1)."""
         return MINE_CURVES[self.function]
 
     @property
     def sigma(self) -> float:
-        """The parameter ``noise``."""
         return self.noise
 
 
@@ -186,10 +181,8 @@ class Reshef(NoisyFunction):
 
     @property
     def curve(self) -> Curve:
-        """The chosen function on (0, 1)."""
         return RESHEF_CURVES[self.function]
 
     @property
     def sigma(self) -> float:
-        """sd(f) sqrt(1 / r2 - 1)."""
         return math.sqrt(self.curve.variance * (1.0 / self.r2 - 1.0))

@@ -41,8 +41,7 @@ class Gaussian(Task):
     def log_density_ratio(self, x: Array, y: Array) -> Array:
         """I(X; Y) + 1/2 (x' S_X^-1 x + y' S_Y^-1 y - z' S^-1 z) in nats, shape (n,)."""
         norm_x, norm_y, norm_xy = self.squared_norms(x, y)
-        ratio: Array = self.mutual_information + 0.5 * (norm_y - (norm_xy - norm_x))
-        return ratio
+        return self.mutual_information + 0.5 * (norm_y - (norm_xy - norm_x))
 
 
 class PairedGaussian(Gaussian):
@@ -55,7 +54,6 @@ class PairedGaussian(Gaussian):
 
     @cached_property
     def mutual_information(self) -> float:
-        """-pairs/2 log(1 - rho^2)."""
         return abs(0.5 * self.pairs * math.log1p(-self.rho * self.rho))
 
     @cached_property
@@ -69,12 +67,7 @@ class PairedGaussian(Gaussian):
         return math.exp(-self.mutual_information / self.pairs)
 
     def check_precision(self) -> None:
-        """Refuse more information than double precision can carry.
-
-        Raises
-        ------
-        UsageError : more than 25 nats per pair.
-        """
+        """Refuse more information than double precision can carry."""
         most = MOST_PER_PAIR * self.pairs
         if self.mutual_information > most:
             raise UsageError(
@@ -83,7 +76,6 @@ class PairedGaussian(Gaussian):
             )
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """X and the noise are standard normal; Y_i = rho X_i + sqrt(1 - rho^2) noise_i in the pairs."""
         x = rng.standard_normal((n, self.dim_x))
         y = rng.standard_normal((n, self.dim_y))
         paired = y[:, : self.pairs]
@@ -185,7 +177,6 @@ class MultinormalDense(OwnDimensions, Gaussian):
 
     @property
     def mutual_information(self) -> float:
-        """By the formula above."""
         p, q, rho = self.dim_x, self.dim_y, self.rho
         information = 0.5 * (
             math.log1p((p - 1) * rho) + math.log1p((q - 1) * rho) - math.log1p(-rho) - math.log1p((p + q - 1) * rho)
@@ -274,12 +265,10 @@ class Multinormal(Gaussian):
         return max(0.0, 0.5 * (x + y - xy))
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Standard normal variables times the Cholesky factor of S."""
         z = rng.standard_normal((n, len(self._matrix))) @ self._blocks[2].T
         return z[:, : self.dim_x], z[:, self.dim_x :]
 
     def squared_norms(self, x: Array, y: Array) -> tuple[Array, Array, Array]:
-        """Squared lengths after solving with the Cholesky factors."""
         from scipy.linalg import solve_triangular
 
         def norm(factor: Array, values: Array) -> Array:
@@ -292,12 +281,7 @@ class Multinormal(Gaussian):
 
 
 def check_covariance(name: str, matrix: npt.NDArray[Any]) -> None:
-    """Refuse a matrix that is no covariance, saying which constraint it breaks.
-
-    Raises
-    ------
-    UsageError : not square, not finite, not symmetric, or not positive definite.
-    """
+    """Refuse a matrix that is no covariance, saying which constraint it breaks."""
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise UsageError(f"{name}: covariance has shape {matrix.shape}; it must be square.")
     if not np.isfinite(matrix).all():

@@ -37,11 +37,9 @@ class UnitAdditive(Transform):
     sides = "y"
 
     def forward(self, values: Array, side: Side) -> Array:
-        """(y + eps) / (1 + 2 eps)."""
         return (values + self.base.eps) / (1.0 + 2.0 * self.base.eps)
 
     def backward(self, values: Array, side: Side) -> Array:
-        """(1 + 2 eps) v - eps."""
         return values * (1.0 + 2.0 * self.base.eps) - self.base.eps
 
 
@@ -69,7 +67,6 @@ class Rendered(Task):
 
     @property
     def dim_x(self) -> int:
-        """Pixels."""
         return self.side**2
 
     @property
@@ -101,12 +98,10 @@ class Rendered(Task):
         return (rows[:, :, None] * columns[:, None, :]).reshape(len(numbers), -1)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Draw the pairs and render them."""
         u, v = self.pair.draw(n * self.numbers, rng)
         return self.render(u.reshape(n, -1)), self.render(v.reshape(n, -1))
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
-        """That of the pairs, which the pictures tell."""
         u, v = self.read(x), self.read(y)
         ratio: Array = self.pair.log_density_ratio(u.reshape(-1, 1), v.reshape(-1, 1)).reshape(u.shape).sum(axis=1)
         return ratio
@@ -179,5 +174,4 @@ class Rectangles(Rendered):
         image = pictures.reshape(-1, self.side, self.side)
         lines = (image[:, :, half], image[:, half, :])
         far = np.stack([part.sum(axis=1) for line in lines for part in (line[:, :half], line[:, half:])], axis=1)
-        numbers: Array = (far - 1.0) / (half - 1.0)
-        return numbers
+        return (far - 1.0) / (half - 1.0)

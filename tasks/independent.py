@@ -22,8 +22,7 @@ from .citations import COVER_THOMAS
 def _ring(rng: np.random.Generator, n: int, dim: int) -> Array:
     directions = rng.standard_normal((n, dim))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    ring: Array = directions * (1 + 0.1 * rng.standard_normal((n, 1)))
-    return ring
+    return directions * (1 + 0.1 * rng.standard_normal((n, 1)))
 
 
 def _bimodal(rng: np.random.Generator, n: int, dim: int) -> Array:
@@ -90,10 +89,8 @@ class Independent(OwnDimensions):
         self.marginal, self.marginal_y = marginal, marginal if marginal_y is None else marginal_y
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """X, then Y, from the same stream."""
         x = MARGINALS[self.marginal](rng, n, self.dim_x)
         return x, MARGINALS[self.marginal_y](rng, n, self.dim_y)
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
-        """0 everywhere, shape (n,)."""
         return np.zeros(len(x))

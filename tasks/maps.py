@@ -48,11 +48,9 @@ class Spiral(Transform):
             )
 
     def forward(self, values: Array, side: Side) -> Array:
-        """Turned."""
         return turned(values, self.first[side], self.speed / values.shape[1])
 
     def backward(self, values: Array, side: Side) -> Array:
-        """Turned back."""
         return turned(values, self.first[side], -self.speed / values.shape[1])
 
 
@@ -89,12 +87,6 @@ class SwissRoll(Transform):
             )
 
     def forward(self, values: Array, side: Side) -> Array:
-        """The point of the roll at x.
-
-        Raises
-        ------
-        UsageError : X outside [0, 1].
-        """
         if values.min() < 0 or values.max() > 1:
             raise UsageError(
                 f"{self.registered_name}: X of base={self.base.label} is not in [0, 1]; take its normal-cdf."
@@ -103,10 +95,8 @@ class SwissRoll(Transform):
         return np.hstack([t * np.cos(t), t * np.sin(t)]) / 21
 
     def backward(self, values: Array, side: Side) -> Array:
-        """From the distance to the centre, which is t / 21."""
         t = 21 * np.hypot(values[:, :1], values[:, 1:])
-        position: Array = 0.5 * (t / (1.5 * math.pi) - 1)
-        return position
+        return 0.5 * (t / (1.5 * math.pi) - 1)
 
 
 @register_task("cubic")
@@ -126,16 +116,13 @@ class Cubic(Transform):
     citation: ClassVar[str] = STAIRCASE
 
     def forward(self, values: Array, side: Side) -> Array:
-        """(W v)^3."""
         dim = values.shape[1]
         rotated: Array = values @ random_isometry(dim, dim, self.matrix_seed).T
         return rotated * rotated * rotated
 
     def backward(self, values: Array, side: Side) -> Array:
-        """W' of the cube roots."""
         dim = values.shape[1]
-        rotated: Array = np.cbrt(values) @ random_isometry(dim, dim, self.matrix_seed)
-        return rotated
+        return np.cbrt(values) @ random_isometry(dim, dim, self.matrix_seed)
 
 
 @register_task("random-map")
@@ -182,11 +169,9 @@ class RandomMap(Transform):
         }
 
     def forward(self, values: Array, side: Side) -> Array:
-        """The bent map."""
         return self._bends[side].forward(values)
 
     def backward(self, values: Array, side: Side) -> Array:
-        """Bends undone, then projected back."""
         return self._bends[side].backward(values)
 
 

@@ -38,7 +38,6 @@ class XShape(GaussianMixture):
 
     @cached_property
     def components(self) -> tuple[Array, Array]:
-        """The falling and the rising bar."""
         return np.zeros((2, 2)), np.array([[[1, r], [r, 1]] for r in (-self.rho, self.rho)])
 
 
@@ -51,7 +50,6 @@ class AIShape(GaussianMixture):
 
     @cached_property
     def components(self) -> tuple[Array, Array]:
-        """The three strokes of the I, then the bar and the two legs of the A."""
         c = 0.95 * math.sqrt(0.04 * 0.2)
         means = np.array([[1, 0], [1, 1], [1, -1], [-0.8, -0.2], [-1.2, 0], [-0.4, 0]])
         serif, leg = [[0.05, 0], [0, 0.001]], [[0.04, c], [c, 0.2]]
@@ -80,22 +78,18 @@ class Galaxy(GaussianMixture):
 
     @cached_property
     def components(self) -> tuple[Array, Array]:
-        """Two balls."""
         half = 0.5 * self.distance
         return np.array([[-half] * 3, [half] * 3]), np.array([np.eye(3)] * 2)
 
     def in_plane(self) -> tuple[Array, Array]:
-        """(x_0 + x_1) / sqrt(2) and y."""
         half = 0.5 * self.distance
         mean = np.array([math.sqrt(2) * half, half])
         return np.array([-mean, mean]), np.array([np.eye(2)] * 2)
 
     def forward(self, x: Array) -> Array:
-        """Turned."""
         return turned(x, 0, self.speed)
 
     def backward(self, x: Array) -> Array:
-        """Turned back."""
         return turned(x, 0, -self.speed)
 
 
@@ -121,23 +115,19 @@ class Waves(GaussianMixture):
 
     @cached_property
     def components(self) -> tuple[Array, Array]:
-        """Balls on rising lines of four."""
         k = np.arange(self.count)
         means = np.stack([1.5 * k, 0 * k, 1.5 * (k % 4)], axis=1)
         return means, np.array([np.diag([0.1, 1.0, 0.1])] * self.count)
 
     def in_plane(self) -> tuple[Array, Array]:
-        """x_0 and y."""
         means, covariances = self.components
         return means[:, [0, 2]], covariances[:, [0, 2]][:, :, [0, 2]]
 
     def forward(self, x: Array) -> Array:
-        """The wave, then the scaling."""
         wave = self.amplitude * np.sin(self.frequency * x[:, 1])
         return np.stack([0.1 * (x[:, 0] + wave) - 0.8, 0.5 * x[:, 1]], axis=1)
 
     def backward(self, x: Array) -> Array:
-        """The scaling undone, then the wave."""
         x0, x1 = 10 * (x[:, 0] + 0.8), 2 * x[:, 1]
         return np.stack([x0 - self.amplitude * np.sin(self.frequency * x1), x1], axis=1)
 
@@ -164,8 +154,7 @@ class ConcentricGaussians(Mixture):
     def _log_joint(self, squared_norm: Array) -> Array:
         """log p(x | k) + d/2 log(2 pi) for every k, shape (count, n)."""
         k = np.arange(1, self.count + 1)[:, None]
-        joint: Array = -self.dim_x * np.log(k) - 0.5 * squared_norm / k**2
-        return joint
+        return -self.dim_x * np.log(k) - 0.5 * squared_norm / k**2
 
     def integrate(self) -> tuple[float, float]:
         """Over the length R of a standard normal vector, by panels in log R: in component k, |X| = k R."""
@@ -183,7 +172,6 @@ class ConcentricGaussians(Mixture):
         return answers[1], abs(answers[1] - answers[0]) + 1e-12
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """K, then X and Y given K."""
         k = rng.integers(1, self.count + 1, size=(n, 1))
         return k * rng.standard_normal((n, self.dim_x)), k + self.spread * rng.standard_normal((n, 1))
 
@@ -193,8 +181,7 @@ class ConcentricGaussians(Mixture):
         k = np.arange(1, self.count + 1)[:, None]
         log_y = -0.5 * ((y[:, 0] - k) / self.spread) ** 2
         joint = logsumexp(log_x + log_y, axis=0) + math.log(self.count)
-        ratio: Array = joint - logsumexp(log_x, axis=0) - logsumexp(log_y, axis=0)
-        return ratio
+        return joint - logsumexp(log_x, axis=0) - logsumexp(log_y, axis=0)
 
 
 @register_task("multinormal-sparse-with-inliers")
@@ -246,11 +233,9 @@ class SparseWithInliers(Mixture):
         return answers[1], abs(answers[1] - answers[0]) + 1e-12
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """The Gaussian's samples, a random part of whose Y is replaced by independent normal vectors."""
         x, y = self._gaussian.draw(n, rng)
         inlier = rng.random((n, 1)) < self.fraction
         return x, np.where(inlier, rng.standard_normal((n, self.dim_y)), y)
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
-        """log((1 - f) e^s + f), s the Gaussian's, in nats, shape (n,)."""
         return self._diluted(self._gaussian.log_density_ratio(x, y))

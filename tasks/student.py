@@ -50,11 +50,9 @@ class Student(MadeOf):
 
     @property
     def mutual_information(self) -> float:
-        """The Gaussian's and the correction for the shared scale."""
         return self.base.mutual_information + student_information(self.dim_x, self.dim_y, self.dof)
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """The base's samples, each pair divided by its own sqrt(W / dof)."""
         x, y = self.base.draw(n, rng)
         scale = np.sqrt(self.dof / rng.chisquare(self.dof, (n, 1)))
         return x * scale, y * scale

@@ -49,15 +49,12 @@ class NormalCdf(Coordinatewise):
     """
 
     def forward(self, values: Array, side: Side) -> Array:
-        """Phi."""
-        uniform: Array = ndtr(values)
-        return uniform
+        return ndtr(values)
 
     def backward(self, values: Array, side: Side) -> Array:
         """The quantile function; 0 and 1, to which Phi rounds, count as the nearest numbers inside."""
         inside = np.clip(values, np.finfo(float).tiny, 1 - np.finfo(float).epsneg)
-        normal: Array = ndtri(inside)
-        return normal
+        return ndtri(inside)
 
 
 @register_task("half-cube")
@@ -65,12 +62,9 @@ class HalfCube(Coordinatewise):
     """v sqrt|v| of every coordinate: longer tails."""
 
     def forward(self, values: Array, side: Side) -> Array:
-        """v sqrt|v|."""
-        longer: Array = values * np.sqrt(np.abs(values))
-        return longer
+        return values * np.sqrt(np.abs(values))
 
     def backward(self, values: Array, side: Side) -> Array:
-        """sign(v) |v|^(2/3)."""
         return signed_power(values, 2 / 3)
 
 
@@ -79,14 +73,10 @@ class Asinh(Coordinatewise):
     """arcsinh(v) of every coordinate: shorter tails."""
 
     def forward(self, values: Array, side: Side) -> Array:
-        """The inverse hyperbolic sine."""
-        shorter: Array = np.arcsinh(values)
-        return shorter
+        return np.arcsinh(values)
 
     def backward(self, values: Array, side: Side) -> Array:
-        """The hyperbolic sine."""
-        longer: Array = np.sinh(values)
-        return longer
+        return np.sinh(values)
 
 
 @register_task("power")
@@ -103,18 +93,15 @@ class Power(Marginals):
     sides: Sides = "xy"
 
     def forward(self, values: Array, side: Side) -> Array:
-        """sign(v) |v|^alpha."""
         return signed_power(values, self.alpha)
 
     def backward(self, values: Array, side: Side) -> Array:
-        """sign(v) |v|^(1 / alpha)."""
         return signed_power(values, 1 / self.alpha)
 
 
 def signed_power(values: Array, exponent: float) -> Array:
     """sign(v) |v|^exponent, elementwise."""
-    powered: Array = np.copysign(np.abs(values) ** exponent, values)
-    return powered
+    return np.copysign(np.abs(values) ** exponent, values)
 
 
 Waves: TypeAlias = tuple[tuple[float, float, float], ...]
@@ -135,11 +122,9 @@ class Wiggly(Coordinatewise):
     }
 
     def forward(self, values: Array, side: Side) -> Array:
-        """The value and its wiggles."""
         return _wiggle(values, self.waves[side])[0]
 
     def backward(self, values: Array, side: Side) -> Array:
-        """Solved numerically, to rounding."""
         waves = self.waves[side]
         reach = sum(abs(amplitude) for amplitude, _, _ in waves)
         return invert(lambda v: _wiggle(v, waves), values, values - reach, values + reach)
@@ -171,7 +156,6 @@ class Bimodal(Coordinatewise):
         return invert(lambda v: _normal_score(v, mixture), values, values + low, values + high)
 
     def backward(self, values: Array, side: Side) -> Array:
-        """Phi^-1(F(v))."""
         return _normal_score(values, self.mixtures[side])[0]
 
 

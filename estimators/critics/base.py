@@ -110,16 +110,9 @@ class Variational(Learned):
         return Optimisation(**chosen, by_value=self.kind is Kind.LOWER_BOUND)
 
     def warm_up(self) -> None:
-        """Import torch and what is built on it."""
         from . import evaluation, trainer  # noqa: F401
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
-        """Estimate I(X; Y) in nats.
-
-        Raises
-        ------
-        Unsupported : too few samples for three parts.
-        """
         return self.estimate_batch([x], [y], [seed])[0]
 
     def estimate_batch(self, xs: Sequence[Array], ys: Sequence[Array], seeds: Sequence[int]) -> list[Estimate]:
@@ -202,7 +195,6 @@ class FreeCritic(Variational):
             pairwise.warm_up()
 
     def architecture(self, dim_x: int, dim_y: int) -> CriticStack:
-        """The critics named by ``critic``, with the second function that the bound asks for."""
         from .critics import build
 
         bound = self.bound()
@@ -226,7 +218,6 @@ class ConditionalDensity(Variational):
     standardize: Scaling = "standard"
 
     def architecture(self, dim_x: int, dim_y: int) -> CriticStack:
-        """The normal conditional densities."""
         from .critics import build
 
         return build("gaussian", (dim_x, dim_y), self.hidden, 0, self.activation)

@@ -163,7 +163,6 @@ class InfoNCE(Bound):
         return contrast(joint, product)
 
     def remarks(self, value: float, samples: int) -> dict[str, Any]:
-        """K, and whether log K is near."""
         return {"K": samples, **({"saturated": True} if value > math.log(samples) - 1 else {})}
 
 
@@ -242,7 +241,6 @@ class PlugIn(_Classifier):
     citation: ClassVar[str] = "Liao et al. (2020), DEMI: Discriminative estimator of mutual information"
 
     def rows(self, joint: Tensor, product: Tensor) -> Tensor:
-        """f_i."""
         return joint
 
 

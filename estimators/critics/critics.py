@@ -218,10 +218,6 @@ def build(
         density).
     mean : the constant at which the critic starts.
     second : "pair" for a second critic of the same architecture, "y" for a perceptron of y, "" for none.
-
-    Raises
-    ------
-    Unsupported : "conv" where neither variable is a square image.
     """
     layout = ParameterMatrix()
 

@@ -117,7 +117,6 @@ class Perceptron(Network):
             layout.add(f"{layer}.bias", (1, fan_out), 0.0 if output else 0.5, mean if output else 0.0)
 
     def __call__(self, p: Parameters, values: Tensor) -> Tensor:
-        """Outputs (S, ..., outputs) for inputs (S, ..., inputs)."""
         h = values.flatten(1, -2)
         for i, layer in enumerate(self.layers):
             if i or self.active:
@@ -155,7 +154,6 @@ class Convolutional(Network):
         self.rest = Perceptron(layout, f"{name}.dense", outputs, dense, activation, last=last, active=True)
 
     def __call__(self, p: Parameters, values: Tensor) -> Tensor:
-        """Outputs (S, n, outputs) for images (S, n, side * side)."""
         stack, n = values.shape[:2]
         side, h = self.side, values.reshape(stack * n, 1, self.side, self.side)
         for i, layer in enumerate(self.layers):

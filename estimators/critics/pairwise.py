@@ -335,7 +335,6 @@ class _Scores(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, wanted: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of what was given, from those of the scores."""
         given = ctx.saved_tensors
         sums = [torch.zeros_like(t) for t in given]
         _run(*given, *ctx.network, NONE, wanted.contiguous(), *sums)

@@ -122,7 +122,6 @@ class CodeInformation(Learner):
         return (self.weights * self.model.errors(x, y)).sum()[None]
 
     def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
-        """KSG on the codes of the test samples, aligned by those of the training samples."""
         codes = [z.double().cpu() for z in self.model.codes(x, y)]
         if self.align:
             codes = aligned([z.double().cpu() for z in self.model.codes(*self.training)], codes)

@@ -99,13 +99,10 @@ class EntropyDifference(Learner):
         self.models = self.marginal, self.conditional
 
     def validated(self, x: Tensor, y: Tensor) -> Tensor:
-        """The two cross-entropies, shape (2,)."""
         return -torch.stack([self.marginal(y).mean(), self.conditional(y, x).mean()])
 
     def value(self, losses: Array) -> Array:
-        difference: Array = losses[:, 0] - losses[:, 1]
-        return difference
+        return losses[:, 0] - losses[:, 1]
 
     def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
-        """The mean log density ratio."""
         return HeldOutEstimate.mean((self.conditional(y, x) - self.marginal(y)).double().cpu().numpy())

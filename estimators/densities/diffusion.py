@@ -184,11 +184,9 @@ class ScoreDistance(Learner):
         At levels spread evenly that is mutual information where the expectations are exact; the levels of training
         make more of it.
         """
-        difference: Array = 0.5 * (self.span[1] - self.span[0]) * (losses[:, 0] - losses[:, 1])
-        return difference
+        return 0.5 * (self.span[1] - self.span[0]) * (losses[:, 0] - losses[:, 1])
 
     def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
-        """The mean of the contributions of test samples."""
         found = [self._expected(x, y, *draw) for draw in levels(x, self.span, self.draws, generator)]
         contributions = information([gap for _, gap in found], self.span)
         difference = self.value(torch.stack([errors for errors, _ in found]).mean(0).double().cpu().numpy()[None])

@@ -48,7 +48,6 @@ class DoE(Trained):
         return (y, x) if turned else (x, y)
 
     def learner(self, x: Tensor, y: Tensor) -> Learner:
-        """The densities of y and of y given x."""
         from .autoregressive import EntropyDifference
 
         return EntropyDifference(x, y, self.hidden, self.components)

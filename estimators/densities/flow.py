@@ -51,7 +51,6 @@ class Flow(Trained):
     )
 
     def warm_up(self) -> None:
-        """Load torch and zuko."""
         from .gaussianizing import GaussianPair
 
         GaussianPair((1, 1), self.layers, 1, (1,))
@@ -67,7 +66,6 @@ class Flow(Trained):
             )
 
     def learner(self, x: Tensor, y: Tensor) -> Learner:
-        """The two flows and the Gaussian of their latent variables."""
         from .gaussianizing import LatentCorrelation
 
         return LatentCorrelation(x, y, self.layers, self.transforms, self.hidden)

@@ -56,7 +56,6 @@ class GaussianPair(nn.Module):
         return a, b, log_a + log_b
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """log q(x, y), shape (n,)."""
         a, b, log_jacobian = self.latent(x, y)
         root = self.lower.tril(-1) + torch.diag(self.log_scale.exp())
         c = (b - self.shift - a @ self.slopes.T) @ root.T
@@ -74,16 +73,13 @@ class LatentCorrelation(Learner):
         self.models = (self.model,)
 
     def validated(self, x: Tensor, y: Tensor) -> Tensor:
-        """The negative mean log-likelihood, shape (1,)."""
         loss: Tensor = -self.model(x, y).mean()[None]
         return loss
 
     def value(self, losses: Array) -> Array:
-        likelihood: Array = -losses[:, 0]
-        return likelihood
+        return -losses[:, 0]
 
     def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
-        """The Gaussian formula, less its bias."""
         found = gaussian_information(*(latent.double().cpu().numpy() for latent in self.model.latent(x, y)[:2]))
         return HeldOutEstimate(found.mi, found.stderr)
 

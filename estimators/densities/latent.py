@@ -65,14 +65,12 @@ class LatentMI(Trained):
     capabilities: ClassVar[Capabilities] = Capabilities(min_n=30, trains=True, devices=("cpu", "cuda"), memory=0.2)
 
     def warm_up(self) -> None:
-        """Load torch and zuko, and compile KSG."""
         from .autoencoder import CrossPredictor
 
         CrossPredictor((1, 1), 1, (1,))
         KSG(self.k).warm_up()
 
     def learner(self, x: Tensor, y: Tensor) -> Learner:
-        """The encoders and decoders."""
         from .autoencoder import CodeInformation, CrossPredictor
 
         model = CrossPredictor((x.shape[1], y.shape[1]), self.code, self.hidden).to(x.device).start_linear(x, y)

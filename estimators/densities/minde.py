@@ -63,7 +63,6 @@ class MINDE(Trained):
         return (y, x) if turned else (x, y)
 
     def learner(self, x: Tensor, y: Tensor) -> Learner:
-        """The scores of noised x, with and without y."""
         from .diffusion import ScoreDistance
 
         return ScoreDistance(x, y, self.span, self.width, self.blocks, self.draws)

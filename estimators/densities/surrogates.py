@@ -89,8 +89,7 @@ def weakened(correlation: Array, dim_x: int, information: float) -> Array:
         return float(-0.5 * np.log1p(-((share * rho) ** 2)).sum()) - information
 
     share = float(brentq(excess, 0.0, 1.0)) if excess(1.0) > 0 else 1.0
-    weaker: Array = np.block([[own, share * cross], [share * cross.T, other]])
-    return weaker
+    return np.block([[own, share * cross], [share * cross.T, other]])
 
 
 def surrogates(x: Array, y: Array, correlation: Array, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:

@@ -72,16 +72,9 @@ class Trained(Learned):
         """Raise Unsupported where ``test`` held-out samples are too few for these dimensions."""
 
     def warm_up(self) -> None:
-        """Import torch and what is built on it."""
         from . import training  # noqa: F401
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
-        """Estimate I(X; Y) in nats from the samples held out.
-
-        Raises
-        ------
-        Unsupported : too few samples for three parts.
-        """
         x, y = check_samples(x, y, self.capabilities.min_n)
         said = ties(x, y)
         x, y = self.oriented(x, y)

@@ -48,8 +48,7 @@ class Learner(ABC):
 
     def value(self, losses: Array) -> Array:
         """What the training curve shows (evaluations,) of losses (evaluations, losses): by default the first one."""
-        value: Array = losses[:, 0]
-        return value
+        return losses[:, 0]
 
     @abstractmethod
     def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:

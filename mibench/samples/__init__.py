@@ -1,7 +1,8 @@
 """Reading one's own paired samples: delimited text, .npy, .npz and Parquet, from files or standard input.
 
 Nothing is guessed in silence: what cannot be told for sure is refused with the words that decide, and what was
-understood is told by :class:`Source`. Rows with a missing value in a column used are dropped and counted.
+understood is told by :class:`Source`. Rows with a missing value in a column used are dropped and counted. Whatever
+cannot be used is refused by a UsageError, wherever it is noticed: one sentence that says what, where and what to do.
 """
 
 from __future__ import annotations

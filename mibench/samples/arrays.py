@@ -18,29 +18,20 @@ from mibench.errors import UsageError
 from mibench.estimator import Array
 
 from .cells import POINT, categories, kinds_of, no_number, require_exact
-from .table import ColumnKind, Source, Table
+from .table import ColumnKind, Readable, Source, Table
 
 
 @dataclass(frozen=True, eq=False)
-class ArrayFile:
+class ArrayFile(Readable):
     """Columns that stand in arrays.
 
     places : for each column, which of ``parts`` holds it and where there. parts : each gives (n, columns) when called.
     """
 
-    names: tuple[str, ...]
-    named: bool
-    source: Source
     places: tuple[tuple[int, int], ...]
     parts: tuple[Callable[[], npt.NDArray[Any]], ...] = field(repr=False)
 
     def read(self, chosen: Sequence[int]) -> Table:
-        """Convert some columns.
-
-        Raises
-        ------
-        UsageError : columns of different lengths, or values that are neither numbers nor categories.
-        """
         where = self.source.file
         blocks: list[Array] = []
         kinds: list[ColumnKind] = []
@@ -76,22 +67,12 @@ def _labels(cells: npt.NDArray[Any], name: str, where: str) -> tuple[Any, Column
 
 
 def open_npy(raw: bytes, where: str) -> ArrayFile:
-    """Columns of a NumPy file: called 0, 1, ..., or by the fields of its records.
-
-    Raises
-    ------
-    UsageError : damaged, truncated, empty, or of objects, dates or a shape that is no table.
-    """
+    """Columns of a NumPy file: called 0, 1, ..., or by the fields of its records."""
     return _of_arrays({"": _npy(raw, where)}, where, ".npy")
 
 
 def open_npz(raw: bytes, where: str) -> ArrayFile:
-    """Columns of a NumPy archive: an array ``x`` of one column is ``x``, of several ``x[0]``, ``x[1]``, ...
-
-    Raises
-    ------
-    UsageError : as for .npy; or an archive of something else.
-    """
+    """Columns of a NumPy archive: an array ``x`` of one column is ``x``, of several ``x[0]``, ``x[1]``, ..."""
     arrays = {}
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
@@ -184,12 +165,7 @@ def _matrix(values: npt.NDArray[Any], name: str, where: str, notes: list[str]) -
 
 
 def open_parquet(raw: bytes, where: str) -> ArrayFile:
-    """Columns of a Parquet file.
-
-    Raises
-    ------
-    UsageError : pyarrow is not installed, or the file is damaged.
-    """
+    """Columns of a Parquet file."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

@@ -94,12 +94,7 @@ def kinds_of(values: Array) -> tuple[ColumnKind, ...]:
 
 
 def require_exact(values: Array, names: Sequence[str], where: str) -> None:
-    """Refuse infinite values, and whole numbers so large that float64 would merge neighbours.
-
-    Raises
-    ------
-    UsageError : the column, and what to do.
-    """
+    """Refuse infinite values, and whole numbers so large that float64 would merge neighbours."""
     for name, column in zip(names, values.T, strict=True):
         if np.isinf(column).any():
             row = int(np.flatnonzero(np.isinf(column))[0])
@@ -112,12 +107,7 @@ def require_exact(values: Array, names: Sequence[str], where: str) -> None:
 
 
 def numbers(cells: pd.Series[Any], form: NumberFormat, refuse: Callable[[int, str], UsageError]) -> Array:
-    """A column of text that must be numbers in one format; NaN where a cell is missing.
-
-    Raises
-    ------
-    UsageError : made by ``refuse`` from the row and the text of the first cell that is none.
-    """
+    """A column of text as numbers, NaN where a cell is missing; ``refuse`` makes the error of a row and its text."""
     there = cells.notna()
     text = cells[there].str.strip()
     good = np.array([form.fits(cell) for cell in text], dtype=bool)
@@ -132,12 +122,7 @@ def numbers(cells: pd.Series[Any], form: NumberFormat, refuse: Callable[[int, st
 def categories(
     cells: pd.Series[Any], form: NumberFormat, name: str, where: str, refuse: Callable[[int, str], UsageError]
 ) -> tuple[Array, ColumnKind, tuple[str, ...]]:
-    """Codes (NaN where missing), kind and levels of a column of text.
-
-    Raises
-    ------
-    UsageError : numbers with a mistake among them or in another format, dates, or text that is no category.
-    """
+    """Codes (NaN where missing), kind and levels of a column of text; numbers, dates and free text are refused."""
     import pandas as pd
 
     text = cells.dropna().str.strip()

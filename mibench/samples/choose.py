@@ -19,10 +19,6 @@ def choose(asked: str, names: Sequence[str], named: bool, where: str) -> list[in
         marks is never a number, ``#3`` is never a name; a name that stands for several columns of an archive
         (``x`` for ``x[0]``, ``x[1]``) gives them all.
     named : the names are the file's own, not merely the numbers of the columns.
-
-    Raises
-    ------
-    UsageError : no such column, one asked for twice, or a word that can mean two columns.
     """
     parts = [(asked, False)] if asked in names and named else _parts(asked, where)
     chosen = [i for text, quoted in parts for i in _one(text, quoted, names, named, where)]

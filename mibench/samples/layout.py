@@ -65,10 +65,6 @@ def find_layout(text: Text, where: str, declared: Declared, least: int = 1) -> L
     """Find the layout of a file.
 
     declared : what the user says about it. least : how many columns it must have for what was asked.
-
-    Raises
-    ------
-    UsageError : no rows, lines of different lengths, or more than one way to read it; the message says how to decide.
     """
     prefix, starts, ends = _prefix(text)
     if not starts:
@@ -288,12 +284,7 @@ def _is_numeric(cells: Sequence[str], number: NumberFormat) -> bool:
 
 
 def _has_header(reading: _Reading, count: int, row_names: bool, where: str, declared: Declared) -> bool:
-    """Whether the first line names the columns.
-
-    Raises
-    ------
-    UsageError : it could be names as well as values.
-    """
+    """Whether the first line names the columns."""
     rows, number = reading.rows, reading.number
     if row_names or len(rows[0]) < count:
         return True

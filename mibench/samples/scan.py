@@ -62,12 +62,7 @@ class Counted:
 
 
 def decode(raw: bytes, where: str) -> Text:
-    """Find the encoding, plain line ends and the comment lines.
-
-    Raises
-    ------
-    UsageError : no text, or no known encoding.
-    """
+    """Find the encoding, plain line ends and the comment lines."""
     content, encoding = _utf8(raw, where)
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -114,12 +109,7 @@ def _recoded(raw: bytes, encoding: str, where: str) -> bytes:
 
 
 def count_rows(text: Text, start: int, delimiter: str, width: int, where: str) -> Counted:
-    """Count the rows from ``start`` on, all of which must have ``width`` fields; linear in time, a chunk in memory.
-
-    Raises
-    ------
-    UsageError : the first line with another number of fields, a control character, or a quotation mark never closed.
-    """
+    """Count the rows from ``start`` on, all of which must have ``width`` fields; linear in time, a chunk in memory."""
     content = text.content
     quotes = b'"' in content
     quoted, carry, begin, before = np.uint8(0), 0, start, _NEWLINE

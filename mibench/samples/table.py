@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -105,19 +106,20 @@ class Table:
                 for i, f in enumerate(shown)]  # fmt: skip
 
 
-class Readable(Protocol):
-    """A file whose columns are known and not yet converted."""
+@dataclass(frozen=True, eq=False)
+class Readable(ABC):
+    """A file whose columns are known and not yet converted.
 
-    @property
-    def names(self) -> tuple[str, ...]: ...
+    named : the names are the file's own, not merely the numbers of the columns.
+    """
 
-    @property
-    def named(self) -> bool: ...
+    names: tuple[str, ...]
+    named: bool
+    source: Source
 
-    @property
-    def source(self) -> Source: ...
-
-    def read(self, chosen: Sequence[int]) -> Table: ...
+    @abstractmethod
+    def read(self, chosen: Sequence[int]) -> Table:
+        """Convert some columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +136,6 @@ class Pair:
 
     def facts(self) -> dict[str, Any]:
         """All that was understood, as JSON."""
-        from dataclasses import asdict
-
         return {
             "n": len(self.x.values),
             "rows_dropped": self.dropped,

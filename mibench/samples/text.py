@@ -15,19 +15,14 @@ from mibench.errors import UsageError
 from .cells import MISSING, categories, kinds_of, no_number, numbers, require_exact
 from .layout import Layout, find_layout
 from .scan import Text, count_rows, decode, line_of_row
-from .table import ColumnKind, Declared, Source, Table, counted
+from .table import ColumnKind, Declared, Readable, Source, Table, counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def open_text(raw: bytes, where: str, declared: Declared, least: int = 1) -> TextFile:
-    """Find out how a text is laid out and count its rows; nothing is converted yet.
-
-    Raises
-    ------
-    UsageError : no table, or one that can be read in two ways.
-    """
+    """Find out how a text is laid out and count its rows; nothing is converted yet."""
     text = decode(raw, where)
     layout = find_layout(text, where, declared, least)
     found = count_rows(text, layout.start, layout.delimiter, layout.width, where)
@@ -53,34 +48,17 @@ def open_text(raw: bytes, where: str, declared: Declared, least: int = 1) -> Tex
         text.encoding,
         tuple(notes),
     )
-    return TextFile(text, layout, source)
+    return TextFile(layout.names, layout.header, source, text, layout)
 
 
 @dataclass(frozen=True, eq=False)
-class TextFile:
+class TextFile(Readable):
     """A text file whose layout is known."""
 
     text: Text
     layout: Layout
-    source: Source
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names in the header, or the numbers of the columns."""
-        return self.layout.names
-
-    @property
-    def named(self) -> bool:
-        """There is a header."""
-        return self.layout.header
 
     def read(self, chosen: Sequence[int]) -> Table:
-        """Convert some columns.
-
-        Raises
-        ------
-        UsageError : a value that does not belong in its column; the message gives its line.
-        """
         plain = not self.layout.number.thousands
         as_number = [i for i in chosen if self.layout.numeric[i]]
         frame = None

@@ -215,7 +215,6 @@ class BiganDigits(BiganTask):
     shape = (1, 8, 8)
 
     def problem(self, seed: int) -> Problem:
-        """Digits and the SVC."""
         from .labelers import digit_labeler
 
         images = data.digits(1_297, seed)
@@ -242,7 +241,6 @@ class Bigan25Gaussians(BiganTask):
     shape = (2,)
 
     def problem(self, seed: int) -> Problem:
-        """100,000 points for training."""
         import torch
 
         plane = data.grid25()
@@ -283,7 +281,6 @@ class ConvolutionalBigan(BiganTask):
         """The same for every seed."""
 
     def problem(self, seed: int) -> Problem:
-        """Images and a CNN."""
         from .labelers import image_labeler
 
         images = self.images()

@@ -278,7 +278,6 @@ class BottleneckDigits(BottleneckTask):
     """scikit-learn's 8x8 digits, 500 for training and 1,297 for tests."""
 
     def images(self, seed: int) -> Images:
-        """The split follows the seed."""
         return data.digits(500, seed)
 
 
@@ -313,7 +312,6 @@ class BottleneckMnist(BottleneckTask):
     )
 
     def images(self, seed: int) -> Images:
-        """The same images for every seed."""
         return data.mnist()
 
 

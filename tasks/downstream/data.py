@@ -91,12 +91,7 @@ def digits(train: int, seed: int) -> Images:
 
 
 def mnist() -> Images:
-    """MNIST, 60,000 images for training and 10,000 for tests, from its standard files.
-
-    Raises
-    ------
-    NotInstalled : the files are not in the data directory.
-    """
+    """MNIST, 60,000 images for training and 10,000 for tests, from its standard files."""
     return datasets.load("mnist")
 
 
@@ -115,10 +110,6 @@ def celeba(side: int = 64) -> Images:
 
     Expects ``celeba/img_align_celeba/*.jpg``, ``celeba/list_attr_celeba.txt`` and ``celeba/list_eval_partition.txt`` in
     the data directory, as they come. Images that the partition sets aside for validation are left out.
-
-    Raises
-    ------
-    NotInstalled : one of them is not there.
     """
     return _celeba(runtime.data_dir() / "celeba", side)
 

@@ -251,7 +251,6 @@ class PlaneGanTask(GanTask):
     shape = (2,)
 
     def problem(self, seed: int) -> Problem:
-        """Points, judged by their nearest modes."""
         import torch
 
         plane = self.plane()

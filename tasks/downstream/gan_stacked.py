@@ -79,7 +79,6 @@ class GanStackedDigits(StackedGanTask):
         return (self.channels, 8, 8)
 
     def problem(self, seed: int) -> Problem:
-        """20,000 stacks for training, labelled by the SVC."""
         from .labelers import digit_labeler
 
         images = data.digits(1_297, seed)

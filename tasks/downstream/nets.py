@@ -57,7 +57,6 @@ class Noise(nn.Module):
         self.std, self.stream = std, stream
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
         if not self.training:
             return x
         return x + self.std * torch.randn(x.shape, generator=self.stream).to(x.device)
@@ -71,7 +70,6 @@ class Dropout(nn.Module):
         self.rate, self.stream = rate, stream
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
         if not self.training:
             return x
         kept = torch.rand(x.shape, generator=self.stream).to(x.device) >= self.rate
@@ -96,7 +94,6 @@ class Joined(nn.Module):
         self.features_y = features_y or nn.Flatten()
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Shape (B, outputs of the head)."""
         outputs: Tensor = self.head(torch.cat([self.features_x(x), self.features_y(y)], dim=1))
         return outputs
 
@@ -126,7 +123,6 @@ class Encoder(nn.Module):
         return mean, F.softplus(rho - 5.0)
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
-        """One code per image."""
         if self.kind == "gaussian":
             mean, std = self.gaussian(x)
             return mean + std * noise
@@ -174,7 +170,6 @@ class CodeCritic(Critic):
         self.conditional = conditional
 
     def scores(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
-        """All B - 1 other x of the batch serve as the product of the marginals."""
         outputs = self.body(x)
         if self.conditional:
             outputs = F.log_softmax(outputs, dim=1)
@@ -189,7 +184,6 @@ class SeparableCritic(Critic):
         self.f, self.g = f, g
 
     def scores(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """All B - 1 other x of the batch serve as the product of the marginals."""
         u, v = self.f(x), self.g(y)
         return split_matrix(v @ u.T / math.sqrt(u.shape[1]))
 
@@ -202,7 +196,6 @@ class ConcatCritic(Critic):
         self.net, self.shifts = net, shifts
 
     def scores(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """``shifts`` other x per y serve as the product of the marginals."""
         shifts = min(self.shifts, len(x) - 1)
         product = [self.net(x.roll(k, dims=0), y)[:, 0] for k in range(1, shifts + 1)]
         return self.net(x, y)[:, 0], torch.stack(product, dim=1)
@@ -219,7 +212,6 @@ class GaussianCritic(Critic):
         self.body = body
 
     def scores(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """All B - 1 other x of the batch serve as the product of the marginals."""
         mean, log_std = self.body(x).chunk(2, dim=1)
         return split_matrix(gaussian_log_density(y.flatten(1), mean, 5.0 * torch.tanh(log_std / 5.0)).T)
 
@@ -284,7 +276,6 @@ class ConditionedConv(nn.Module):
         self.top = nn.Linear(sizes[-1] * (side // 2**halvings) ** 2, 1)
 
     def forward(self, images: Tensor, code: Tensor) -> Tensor:
-        """Shape (B, 1)."""
         hidden = images
         for convolution, linear in zip(self.convolutions, self.maps, strict=True):
             hidden = F.elu(convolution(hidden) + linear(code)[:, :, None, None])

@@ -101,8 +101,7 @@ class Noisy:
 
     def log_conditional(self, f: Array, y: Array) -> Array:
         """ln p(y | f), elementwise."""
-        conditional: Array = -0.5 * ((y - f) / self.sigma) ** 2 - math.log(self.sigma) - 0.5 * math.log(2.0 * math.pi)
-        return conditional
+        return -0.5 * ((y - f) / self.sigma) ** 2 - math.log(self.sigma) - 0.5 * math.log(2.0 * math.pi)
 
     def information(self) -> float:
         """I(U; Y) = h(Y) - h(sigma E) in nats."""

@@ -16,14 +16,7 @@ from .pool import Pool
 
 
 def pool(embeddings: str, labels: str, classes: int) -> Pool:
-    """The vectors (N, dim) of the least ``classes`` values among the labels, kept in memory once read.
-
-    Raises
-    ------
-    NotInstalled : a file is missing.
-    DataError : a file is no array, or the two do not fit together.
-    UsageError : the labels name fewer classes.
-    """
+    """The vectors (N, dim) of the least ``classes`` values among the labels, kept in memory once read."""
     return _pool(_existing(embeddings), _existing(labels), classes)
 
 
@@ -44,13 +37,7 @@ def _pool(embeddings: Path, labels: Path, classes: int) -> Pool:
 
 
 def width(name: str) -> int:
-    """The length of a vector in a file, of which no more than the head is read.
-
-    Raises
-    ------
-    NotInstalled : the file is missing.
-    DataError : the file is no table of vectors.
-    """
+    """The length of a vector in a file, of which no more than the head is read."""
     path = _existing(name)
     shape = np.shape(_read(path, mapped=True))
     if len(shape) != 2:

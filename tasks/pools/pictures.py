@@ -40,12 +40,7 @@ def levels_of(source: Source) -> int:
 
 
 def pool(source: Source, classes: int) -> Pool:
-    """The training pictures (N, pixels) of a data set's first ``classes`` classes, kept in memory once made.
-
-    Raises
-    ------
-    NotInstalled : the data set's files are missing.
-    """
+    """The training pictures (N, pixels) of a data set's first ``classes`` classes, kept in memory once made."""
     return _pool(source, classes, runtime.data_dir())
 
 

@@ -28,12 +28,7 @@ class Pool:
 
     @classmethod
     def of(cls, where: str, rows: Rows, labels: Labels, classes: int) -> Self:
-        """The rows with labels below ``classes``; those that occur under two are left out, as they tell neither.
-
-        Raises
-        ------
-        DataError : no row of ``where`` is left of one of the classes.
-        """
+        """The rows with labels below ``classes``; those that occur under two are left out, as they tell neither."""
         wanted = labels < classes
         rows, labels = rows[wanted], labels[wanted]
         kept = unambiguous(rows, labels)
@@ -51,12 +46,7 @@ class Pool:
         return drawn
 
     def classes(self, rows: Rows) -> Labels:
-        """The class of each row (n, width).
-
-        Raises
-        ------
-        DataError : a row that is not in the pool.
-        """
+        """The class of each row (n, width)."""
         try:
             found = [self._index[row.tobytes()] for row in np.ascontiguousarray(rows, self.rows.dtype)]
         except KeyError:

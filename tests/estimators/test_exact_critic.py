@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import mibench.estimators.exact_critic as module
@@ -149,20 +148,6 @@ def test_the_value_is_the_formula_over_all_pairs(name: str) -> None:
     assert estimate.diagnostics == {"samples": 25, "parts": 1, "product_per_sample": 24}
 
 
-def test_it_reports_on_the_test_part_of_the_trained_estimator() -> None:
-    trained = registry.estimators.create("nwj")
-    task = gauss(dim=2, mutual_information=1.0)
-    x, y = task.sample(400, seed=5)
-    (part,) = reported_rows(trained, 400, 5)
-    assert len(part) == 80
-    expected = ExactCritic(Holder("nwj")).bind(task).estimate(x[part], y[part])
-    answer = ExactCritic(trained).bind(task).estimate(x, y, 5)
-    assert answer.mi == expected.mi
-    assert answer.stderr == expected.stderr
-    folded = ExactCritic(registry.estimators.create("nwj[folds=4]")).bind(task).estimate(x, y, 5)
-    assert folded.diagnostics == {"samples": 400, "parts": 4, "product_per_sample": 99}
-
-
 def test_the_rows_are_those_that_training_leaves_for_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Watched while the trained estimator evaluates its critic."""
     from mibench.estimators.critics import evaluation
@@ -192,29 +177,6 @@ def test_its_standard_error_covers_the_truth() -> None:
         assert estimate.stderr is not None
         assert 0 < estimate.stderr < 0.2
         assert abs(estimate.mi - 2.0) < 4 * estimate.stderr
-
-
-def test_impossible_pairs_are_no_obstacle() -> None:
-    @dataclass(frozen=True, eq=False, repr=False)
-    class Same(Task):
-        """X = Y uniform on {0, 1}."""
-
-        dim_x = dim_y = 1
-
-        @property
-        def mutual_information(self) -> float:
-            return math.log(2)
-
-        def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
-            x = rng.integers(0, 2, (n, 1)).astype(float)
-            return x, x.copy()
-
-        def log_density_ratio(self, x: Array, y: Array) -> Array:
-            return np.where(x[:, 0] == y[:, 0], math.log(2), -np.inf)
-
-    for name in ("dv", "nwj", "infonce", "flo", "tuba"):
-        estimate = ExactCritic(Holder(name)).bind(Same()).estimate(*Same().sample(400))
-        assert estimate.mi == pytest.approx(math.log(2), abs=0.02)
 
 
 # What it declines, and what it is called -----------------------------------------------------------------------------

@@ -94,10 +94,6 @@ def test_splines_undo_a_bend_that_is_left_in_the_data() -> None:
     assert flow.estimate(x, bent).mi > (before + truth) / 2
 
 
-def test_independent_samples_give_zero() -> None:
-    assert Flow(max_steps=60).estimate(*correlated(2000, 0.0, 2)).mi == pytest.approx(0, abs=0.02)
-
-
 def test_dependence_without_correlation_is_not_seen() -> None:
     rng = np.random.default_rng(1)
     # 0.22 nats by a common scale; monotone maps of either variable stay uncorrelated
@@ -110,10 +106,3 @@ def test_dependence_without_correlation_is_not_seen() -> None:
 def test_too_many_dimensions_for_the_held_out_samples() -> None:
     with pytest.raises(Unsupported, match=r"20 held-out samples .* more than 150 samples"):
         Flow().estimate(*correlated(100, 0.5, 15))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_default_accuracy_on_ten_thousand_samples(seed: int) -> None:
-    x, y = correlated(10_000, math.sqrt(1 - math.exp(-0.4)), 5, seed)
-    assert Flow().estimate(x, y, seed).mi == pytest.approx(1, abs=0.1)

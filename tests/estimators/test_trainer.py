@@ -47,15 +47,6 @@ def rngs(*seeds: int) -> list[np.random.Generator]:
     return [np.random.default_rng(s) for s in seeds]
 
 
-def test_a_matrix_is_split_into_its_diagonal_and_every_row_without_it() -> None:
-    matrix = torch.arange(2 * 5 * 5.0).reshape(2, 5, 5)
-    joint, product = split_matrix(matrix)
-    for s in range(2):
-        for i in range(5):
-            assert joint[s, i] == matrix[s, i, i]
-            assert product[s, i].tolist() == [matrix[s, i, j].item() for j in range(5) if j != i]
-
-
 class Recognisable(CriticStack):  # type: ignore[misc]
     """f(x, y) = x y, through broadcasting alone."""
 

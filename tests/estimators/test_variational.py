@@ -43,28 +43,6 @@ def test_every_estimator_finds_half_a_nat(name: str) -> None:
     assert set(found.curve) == {"step", "train", "validation"}
 
 
-@pytest.mark.parametrize("name", ["mine-ema", "js", "tuba", "ialpha", "flo", "club"])
-@pytest.mark.parametrize("n", [100, 300])
-def test_alone_or_in_a_batch_the_answer_is_the_same(name: str, n: int) -> None:
-    estimator = estimators.create(f"{name}[max_steps=80]")
-    problems = [gaussian(n, 2, seed=s) for s in range(3)]
-    xs, ys = zip(*problems, strict=True)
-    together = estimator.estimate_batch(xs, ys, [4, 5, 6])
-    for (x, y), seed, found in zip(problems, [4, 5, 6], together, strict=True):
-        alone = estimator.estimate(x, y, seed)
-        assert alone.mi == pytest.approx(found.mi, abs=1e-4)
-        assert stderr(alone) == pytest.approx(stderr(found), abs=1e-4)
-
-
-@pytest.mark.parametrize("name", ["mine-biased", "mine-ema", "nwj", "infonce"])
-def test_independence_is_about_zero(name: str) -> None:
-    rng = np.random.default_rng(3)
-    found = estimators.create(name).estimate_batch(
-        [rng.standard_normal((1000, 3)) for _ in range(3)], [rng.standard_normal((1000, 3)) for _ in range(3)], range(3)
-    )
-    assert all(abs(f.mi) < 0.05 for f in found)
-
-
 @pytest.mark.parametrize("critic", get_args(declared(FreeCritic)["critic"]))
 def test_critics(critic: str) -> None:
     rng = np.random.default_rng(0)

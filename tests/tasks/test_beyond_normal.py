@@ -64,28 +64,6 @@ def test_preset_holds_the_forty_in_families() -> None:
     assert len({job.task.family for job in jobs}) >= 5
 
 
-PRESETS = {
-    "gaussian": {"gaussian", "sparse-gaussian", "independent"},
-    "mine_gaussian": {"gaussian"},
-    "staircase": {"staircase"},
-    "highdim": {"highdim", "warped", "independent"},
-    "mixtures": {"local-dependence", "warped-mixtures", "concentric", "inliers"},
-    "information_sweep": {"sparse-gaussian", "marginals", "warped"},
-    "sparsity": {"sparse-gaussian"},
-    "spiral_speed": {"warped"},
-    "tails": {"marginals", "student"},
-    "independence": {"independent"},
-    "near_deterministic": {"gaussian", "additive-noise", "near-deterministic", "log-gamma"},
-}
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_preset_names_tasks_of_its_families(name: str) -> None:
-    chosen = [task for block in load_grid(name).blocks() for task in tasks.select(block.tasks)]
-    assert {task.family for task in chosen} == PRESETS[name]
-    assert len({task.label for task in chosen}) == len(chosen)
-
-
 def chosen_by(block: Block) -> list[Task]:
     return [task for task in tasks.select(block.tasks) if isinstance(task, Task)]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from sklearn.datasets import load_digits
 
 from mibench import datasets
 from mibench.datasets import Labels
-from mibench.errors import DataError, NotInstalled, UsageError
+from mibench.errors import DataError, NotInstalled
 from mibench.estimator import Array
 from mibench.registry import tasks
 from mibench.task import Task
@@ -62,14 +61,6 @@ class TestTruth:
         assert task.log_density_ratio(x, y) == pytest.approx(math.log(2))
         product = task.log_density_ratio(x, y[::-1])
         assert set(np.unique(product)) == {-math.inf, math.log(2)}
-
-    def test_plug_in_information_of_the_pictures_classes(self, digits: dict[bytes, int]) -> None:
-        # the classes are read off the pictures by another route; the plug-in estimate has bias (m - 1)^2 / (2 n)
-        x, y = DigitsChannel(2, 0.1).sample(40_000, 11)
-        table = np.zeros((4, 4))
-        np.add.at(table, (classes_of(x, digits)[:, 0], classes_of(y, digits)[:, 0]), 1 / len(x))
-        independent = table.sum(1, keepdims=True) * table.sum(0)
-        assert (table * np.log(table / independent)).sum() == pytest.approx(information_by_counting(2, 0.1), abs=0.02)
 
 
 class TestBits:
@@ -196,9 +187,3 @@ class TestFiles:
         assert shown[0] == shown[1]
         assert set(shown[0]) == {0, 1, 2, 3}
         assert task.log_density_ratio(x, y) == pytest.approx(2 * math.log(2))
-
-
-@pytest.mark.parametrize("wrong", [{"bits": 4}, {"crossover": 0.6}])
-def test_nonsense_is_refused(wrong: Any) -> None:
-    with pytest.raises(UsageError):
-        DigitsChannel(**wrong)

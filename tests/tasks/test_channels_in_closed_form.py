@@ -15,7 +15,6 @@ from mibench.tasks.independent import MARGINALS, Independent
 from mibench.tasks.loggamma import LogGamma
 from scipy import integrate, special, stats
 
-from mibench.errors import UsageError
 from mibench.registry import tasks
 from mibench.task import Task
 
@@ -60,12 +59,6 @@ def test_uniform_channel_by_integration(noise: float) -> None:
     task = UniformChannel(noise=noise)
     expected = entropy - 0.5 * math.log(2 * math.pi * math.e * noise**2)
     assert task.mutual_information == pytest.approx(expected, abs=1e-9)
-
-
-def test_uniform_channel_keeps_what_capacity_allows() -> None:
-    # among inputs of variance 1/12 the Gaussian gets most through
-    for noise in (0.01, 0.3, 1.0, 10.0):
-        assert 0 < UniformChannel(noise=noise).mutual_information < 0.5 * math.log1p(1 / (12 * noise**2))
 
 
 # circles
@@ -197,21 +190,3 @@ def test_independent_sides_may_differ() -> None:
     assert (x.shape[1], y.shape[1]) == (3, 1)
     assert abs(np.linalg.norm(x, axis=1).std() - 0.1) < 0.005
     assert stats.kstest(y[:, 0], stats.cauchy().cdf).pvalue > 1e-4
-
-
-@pytest.mark.parametrize(
-    ("selector", "constraint"),
-    [
-        ("additive-uniform[eps=0]", "eps must be a number, at least 7e-12"),
-        ("additive-uniform[eps=.1,mutual_information=1]", "not both"),
-        ("additive-uniform[mutual_information=0]", "greater than 0 and at most 25"),
-        ("circle[mutual_information=16]", "at most 15"),
-        ("log-gamma[mutual_information=1e-9]", "at least 1e-6 nats"),
-        ("log-gamma[mutual_information=31,dim=2]", "and at most 15"),
-        ("independent[marginal=normal]", "'gaussian', 'uniform'"),
-        ("concatenate[second=gan-ring]", "second must be a task"),
-    ],
-)
-def test_parameters_are_refused_with_their_constraint(selector: str, constraint: str) -> None:
-    with pytest.raises(UsageError, match=constraint):
-        tasks.create(selector)

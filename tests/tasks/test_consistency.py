@@ -133,11 +133,8 @@ def test_missing_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: RowsIndependent(rows=9),
         lambda: RowsMonotone(rows=(3, 2)),
         lambda: RowsMonotone(rows=(2, 2)),
-        lambda: RowsMonotone(rows=()),
-        lambda: RowsMonotone(rows=(2, 9)),
         lambda: RowsProcessing(rows=3, fewer=3),
         lambda: RowsAdditive().parts(0, 0),
     ],

@@ -43,17 +43,6 @@ class TestMadeUp:
         assert np.array_equal(task.classes(vectors), classes)
         assert not task.discrete
 
-    def test_information_is_that_of_the_bits(self) -> None:
-        expected = 3 * (math.log(2) + 0.1 * math.log(0.1) + 0.9 * math.log(0.9))
-        assert EmbeddingsChannel(3, 0.1).mutual_information == pytest.approx(expected)
-
-    def test_bits_are_flipped_as_often_as_said(self) -> None:
-        task = EmbeddingsChannel(2, 0.25)
-        x, y = task.sample(20_000, 0)
-        sent, received = (task.classes(v)[:, None] >> np.arange(2) & 1 for v in (x, y))
-        assert np.abs((sent != received).mean(axis=0) - 0.25).max() < 4 * math.sqrt(0.1875 / 20_000)
-        assert np.abs(sent.mean(axis=0) - 0.5).max() < 4 * 0.5 / math.sqrt(20_000)
-
     def test_given_the_class_vectors_are_normal_draws_with_that_greatest(self) -> None:
         # against rejection: normal vectors, kept where the first direction is the greatest
         task, n = EmbeddingsChannel(2, dim=4, separation=1e-9), 40_000
@@ -73,10 +62,9 @@ class TestMadeUp:
         assert (first - second).min() < 5.01
         assert values[:, 4:].std(axis=0) == pytest.approx(1 / np.arange(1, 17), rel=4 / math.sqrt(2 * 8_000))
 
-    def test_nonsense_is_refused(self) -> None:
-        for wrong in ({"bits": 7}, {"bits": 3, "dim": 7}, {"separation": 0.0}, {"crossover": 0.7}):
-            with pytest.raises(UsageError):
-                EmbeddingsChannel(**wrong)
+    def test_a_class_wants_a_direction(self) -> None:
+        with pytest.raises(UsageError, match="a direction per class"):
+            EmbeddingsChannel(bits=3, dim=7)
 
 
 class TestFiles:

@@ -17,7 +17,7 @@ import pytest
 from scipy.special import expit
 
 from mibench import checks
-from mibench.errors import NotInstalled
+from mibench.errors import NotInstalled, UsageError
 from mibench.plugin import Plugin
 from mibench.registry import tasks
 from mibench.task import AnyTask, Task
@@ -71,6 +71,44 @@ def test_the_contract_is_kept_at_other_parameters(selector: str) -> None:
     task = tasks.create(selector)
     assert task.label == selector
     assert [str(result) for result in checks.run(task) if result.failed] == []
+
+
+@pytest.mark.parametrize(
+    ("selector", "constraint"),
+    [
+        ("gauss[rho=0.5,mutual_information=1]", "not both"),
+        ("gauss[mutual_information=26]", "at most 25 nats"),
+        ("multinormal-sparse[pairs=4]", "pairs must be from 1 to 3"),
+        ("multinormal-dense[rho=0.5,mutual_information=1]", "not both"),
+        ("multinormal[covariance=((1 2) (2 1))]", "positive definite"),
+        ("multinormal[covariance=((1 1) (1 1))]", "positive definite"),
+        ("multinormal[covariance=((0 0) (0 1))]", "positive definite, but a variance is 0"),
+        ("multinormal[covariance=((1 .2) (.3 1))]", "symmetric"),
+        ("multinormal[covariance=((1 .2) (.2))]", "rows of numbers of equal length"),
+        ("multinormal[covariance=((1 .2 .1) (.2 1 0))]", "square"),
+        ("multinormal[covariance=((1 nan) (nan 1))]", "finite"),
+        ("multinormal[dim_x=2]", "leaves none"),
+        ("highdim-gauss[pairs=33]", "pairs must be from 1 to dim=32"),
+        ("staircase[mutual_information=501]", "at most 500 nats"),
+        ("student[base=asinh]", "base must be a gaussian"),
+        ("highdim-student[mutual_information=0.1]", "must be at least that"),
+        ("spiral[base=gauss]", "second and third of Y"),
+        ("spiral[base=gauss[dim=2]]", "second and third of Y"),
+        ("swiss-roll[base=gauss[dim=2]]", "only a one-dimensional X"),
+        ("random-map[base=gauss[dim=3],dim=2]", "3 dimensions, so it must be at least that"),
+        ("asinh[base=gan-ring]", "base must be a task"),
+        ("additive-uniform[eps=.1,mutual_information=1]", "not both"),
+        ("log-gamma[mutual_information=1e-9]", "at least 1e-6 nats"),
+        ("log-gamma[mutual_information=31,dim=2]", "and at most 15"),
+        ("concatenate[second=gan-ring]", "second must be a task"),
+        ("gan-ring[batch=3,clipping=placebo]", "at least 4"),
+        ("ib-digits[encoder=additive,variant=dvb]", "set encoder=gaussian"),
+        ("ib-digits[variant=dropout,beta=1]", "below 1"),
+    ],
+)
+def test_parameters_that_do_not_go_together_are_refused_with_their_constraint(selector: str, constraint: str) -> None:
+    with pytest.raises(UsageError, match=constraint):
+        tasks.create(selector)
 
 
 @pytest.mark.parametrize("name", NAMES)

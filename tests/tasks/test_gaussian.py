@@ -116,13 +116,6 @@ def test_information_as_the_parameter(nats: float) -> None:
         assert task.mutual_information == pytest.approx(nats, rel=1e-5, abs=1e-14)
 
 
-def test_correlation_and_information_decide_each_other() -> None:
-    by_rho, by_information = Gauss(rho=0.6, dim=3), Gauss(mutual_information=-1.5 * math.log(0.64), dim=3)
-    x, y = by_rho.sample(100)
-    np.testing.assert_allclose(by_information.sample(100)[1], y)
-    np.testing.assert_allclose(by_information.log_density_ratio(x, y), by_rho.log_density_ratio(x, y))
-
-
 @pytest.mark.parametrize(
     ("default", "asked"),
     [
@@ -158,34 +151,6 @@ def test_nearly_deterministic_pairs_keep_their_noise() -> None:
     assert abs(noise.std() - 1) < 0.02
     ratio = task.log_density_ratio(x, y)
     assert abs(ratio.mean() - 20) < 4 * ratio.std() / math.sqrt(len(x))
-
-
-@pytest.mark.parametrize(
-    ("selector", "constraint"),
-    [
-        ("gauss[rho=1]", "rho must be a number, greater than -1 and less than 1"),
-        ("gauss[rho=0.5,mutual_information=1]", "not both"),
-        ("gauss[mutual_information=inf]", "must be a number, at least 0"),
-        ("gauss[mutual_information=26]", "at most 25 nats"),
-        ("multinormal-sparse[pairs=4]", "pairs must be from 1 to 3"),
-        ("multinormal-dense[rho=-0.1]", "rho must be a number, at least 0 and less than 1"),
-        ("multinormal-dense[mutual_information=12.6]", "at most 12.5"),
-        ("multinormal-dense[rho=0.5,mutual_information=1]", "not both"),
-        ("multinormal[covariance=((1 2) (2 1))]", "positive definite"),
-        ("multinormal[covariance=((1 1) (1 1))]", "positive definite"),
-        ("multinormal[covariance=((0 0) (0 1))]", "positive definite, but a variance is 0"),
-        ("multinormal[covariance=((1 .2) (.3 1))]", "symmetric"),
-        ("multinormal[covariance=((1 .2) (.2))]", "rows of numbers of equal length"),
-        ("multinormal[covariance=((1 .2 .1) (.2 1 0))]", "square"),
-        ("multinormal[covariance=((1 nan) (nan 1))]", "finite"),
-        ("multinormal[dim_x=2]", "leaves none"),
-        ("highdim-gauss[pairs=33]", "pairs must be from 1 to dim=32"),
-        ("staircase[mutual_information=501]", "at most 500 nats"),
-    ],
-)
-def test_parameters_are_refused_with_their_constraint(selector: str, constraint: str) -> None:
-    with pytest.raises(UsageError, match=constraint):
-        tasks.create(selector)
 
 
 def test_a_covariance_that_holds_no_numbers_is_refused() -> None:

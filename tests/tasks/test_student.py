@@ -11,7 +11,6 @@ from mibench.tasks.gaussian import Multinormal, MultinormalDense
 from mibench.tasks.student import Student, student_identity, student_information
 from scipy import integrate, stats
 
-from mibench.errors import UsageError
 from mibench.estimator import Array
 from mibench.registry import tasks
 from mibench.task import Task
@@ -83,18 +82,6 @@ def test_the_scale_is_shared() -> None:
     x, y = student_identity(1, 1, 1.0).sample(20_000, seed=3)
     assert stats.spearmanr(np.abs(x[:, 0]), np.abs(y[:, 0])).statistic > 0.2
     assert abs(stats.spearmanr(x[:, 0], y[:, 0]).statistic) < 0.03
-
-
-@pytest.mark.parametrize(
-    ("selector", "constraint"),
-    [
-        ("student[base=asinh]", "base must be a gaussian"),
-        ("highdim-student[mutual_information=0.1]", "must be at least that"),
-    ],
-)
-def test_parameters_are_refused_with_their_constraint(selector: str, constraint: str) -> None:
-    with pytest.raises(UsageError, match=constraint):
-        tasks.create(selector)
 
 
 def test_high_dimensional_information_includes_the_shared_scale() -> None:

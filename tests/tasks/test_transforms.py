@@ -122,15 +122,6 @@ def create(selector: str) -> Task:
     return task
 
 
-def test_sides() -> None:
-    base = create("gauss").sample(50, seed=1)
-    only_x, only_y = (create(f"half-cube[sides={side}]").sample(50, seed=1) for side in "xy")
-    np.testing.assert_array_equal(only_x[1], base[1])
-    np.testing.assert_array_equal(only_y[0], base[0])
-    assert (only_x[0] != base[0]).all()
-    assert (only_y[1] != base[1]).all()
-
-
 def test_normal_marginals_become_uniform() -> None:
     for column in create("normal-cdf").sample(20_000, seed=1):
         assert stats.kstest(column[:, 0], "uniform").pvalue > 1e-4
@@ -252,21 +243,6 @@ def test_a_transform_of_a_task_without_density_has_none() -> None:
     assert NormalCdf(student_identity(1, 1, 5.0)).has_density
     with pytest.raises(UsageError, match="does not know its density"):
         task.log_density_ratio(*task.sample(3))
-
-
-@pytest.mark.parametrize(
-    ("selector", "constraint"),
-    [
-        ("spiral[base=gauss]", "second and third of Y"),
-        ("spiral[base=gauss[dim=2]]", "second and third of Y"),
-        ("swiss-roll[base=gauss[dim=2]]", "only a one-dimensional X"),
-        ("random-map[base=gauss[dim=3],dim=2]", "3 dimensions, so it must be at least that"),
-        ("asinh[base=gan-ring]", "base must be a task"),
-    ],
-)
-def test_parameters_are_refused_with_their_constraint(selector: str, constraint: str) -> None:
-    with pytest.raises(UsageError, match=constraint):
-        tasks.create(selector)
 
 
 def test_swiss_roll_needs_the_unit_interval() -> None:

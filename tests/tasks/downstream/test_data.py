@@ -222,15 +222,6 @@ def test_tiles_put_every_image_in_its_place() -> None:
     np.testing.assert_array_equal(shown, np.round(np.linspace(0, 255, 6)))
 
 
-def test_pictures_open() -> None:
-    for made in (
-        figures.points(np.zeros((5, 2)), data.ring().centres),
-        figures.tiles(np.zeros((3, 2, 4, 4))),
-        figures.information_plane({"estimate": [(0.0, 0.0), (1.0, 2.0)]}, 5.0, "x", "y"),
-    ):
-        assert Image.open(io.BytesIO(made)).size[0] > 10
-
-
 def test_missing_data_are_noticed_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIBENCH_DATA", str(tmp_path))
     start = time.process_time()
