@@ -11,7 +11,7 @@ from mibench.errors import Unsupported
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
 from mibench.registry import register_estimator
 
-from ._samples import standardized, stderr_of_mean, ties
+from ._samples import standardized, stderr_of_mean, ties, wildness
 
 
 @register_estimator("cca")
@@ -21,7 +21,8 @@ class CCA(Estimator):
     Exact for jointly Gaussian variables; otherwise it sees linear dependence only. The expectation of a log
     determinant of a Wishart matrix is known, so the correction removes the bias at every n and dimension. Constant and
     linearly dependent columns carry no information and are dropped. The standard error is that of the influence
-    function.
+    function. ``outliers`` in the diagnostics says that single values decide: the standard deviation of a column is
+    that many times what its quartiles say, and the answer is about those values.
     """
 
     citation: ClassVar[str] = (
@@ -96,7 +97,7 @@ def gaussian_information(x: Array, y: Array) -> Estimate:
     # canonical variables with unit variance, one column per canonical correlation
     a, b = (u @ left)[:, :pairs] * np.sqrt(n), (v @ right.T)[:, :pairs] * np.sqrt(n)
     unexplained = (1 - rho) * (1 + rho)
-    diagnostics = {"rank_x": p, "rank_y": q, **ties(x, y)}
+    diagnostics = {"rank_x": p, "rank_y": q, **ties(x, y), **wildness(x, y)}
     if unexplained.min() <= n * np.finfo(float).eps:
         return Estimate(float("inf"), diagnostics={**diagnostics, "linearly_dependent": True})
     plug_in = -0.5 * np.log(unexplained)

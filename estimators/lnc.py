@@ -12,8 +12,8 @@ from mibench.estimator import Array, Estimate, Estimator, check_samples
 from mibench.parameters import Share, at_least
 from mibench.registry import register_estimator
 
-from ._samples import needing, standardized, ties
-from .ksg import from_rectangles
+from ._samples import needing
+from .ksg import from_rectangles, prepared
 
 LEVEL = 5e-3  # how often evenly spread neighbours are taken for uneven ones
 DRAWS = 20_000  # neighbourhoods drawn to find the threshold: 100 of them lie beyond it
@@ -61,28 +61,24 @@ class LNC(Estimator):
         """
         from scipy.spatial import KDTree
 
-        from .neighbours.search import neighbourhoods
-
         x, y = check_samples(x, y, self.capabilities.min_n)
         dim_x, dim_y = x.shape[1], y.shape[1]
         if self.k <= dim_x + dim_y:
             raise Unsupported(
                 f"lnc needs more neighbours than the {dim_x} + {dim_y} dimensions, not k = {self.k}; raise k."
             )
-        diagnostics = ties(x, y)
-        if self.standardize:
-            x, y = standardized(x), standardized(y)
-        counts = neighbourhoods(x, y, self.k, "max", closed=True, rectangle=True)
-        joint = np.hstack([x, y])
+        samples = prepared(x, y, self.standardize)
+        terms = from_rectangles(samples, self.k, "max")
+        joint = np.hstack([samples.x, samples.y])
         nearest = np.asarray(KDTree(joint).query(joint, self.k + 1, p=np.inf)[1])
         # the sample itself, at distance 0, may stand anywhere among those; of the others the k nearest are kept
         itself = nearest == np.arange(len(joint))[:, None]
         itself[~itself.any(axis=1), -1] = True
         around = joint[nearest[~itself].reshape(-1, self.k)] - joint[:, None]
         correction = self._correction(around, (dim_x, dim_y))
-        local = from_rectangles(counts, self.k) - np.where(counts.atom > 0, 0.0, correction)
-        diagnostics |= {"corrected": round(float((correction != 0).mean()), 6)}
-        return Estimate(float(local.mean()), diagnostics=diagnostics)
+        corrected = round(float((correction != 0).mean()), 6)
+        diagnostics = {**samples.diagnostics, "corrected": corrected}
+        return Estimate(float((terms - correction).mean()), diagnostics=diagnostics)
 
     def _correction(self, around: Array, dims: tuple[int, int]) -> Array:
         """log(V'_i / V_i) of the joint neighbourhood less those of x and of y, shape (n,)."""

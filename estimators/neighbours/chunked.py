@@ -48,11 +48,21 @@ def _count_rows(
         radius_x, radius_y = (d.masked_fill(~chosen, 0.0).amax(1, keepdim=True) for d in (in_x, in_y))
     else:
         radius_x = radius_y = kth
-    if not rule.closed:  # at radius 0 samples at 0 count nevertheless
-        zero = torch.zeros_like(kth)
-        radius_x, radius_y = (torch.nextafter(r, zero) for r in (radius_x, radius_y))
+    radius_x, radius_y = _moved(radius_x, rule), _moved(radius_y, rule)
     atom = torch.where(kth[:, 0] == 0, (joint == 0).sum(1) + 1, 0)
     return (in_x <= radius_x).sum(1), (in_y <= radius_y).sum(1), atom
+
+
+def _moved(radius: torch.Tensor, rule: Rule) -> torch.Tensor:
+    """The radius with what counts as equal to it, or without; at radius 0 samples at 0 count in any case."""
+    import torch
+
+    if not rule.closed:
+        radius = torch.nextafter(radius, torch.zeros_like(radius))
+    if rule.slack > 0:
+        by = rule.slack if rule.closed else -rule.slack
+        radius = (radius + by).clamp(min=0) if rule.max_norm else (radius.sqrt() + by).clamp(min=0) ** 2
+    return radius
 
 
 def _distances(columns: torch.Tensor, start: int, stop: int, max_norm: bool) -> torch.Tensor:

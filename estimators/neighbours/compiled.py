@@ -31,12 +31,14 @@ class Rule(NamedTuple):
     closed : samples at the radius itself count; otherwise only closer ones do (but at radius 0, those at 0).
     rectangle : the radii in x and in y are the extents of the k neighbours in each; otherwise both are the distance to
         the k-th. Of neighbours equally far away those with the lower index are nearer.
+    slack : distances count as equal up to this: what rounding makes of equal steps between readings.
     """
 
     k: int
     max_norm: bool
     closed: bool
     rectangle: bool
+    slack: float = 0.0
 
 
 def compiler(fastmath: frozenset[str], **options: Any) -> Callable[[F], F]:
@@ -93,6 +95,15 @@ def radii(found: Found, rule: Rule) -> tuple[float, float]:
     nearest, _, extent_x, extent_y = found
     radius_x = extent_x.max() if rule.rectangle else nearest[-1]
     radius_y = extent_y.max() if rule.rectangle else nearest[-1]
-    if not rule.closed:  # at radius 0 samples at 0 count nevertheless
-        radius_x, radius_y = max(0.0, np.nextafter(radius_x, 0.0)), max(0.0, np.nextafter(radius_y, 0.0))
-    return radius_x, radius_y
+    return _moved(radius_x, rule), _moved(radius_y, rule)
+
+
+@compiled
+def _moved(radius: float, rule: Rule) -> float:
+    """The radius with what counts as equal to it, or without; at radius 0 samples at 0 count in any case."""
+    if not rule.closed:
+        radius = max(0.0, np.nextafter(radius, 0.0))
+    if rule.slack > 0:
+        by = rule.slack if rule.closed else -rule.slack
+        radius = max(0.0, radius + by) if rule.max_norm else max(0.0, np.sqrt(radius) + by) ** 2
+    return radius

@@ -38,20 +38,37 @@ class Neighbourhoods(NamedTuple):
     atom: Counts
 
 
-def neighbourhoods(x: Array, y: Array, k: int, metric: Metric, closed: bool, rectangle: bool) -> Neighbourhoods:
+def neighbourhoods(
+    x: Array, y: Array, k: int, metric: Metric, closed: bool, rectangle: bool, slack: float = 0.0
+) -> Neighbourhoods:
     """Count around every sample of ``x`` (n, dim_x) and ``y`` (n, dim_y) by the rule of these words."""
     from .compiled import Rule
 
-    rule = Rule(k, metric == "max", closed, rectangle)
+    rule = Rule(k, metric == "max", closed, rectangle, slack)
     if device() != "cpu":
         from .chunked import count_in_chunks
 
         return Neighbourhoods(*count_in_chunks(x, y, rule, device=device()))
-    if len(x) >= TREES_FROM.get(x.shape[1] + y.shape[1], math.inf):
+    if _trees_are_faster(x, y):
         from .trees import count_with_trees
 
         return Neighbourhoods(*count_with_trees(x, y, rule))
     return Neighbourhoods(*count_all_pairs(x, y, rule))
+
+
+def _trees_are_faster(x: Array, y: Array) -> bool:
+    return len(x) >= TREES_FROM.get(x.shape[1] + y.shape[1], math.inf)
+
+
+def count_joint(x: Array, y: Array, k: int, metric: Metric, slack: float) -> Counts:
+    """How many other samples are no further from each than its k-th neighbour, shape (n,): k, but for ties."""
+    if metric == "max" and not _trees_are_faster(x, y):
+        joint = np.hstack([x, y])  # the greater of two maxima is the maximum of all
+        return neighbourhoods(joint, joint, k, metric, closed=True, rectangle=False, slack=slack).n_x
+    from .compiled import Rule
+    from .trees import count_within_kth
+
+    return count_within_kth(x, y, Rule(k, metric == "max", closed=True, rectangle=False, slack=slack))
 
 
 def count_all_pairs(x: Array, y: Array, rule: Rule) -> npt.NDArray[np.int64]:
@@ -89,5 +106,6 @@ def warm_up(k: int, metric: Metric) -> None:
     sample, rule = np.arange(2.0 * (k + 1))[:, None], Rule(k, metric == "max", closed=False, rectangle=False)
     for x in (sample, np.hstack([sample, -sample])):
         count_with_trees(x, sample, rule)
+    count_joint(sample, sample, k, metric, 1e-9)
     for scale in (1.0, 1e-200):  # the second is beyond what the fast arithmetic can do
         count_all_pairs(scale * sample, scale * sample, rule)

@@ -40,6 +40,15 @@ def count_with_trees(x: Array, y: Array, rule: Rule) -> tuple[Counts, Counts, Co
     return n_x, n_y, atom
 
 
+def count_within_kth(x: Array, y: Array, rule: Rule) -> Counts:
+    """How many other samples are no further from each than its k-th neighbour, in x and in y at once, shape (n,)."""
+    joint = np.ascontiguousarray(np.hstack([x, y]), dtype=np.float64)
+    order, low, high = _build(joint)
+    tree = joint[order], order, low, high
+    radius = _search(tree, x.shape[1], rule)[0]
+    return _count_in_tree(tree, radius[order], x.shape[1], rule.max_norm)
+
+
 def _count(points: Array, radius: Array, max_norm: bool) -> Counts:
     """How many other samples are within each sample's own radius (squared, where the norm is Euclidean)."""
     if points.shape[1] == 1:
@@ -47,7 +56,7 @@ def _count(points: Array, radius: Array, max_norm: bool) -> Counts:
         return _count_sorted(points[order, 0], order, radius, max_norm)
     points = np.ascontiguousarray(points)
     order, low, high = _build(points)
-    return _count_in_tree((points[order], order, low, high), radius[order], max_norm)
+    return _count_in_tree((points[order], order, low, high), radius[order], points.shape[1], max_norm)
 
 
 @compiled
@@ -133,10 +142,10 @@ def _to_box(point: Array, low: Array, high: Array, first: int, last: int, max_no
 
 
 @compiled
-def _across_box(point: Array, low: Array, high: Array, max_norm: bool) -> float:
-    """The greatest distance from a point to any in the box with these corners."""
+def _across_box(point: Array, low: Array, high: Array, first: int, last: int, max_norm: bool) -> float:
+    """The greatest distance from a point to any in the box with these corners, in the coordinates first...last."""
     distance = 0.0
-    for c in range(len(point)):
+    for c in range(first, last):
         difference = max(abs(low[c] - point[c]), abs(point[c] - high[c]))
         distance = max(distance, difference) if max_norm else distance + difference * difference
     return distance
@@ -146,6 +155,12 @@ def _across_box(point: Array, low: Array, high: Array, max_norm: bool) -> float:
 def _joint_to_box(point: Array, low: Array, high: Array, dim_x: int, max_norm: bool) -> float:
     in_x = _to_box(point, low, high, 0, dim_x, max_norm)
     return max(in_x, _to_box(point, low, high, dim_x, len(point), max_norm))
+
+
+@compiled
+def _joint_across_box(point: Array, low: Array, high: Array, dim_x: int, max_norm: bool) -> float:
+    in_x = _across_box(point, low, high, 0, dim_x, max_norm)
+    return max(in_x, _across_box(point, low, high, dim_x, len(point), max_norm))
 
 
 @compiled
@@ -196,7 +211,8 @@ def _search(tree: Tree, dim_x: int, rule: Rule) -> tuple[Array, Array, npt.NDArr
 
 
 @compiled
-def _count_in_tree(tree: Tree, radius: Array, max_norm: bool) -> Counts:
+def _count_in_tree(tree: Tree, radius: Array, dim_x: int, max_norm: bool) -> Counts:
+    """How many others are within each sample's radius both in the first ``dim_x`` coordinates and in the others."""
     points, order, low, high = tree
     n, dim = points.shape
     nodes = len(low)
@@ -210,13 +226,14 @@ def _count_in_tree(tree: Tree, radius: Array, max_norm: bool) -> Counts:
         while top >= 0:
             node, start, stop = stack[top], first[top], last[top]
             top -= 1
-            if _to_box(point, low[node], high[node], 0, dim, max_norm) > reach:
+            if _joint_to_box(point, low[node], high[node], dim_x, max_norm) > reach:
                 continue
-            if _across_box(point, low[node], high[node], max_norm) <= reach:
+            if _joint_across_box(point, low[node], high[node], dim_x, max_norm) <= reach:
                 total += stop - start
             elif 2 * node + 2 >= nodes:
                 for j in range(start, stop):
-                    total += _between(points, i, j, 0, dim, max_norm) <= reach
+                    near = _between(points, i, j, 0, dim_x, max_norm) <= reach
+                    total += near and _between(points, i, j, dim_x, dim, max_norm) <= reach
             else:
                 middle = (start + stop) // 2
                 stack[top + 1], first[top + 1], last[top + 1] = 2 * node + 1, start, middle
