@@ -76,6 +76,7 @@ class Result:
     varies : the task's own: the parameter whose values are compared with each other.
     wall_s, cpu_s : the cell's share of its batch; batch_size : how many cells shared it.
     message : for anything but ``ok``, one sentence on what happened.
+    again : how many more runs try this cell by themselves, because its surroundings failed and not a plug-in.
     metrics : figures other than mi: those of a downstream task; ``score`` and ``expected`` of a consistency task.
     group, arm, metric_info : the table, the row and the Metrics (as dicts) of a downstream or consistency task.
     images : relative file names by image name (downstream).
@@ -105,6 +106,7 @@ class Result:
     cpu_s: float = 0.0
     batch_size: int = 1
     message: str = ""
+    again: int = 0
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     curve: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     group: str = ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from .engine.store import read_results
+from .errors import UsageError
 from .result import Result
 
 if TYPE_CHECKING:
@@ -19,11 +20,14 @@ _SHOWN = 5  # names in a printed line
 
 
 class Results(Sequence[Result]):
-    """Finished cells, in the order in which they finished; ``directory`` is where their pictures lie."""
+    """Finished cells, in the order in which they finished.
 
-    def __init__(self, results: Iterable[Result], directory: Path | None = None) -> None:
+    directory : where their pictures lie; left : cells that were asked for and not run, as the time budget was spent.
+    """
+
+    def __init__(self, results: Iterable[Result], directory: Path | None = None, left: int = 0) -> None:
         self._results = tuple(results)
-        self.directory = directory
+        self.directory, self.left = directory, left
 
     @overload
     def __getitem__(self, index: int) -> Result: ...
@@ -90,9 +94,12 @@ def load_results(*paths: str | Path) -> Results:
 
     Raises
     ------
-    UsageError : there are no results at a path, or a later version of mibench wrote them.
+    UsageError : there are no results at a path, or none that can be read.
     """
     found = read_results(*paths)
+    if not found:
+        where = " or ".join(f"'{path}'" for path in paths)
+        raise UsageError(f"there is no result in {where} that can be read (`mibench run` writes them).")
     first = Path(paths[0])
     return Results(found, first if first.is_dir() else first.parent)
 

@@ -20,7 +20,8 @@ class Lost(Exception):
     """A call that gave no answer. It travels from the worker, or is made where a worker is missed.
 
     status, message : how the cells of the call end; seconds : what they cost, where that is known.
-    by_chance : the process was killed from outside, as far as anyone can see: another try may succeed.
+    by_chance : the process was killed from outside, as far as anyone can see, or the machine had no memory left:
+    another try may succeed.
     """
 
     def __init__(self, status: Status, message: str, seconds: float = 0.0, by_chance: bool = False) -> None:

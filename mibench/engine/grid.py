@@ -146,12 +146,14 @@ class Job:
     """A cell with the plug-ins that answer it.
 
     facts : fields of its Result that do not depend on the answer, as far as they are known; see :func:`names_of`.
+    again : in how many more runs it may be tried again, should its surroundings fail.
     """
 
     cell: Cell
     estimator: Estimator
     task: AnyTask
     facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    again: int = field(default=2, compare=False)
 
     def result(self, status: Status = Status.OK, **answer: Any) -> Result:
         """The record of this cell."""

@@ -28,12 +28,14 @@ from mibench.errors import MibenchError
 from mibench.result import Status
 
 from .executor import Lost
+from .plain import sentence
 from .watchdog import OOM_EXIT, TIMEOUT_EXIT
 
 T = TypeVar("T")
 
 _START_UP = 120.0  # seconds that loading libraries and compiling may take
 _STARTS = 5  # workers that may die in a row before they are given the call
+_KEPT = 500  # bytes of a worker's output
 _LOOK_EVERY = 1.0  # seconds between looks at a silent process
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 _BOOT = """import json, sys
@@ -93,9 +95,10 @@ class LocalPool:
             for _ in range(_STARTS):
                 if worker.takes(pickled):
                     return cast(T, self._awaited(worker, time_limit, cells))
-                code = worker.end()
+                code, said = worker.end(), worker.last_words
                 worker = self._start()
-            raise MibenchError(f"no worker process can be started: the last of {_STARTS} ended with exit code {code}.")
+            why = f"the last of {_STARTS} ended with exit code {code}{f' ({said})' if said else ''}"
+            raise MibenchError(f"no worker process can be started: {why}.")
         finally:
             self._idle.put(worker)
 
@@ -112,14 +115,19 @@ class LocalPool:
         if answer.code == OOM_EXIT:
             raise Lost(Status.OOM, f"used more than {self._settings['memory_limit']:g} GiB of memory.")
         how = f"by signal {-answer.code}" if answer.code < 0 else f"with exit code {answer.code}"
-        raise Lost(Status.CRASH, f"the worker process ended {how}.", by_chance=answer.code == -signal.SIGKILL)
+        said = f", and said last: {worker.last_words}" if worker.last_words else ""
+        message = f"the worker process ended {how}{said}."
+        raise Lost(Status.CRASH, message, by_chance=answer.code == -signal.SIGKILL)
 
     def _start(self) -> _Worker:
         with self._lock:
             if self._stopped:
                 raise CancelledError
             self._workers = {worker for worker in self._workers if not worker.ended}
-            worker = _Worker(self._settings)
+            try:
+                worker = _Worker(self._settings)
+            except OSError as error:  # too many processes or open files, or no memory
+                raise MibenchError(f"no worker process can be started: {error.strerror or error}.") from error
             self._workers.add(worker)
             return worker
 
@@ -144,15 +152,32 @@ class _Worker:
                 [sys.executable, "-P", "-c", _BOOT, json.dumps(given)],
                 env={**os.environ, **_ONE_THREAD},
                 stdin=subprocess.DEVNULL,
-                stdout=2,  # what plug-ins print is no result
+                stdout=subprocess.PIPE,  # what plug-ins print is no result, and would tear the progress bar
+                stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # a group of its own, children included
             )
+        self._said = b""
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     @property
     def ended(self) -> bool:
         """Whether :meth:`end` was called."""
         return self._pipe.closed
+
+    @property
+    def last_words(self) -> str:
+        """The last line that the process printed; nothing else of its output is kept."""
+        self._listener.join(_LOOK_EVERY)  # unless a child of it still holds the other end
+        lines = self._said.decode(errors="replace").split("\n")
+        return sentence(next((line for line in reversed(lines) if line.strip()), "")).rstrip(".")
+
+    def _listen(self) -> None:
+        assert self._process.stdout
+        with contextlib.suppress(OSError, ValueError), self._process.stdout as output:
+            while said := os.read(output.fileno(), 2**16):
+                self._said = (self._said + said)[-_KEPT:]
 
     def takes(self, pickled: bytes) -> bool:
         """Hand over a call; False where the process is dead, or dies before it has taken the call."""

@@ -7,7 +7,9 @@ cell by cell, so that one bad cell costs nobody else an answer. Every cell ends 
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +24,7 @@ from mibench.task import TaskKind
 from .batches import batches
 from .executor import Executor, Lost
 from .grid import Job
+from .records import recordable
 from .store import Store
 from .worker import Answer, Facts, answer, describe
 
@@ -55,10 +58,18 @@ def default_workers() -> int:
 def unfinished(jobs: Sequence[Job], finished: Iterable[Result], retry: bool = False) -> list[Job]:
     """The jobs without a result: cells are recognised by id, so changed parameters and versions run again.
 
-    Cells that lacked something not installed are tried again always, other failures only with ``retry``.
+    Cells that lacked something not installed are tried again always, those whose surroundings failed in two more runs,
+    other failures only with ``retry``.
     """
-    done = {r.cell.id for r in finished if r.status is Status.OK or (r.status.final and not retry)}
-    return [job for job in jobs if job.cell.id not in done]
+    latest = {r.cell.id: r for r in finished}
+    todo = []
+    for job in jobs:
+        found = latest.get(job.cell.id)
+        if found is None or (retry and found.status is not Status.OK) or not found.status.final:
+            todo.append(job)
+        elif found.again > 0:
+            todo.append(dataclasses.replace(job, again=found.again - 1))
+    return todo
 
 
 def run_jobs(
@@ -71,26 +82,29 @@ def run_jobs(
     provenance: Mapping[str, Any],
     observers: Sequence[Observer] = (),
     done: int = 0,
+    time_budget: float = math.inf,
 ) -> None:
     """Answer every job and append its Result to the store.
 
-    start : makes an executor of so many workers; time_limit : seconds of wall time per cell.
+    start : makes an executor of so many workers; time_limit : seconds of wall time per cell; time_budget : seconds
+    after which no more cells are handed out (those that have begun are finished).
 
     Raises
     ------
     UsageError : the store cannot be written any more.
     KeyboardInterrupt : after the workers have been stopped; what was finished is in the store.
     """
+    end = time.monotonic() + time_budget
     for observer in observers:
         observer.started(jobs, done)
     try:
         if not jobs:
             return
         with start(min(workers, len(jobs))) as executor:
-            for found in _answers(jobs, executor, workers, time_limit):
+            for found in _answers(jobs, executor, workers, time_limit, end):
                 images = store.save_images(found.result.cell, found.images)
                 stamped = {**provenance, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-                result = dataclasses.replace(found.result, images=images, provenance=stamped)
+                result = recordable(dataclasses.replace(found.result, images=images, provenance=stamped))
                 store.append(result)
                 for observer in observers:
                     observer.finished(result)
@@ -99,9 +113,11 @@ def run_jobs(
             observer.ended()
 
 
-def _answers(jobs: Sequence[Job], executor: Executor, workers: int, time_limit: float) -> Iterator[Answer]:
+def _answers(
+    jobs: Sequence[Job], executor: Executor, workers: int, time_limit: float, end: float
+) -> Iterator[Answer]:
     ready: list[Job] = []
-    for alike, facts in _described(jobs, executor, workers, max(time_limit, _FACTS)):
+    for alike, facts in _described(jobs, executor, workers, max(time_limit, _FACTS), end):
         told = [dataclasses.replace(job, facts=_facts(job, facts)) for job in alike]
         if facts.problem is None:
             ready += told
@@ -112,7 +128,7 @@ def _answers(jobs: Sequence[Job], executor: Executor, workers: int, time_limit: 
         return executor.submit(partial(answer, batch, time_limit), time_limit, len(batch))
 
     queue = deque(batches(ready, workers))
-    for batch, found in _outcomes(queue, submit, workers):
+    for batch, found in _outcomes(queue, submit, workers, end):
         if not isinstance(found, Lost):
             yield from found
         elif len(batch) > 1:
@@ -122,7 +138,7 @@ def _answers(jobs: Sequence[Job], executor: Executor, workers: int, time_limit: 
 
 
 def _described(
-    jobs: Sequence[Job], executor: Executor, workers: int, seconds: float
+    jobs: Sequence[Job], executor: Executor, workers: int, seconds: float, end: float
 ) -> Iterator[tuple[Sequence[Job], Facts]]:
     """The jobs of each task with its facts. Asked of the executor, because whatever is a plug-in's may do harm."""
 
@@ -132,9 +148,10 @@ def _described(
         return executor.submit(partial(describe, task, arms, seconds), seconds)
 
     tasks = grouped(jobs, lambda job: job.cell.task)
-    for alike, found in _outcomes(deque(tasks.values()), submit, workers):
+    for alike, found in _outcomes(deque(tasks.values()), submit, workers, end):
         if isinstance(found, Lost):
-            found = Facts({}, problem=Lost(found.status, f"the task cannot be used: {found.message}"))
+            message = f"the task cannot be used: {found.message}"
+            found = Facts({}, problem=Lost(found.status, message, by_chance=found.by_chance))
         yield alike, found
 
 
@@ -145,19 +162,30 @@ def _facts(job: Job, facts: Facts) -> dict[str, Any]:
 
 def _without(job: Job, lost: Lost) -> Answer:
     # no answer: what the cell cost is what it was allowed
-    return Answer(job.result(lost.status, message=lost.message, wall_s=lost.seconds, cpu_s=lost.seconds))
+    cost = {"wall_s": lost.seconds, "cpu_s": lost.seconds}
+    return Answer(job.result(lost.status, message=lost.message, again=job.again if lost.by_chance else 0, **cost))
 
 
-def _outcomes(queue: deque[W], submit: Callable[[W], Future[T]], workers: int) -> Iterator[tuple[W, T | Lost]]:
-    """Each work in the queue, which may grow meanwhile, and what came of it; what is lost by chance is tried again."""
+def _outcomes(
+    queue: deque[W], submit: Callable[[W], Future[T]], workers: int, end: float
+) -> Iterator[tuple[W, T | Lost]]:
+    """Each work in the queue, which may grow meanwhile, and what came of it; what is lost by chance is tried again.
+
+    end : on the monotonic clock, when what has not begun is left.
+    """
     waiting: dict[Future[T], W] = {}
     again: dict[int, W] = {}
     while queue or waiting:
+        left = end - time.monotonic()
+        if left <= 0:
+            queue.clear()
+            waiting = {future: work for future, work in waiting.items() if not future.cancel()}
         # a few more than there are workers, so that none waits for this process
         while queue and len(waiting) < workers + 2:
             work = queue.popleft()
             waiting[submit(work)] = work
-        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+        patience = left if 0 < left < threading.TIMEOUT_MAX else None
+        for future in wait(waiting, patience, FIRST_COMPLETED).done:
             work = waiting.pop(future)
             try:
                 found: T | Lost = future.result()

@@ -5,48 +5,52 @@ The contract:
 * A record that :meth:`Store.append` has returned from survives a kill of the process at any later moment.
 * One process writes at a time (a lock says so); any number may read.
 * A reader skips a torn line, which only a kill in the middle of a write leaves, and of several records of one cell
-  keeps the last. The next writer starts on a fresh line, so a torn line never spoils its neighbour.
-* A record carries a checksum. What has changed since it was written is left out, and a warning says so.
+  keeps the last. The next writer marks it and starts on a fresh line, so a torn line never spoils its neighbour.
+* A record carries a checksum. What has changed since it was written is left out, and a warning names the lines.
+* Records of a later version stay where they are: readers leave them out with a warning, writers refuse the folder.
 * Nothing is ever rewritten in place.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
-import re
-import zlib
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from mibench.errors import UsageError
-from mibench.result import SCHEMA, Cell, Result
+from mibench.result import Cell, Result
+from mibench.words import counted
+
+from .records import Damaged, Later, Torn, decode, encode, end_of_torn
 
 log = logging.getLogger(__name__)
 
 FILE = "results.jsonl"
 _IMAGES = "images"
-_CHECKSUM = re.compile(rb',"checksum":"([0-9a-f]{8})"}\s*$')
+_LISTED = 10  # line numbers in a sentence
 
 
 def read_results(*paths: str | Path) -> list[Result]:
     """The finished cells in directories of results or ``results.jsonl`` files, in the order in which they finished.
 
-    Of several records of one cell the last one counts, in the order of the paths.
+    Of several records of one cell the last one counts, in the order of the paths. Lines that cannot be read are left
+    out with a warning that counts and names them.
 
     Raises
     ------
-    UsageError : there are no results at a path, or a later version of mibench wrote them.
+    UsageError : there are no results at a path.
     """
     latest: dict[str, Result] = {}
     for path in map(Path, paths):
         file = path / FILE if path.is_dir() else path
         if not file.is_file():
             raise UsageError(f"there are no results at '{path}': no file {file} (`mibench run` writes it).")
-        for result in _read(file):
+        for result in _told(file, _Contents(file)).results:
             latest.pop(result.cell.id, None)  # so that a rerun cell comes at the place of its last record
             latest[result.cell.id] = result
     if not paths:
@@ -54,36 +58,43 @@ def read_results(*paths: str | Path) -> list[Result]:
     return list(latest.values())
 
 
-def _read(file: Path) -> Iterator[Result]:
-    damaged: list[int] = []
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                record = json.loads(_checked(line))
-                later = record.get("schema", 1) > SCHEMA
-                result = None if later else Result.from_json(record)
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                if line.rstrip().endswith(b"}"):  # otherwise it is torn by a kill
-                    damaged.append(number)
-                continue
-            if result is None:
-                raise UsageError(f"{file} was written by a later version of mibench, which is needed to read it.")
-            yield result
-    if damaged:
-        log.warning("%s: %d damaged lines are left out, the first is line %d.", file, len(damaged), damaged[0])
+@dataclass
+class _Contents:
+    """What is in a file of results; the lines that cannot be read by number."""
+
+    file: Path
+    results: list[Result] = field(default_factory=list)
+    damaged: list[int] = field(default_factory=list)
+    later: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        try:
+            with self.file.open("rb") as lines:
+                for number, line in enumerate(lines, 1):
+                    try:
+                        self.results.append(decode(line))
+                    except Damaged:
+                        self.damaged.append(number)
+                    except Later:
+                        self.later.append(number)
+                    except Torn:
+                        continue
+        except OSError as error:
+            raise UsageError(f"cannot read '{self.file}': {error.strerror or error}.") from error
 
 
-def _checked(line: bytes) -> bytes:
-    """A line as it was written. Those of earlier versions have no checksum.
+def _told(file: Path, found: _Contents) -> _Contents:
+    if found.damaged:
+        log.warning("%s: %s left out (%s).", file, counted(len(found.damaged), "damaged line"), _lines(found.damaged))
+    if found.later:
+        what = counted(len(found.later), "record")
+        log.warning("%s: %s of a later version of mibench left out (%s).", file, what, _lines(found.later))
+    return found
 
-    Raises
-    ------
-    ValueError : it is not what was written.
-    """
-    found = _CHECKSUM.search(line)
-    if found and zlib.crc32(line[: found.start()]) != int(found[1], 16):
-        raise ValueError("checksum")
-    return line
+
+def _lines(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:_LISTED])) + (", …" if len(numbers) > _LISTED else "")
+    return f"line{'s' if len(numbers) > 1 else ''} {shown}"
 
 
 class Store:
@@ -96,12 +107,14 @@ class Store:
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
-        self._file = -1
+        self._open: list[int] = []
         try:
             with self._explained():
                 self.directory.mkdir(parents=True, exist_ok=True)
+                # the folder is locked as well: its file may be moved away or deleted while a run goes on
+                self._lock(os.open(self.directory, os.O_RDONLY))
                 self._file = os.open(self.directory / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-                self._lock()
+                self._lock(self._file)
                 self._end_torn_line()
         except UsageError:
             self.close()
@@ -120,10 +133,8 @@ class Store:
         ------
         UsageError : the disk is full or gone. What was written before stays.
         """
-        record = json.dumps(result.to_json(), separators=(",", ":"), allow_nan=False).encode().removesuffix(b"}")
-        line = record + b',"checksum":"%08x"}\n' % zlib.crc32(record)
         with self._explained():
-            _write_all(self._file, line)
+            _write_all(self._file, encode(result))
             os.fsync(self._file)
             if not os.fstat(self._file).st_nlink:
                 raise OSError("its file was deleted while the run went on")
@@ -148,14 +159,24 @@ class Store:
         return files
 
     def results(self) -> list[Result]:
-        """What is in the directory now."""
+        """What is in the directory now.
+
+        Raises
+        ------
+        UsageError : there are records of a later version, whose cells would be run again.
+        """
+        found = _Contents(self.directory / FILE)
+        if found.later:
+            raise UsageError(
+                f"'{self.directory}' holds {counted(len(found.later), 'record')} of a later version of mibench "
+                f"({_lines(found.later)}), which this one cannot read: use that version, or another folder with --out."
+            )
         return read_results(self.directory)
 
     def close(self) -> None:
         """Release the directory to other writers."""
-        if self._file >= 0:
-            os.close(self._file)
-        self._file = -1
+        while self._open:
+            os.close(self._open.pop())
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -164,12 +185,13 @@ class Store:
         except OSError as error:
             raise UsageError(f"cannot write results to '{self.directory}': {error.strerror or error}.") from error
 
-    def _lock(self) -> None:
-        """Hold the file until it is closed or this process ends."""
+    def _lock(self, descriptor: int) -> None:
+        """Hold it until it is closed or this process ends."""
         import fcntl
 
+        self._open.append(descriptor)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UsageError(
                 f"another run is writing to '{self.directory}'; wait for it, or choose another folder with --out."
@@ -178,7 +200,9 @@ class Store:
     def _end_torn_line(self) -> None:
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
-            _write_all(self._file, b"\n")
+            with (self.directory / FILE).open("rb") as lines:
+                [last] = deque(lines, maxlen=1)
+            _write_all(self._file, end_of_torn(last))
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

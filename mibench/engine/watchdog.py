@@ -13,6 +13,7 @@ import time
 OOM_EXIT, TIMEOUT_EXIT = 87, 88
 """The exit codes of a worker that went beyond its memory or its time."""
 
+_SPARE = 0.03  # of the machine's memory
 _LOOK_EVERY = 0.1  # seconds between looks
 _CHILDREN_EVERY = 10  # looks between looks at child processes, which cost more
 
@@ -52,6 +53,14 @@ class Watchdog:
             if os.getppid() != parent:
                 os._exit(1)
             time.sleep(_LOOK_EVERY)
+
+
+def memory_is_short() -> bool:
+    """Whether the whole machine has next to no memory left, so that an allocation fails through no fault of a cell."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return bool(memory.available < _SPARE * memory.total)
 
 
 watchdog = Watchdog()

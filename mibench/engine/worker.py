@@ -14,12 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from mibench.errors import MibenchError, NotInstalled, Unsupported, UsageError
-from mibench.result import Result, Status
+from mibench.result import Cell, Result, Status
 from mibench.task import AnyTask, ConsistencyTask, DownstreamTask, Outcome, Task, TaskKind
 
 from .executor import Lost
 from .plain import pairs, plain, sentence, series
-from .watchdog import watchdog
+from .records import readable
+from .watchdog import memory_is_short, watchdog
 
 if TYPE_CHECKING:
     from mibench.estimator import Array, Estimate, Estimator
@@ -56,17 +57,20 @@ def describe(task: AnyTask, estimators: Sequence[Estimator] = (), seconds: float
     fields: dict[str, Any] = {}
     watchdog.allow(seconds)
     try:
-        fields |= {"family": str(task.family), "varies": str(task.varies)}
+        fields |= {"family": sentence(task.family), "varies": sentence(task.varies)}
         fields |= task.facts()
         arms = {e.label: task.arm(e) for e in estimators} if isinstance(task, DownstreamTask) else {}
         if not all(math.isfinite(fields.get(name, 0.0)) for name in ("truth", "truth_error")):
             raise UsageError("its mutual information is not finite, or not known to a finite error.")
+        fields = plain(fields)
+        if not readable(Result(Cell("", "", 0, 0, ""), Status.OK, **fields)):
+            raise UsageError("one of its facts is not of the type asked for.")
     except (Exception, SystemExit) as error:
         found = lost(error)
         if found.status is not Status.NOT_INSTALLED:
-            found = Lost(found.status, f"the task cannot be used: {found.message}")
-        return Facts(plain(fields), problem=found)
-    return Facts(plain(fields), arms)
+            found = Lost(found.status, f"the task cannot be used: {found.message}", by_chance=found.by_chance)
+        return Facts({name: fields[name] for name in ("family", "varies") if name in fields}, problem=found)
+    return Facts(fields, {label: sentence(arm) for label, arm in arms.items()})
 
 
 # Answers -------------------------------------------------------------------------------------------------------------
@@ -86,7 +90,8 @@ def answer(jobs: Sequence[Job], seconds: float = math.inf) -> list[Answer]:
         if len(jobs) > 1:
             return [found for job in jobs for found in answer([job], seconds)]
         problem = lost(error)
-        return [Answer(jobs[0].result(problem.status, message=problem.message))]
+        again = jobs[0].again if problem.by_chance else 0
+        return [Answer(jobs[0].result(problem.status, message=problem.message, again=again))]
 
 
 def lost(error: BaseException) -> Lost:
@@ -100,7 +105,7 @@ def lost(error: BaseException) -> Lost:
         case NotInstalled():
             return Lost(Status.NOT_INSTALLED, message)
         case MemoryError():
-            return Lost(Status.OOM, "the allocation of an array failed.")
+            return Lost(Status.OOM, "the allocation of an array failed.", by_chance=memory_is_short())
         case MibenchError():
             return Lost(Status.ERROR, message)
         case _:

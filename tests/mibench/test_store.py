@@ -2,15 +2,19 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
+import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mibench.engine.records import recordable
 from mibench.engine.store import FILE, Store, read_results
 from mibench.errors import UsageError
-from mibench.result import Result
+from mibench.result import Result, Status
 
 from .conftest import MakeResult
 
@@ -56,32 +60,92 @@ def test_no_single_changed_bit_goes_unnoticed(
     """Every record that is read is one that was written, and what is missing is told."""
     before = read_results(written(tmp_path, make(seed=0), make(seed=1)))
     whole = (tmp_path / FILE).read_bytes()
-    for position in range(0, len(whole) - 3, 7):
-        for bit in range(8):
-            changed = bytearray(whole)
-            changed[position] ^= 1 << bit
-            (tmp_path / FILE).write_bytes(changed)
-            caplog.clear()
-            found = read_results(tmp_path)
-            assert all(r in before for r in found)
-            assert found == before or "damaged lines are left out" in caplog.text, (position, bit)
+    for flip in random.Random(0).sample(range(8 * len(whole)), 1500):
+        changed = bytearray(whole)
+        changed[flip // 8] ^= 1 << flip % 8
+        (tmp_path / FILE).write_bytes(changed)
+        caplog.clear()
+        found = read_results(tmp_path)
+        assert all(r in before for r in found)
+        assert found == before or "left out (line" in caplog.text, divmod(flip, 8)
 
 
-@pytest.mark.parametrize("line", ["null", "[]", "{}", '{"cell": {}}', "[" * 10_000 + "]" * 10_000 + "{}"])
+DAMAGED: list[tuple[str, Any]] = [
+    ("mi", "1.0"),
+    ("mi", [1.0]),
+    ("truth_error", None),
+    ("truth_error", float("nan")),
+    ("truth", float("inf")),
+    ("family", None),
+    ("family", "\ud800"),
+    ("message", 5),
+    ("wall_s", -1.0),
+    ("dim_x", 1.5),
+    ("dim_x", 10**400),
+    ("curve", [1, 2]),
+    ("curve", {"step": 1}),
+    ("metrics", {"score": None}),
+    ("images", {"a": 5}),
+    ("metric_info", [{"name": 1}]),
+    ("provenance", "here"),
+    ("diagnostics", {"a": {"\ud800": 1}}),
+    ("status", "splendid"),
+    ("role", None),
+    ("cell", None),
+    ("cell", {"estimator": "a"}),
+    ("cell", {"estimator": 1, "task": "t", "n": 1, "seed": 0, "id": "i"}),
+    ("cell", {"estimator": "e", "task": "t", "n": -1, "seed": 0, "id": "i"}),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), DAMAGED, ids=lambda v: repr(v)[:30])
+def test_a_value_that_no_report_can_show_costs_its_line_and_is_told(
+    tmp_path: Path, make: MakeResult, field: str, value: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    written(tmp_path, make())
+    with (tmp_path / FILE).open("a") as file:
+        file.write(json.dumps({**make(seed=1).to_json(), field: value}) + "\n")
+    assert [r.cell.seed for r in read_results(tmp_path)] == [0]
+    assert caplog.messages == [f"{tmp_path / FILE}: 1 damaged line left out (line 2)."]
+
+
+@pytest.mark.parametrize("line", ["null", "[]", "{}", '{"cell": {}}', "[" * 10_000 + "]" * 10_000 + "{}", '{"cell": '])
 def test_a_line_that_is_no_record_is_told(
     tmp_path: Path, make: MakeResult, line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     written(tmp_path, make())
     with (tmp_path / FILE).open("a") as file:
-        file.write(line + "\n")
-    assert len(read_results(tmp_path)) == 1
-    assert line[-1] != "}" or "1 damaged lines are left out, the first is line 2" in caplog.text
+        file.write(f"{line}\n{line}\n")
+    written(tmp_path, make(seed=1))
+    assert len(read_results(tmp_path)) == 2
+    assert "2 damaged lines left out (lines 2, 3)" in caplog.text
 
 
-def test_records_of_a_later_version_are_refused(tmp_path: Path, make: MakeResult) -> None:
-    (tmp_path / FILE).write_text(json.dumps({**make().to_json(), "schema": 99}) + "\n")
-    with pytest.raises(UsageError, match="a later version of mibench"):
-        read_results(tmp_path)
+def test_what_could_not_be_read_back_is_not_written(make: MakeResult) -> None:
+    assert recordable(make()) == make()
+    odd = recordable(make(truth_error=float("nan")))
+    assert odd.cell == make().cell and odd.status is Status.ERROR and "cannot be recorded" in odd.message
+
+
+def _later(result: Result, **changes: Any) -> bytes:
+    """A record with a right checksum, as another version might write it."""
+    record = json.dumps({**result.to_json(), **changes}).encode().removesuffix(b"}")
+    return record + b',"checksum":"%08x"}\n' % zlib.crc32(record)
+
+
+@pytest.mark.parametrize("changes", [{"schema": 99}, {"status": "splendid"}, {"cell": {"phase": "new"}}])
+def test_records_of_a_later_version_are_kept_and_told_and_their_folder_is_left_alone(
+    tmp_path: Path, make: MakeResult, changes: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    written(tmp_path, make())
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(_later(make(seed=1), **changes))
+    before = (tmp_path / FILE).read_bytes()
+    assert [r.cell.seed for r in read_results(tmp_path)] == [0]
+    assert caplog.messages == [f"{tmp_path / FILE}: 1 record of a later version of mibench left out (line 2)."]
+    with Store(tmp_path) as store, pytest.raises(UsageError, match="holds 1 record of a later version"):
+        store.results()
+    assert (tmp_path / FILE).read_bytes() == before
 
 
 def test_a_second_writer_is_refused_and_readers_are_not(tmp_path: Path, make: MakeResult) -> None:
@@ -90,6 +154,9 @@ def test_a_second_writer_is_refused_and_readers_are_not(tmp_path: Path, make: Ma
         with pytest.raises(UsageError, match="another run is writing"):
             Store(tmp_path)
         assert len(read_results(tmp_path)) == 1
+        (tmp_path / FILE).unlink()
+        with pytest.raises(UsageError, match="another run is writing"):
+            Store(tmp_path)
     Store(tmp_path).close()
 
 

@@ -1,0 +1,187 @@
+"""A record: one Result as a line of JSON with a checksum, and what a line is that cannot be read.
+
+What is read is either what was written or an exception. Values that no report could show (a number that is not finite,
+text that no encoding can write, a field of another type) make a line unreadable, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mibench.result import SCHEMA, Result, Status
+
+_CHECKSUM = re.compile(rb',"checksum":"([0-9a-f]{8})"}')
+_TORN = b"#torn\n"
+_DEEPEST = 24  # levels of nesting in a record
+
+
+class Damaged(ValueError):
+    """The line is not what was written."""
+
+
+class Later(ValueError):
+    """The line is whole, but this version of mibench does not understand it: a later one wrote it."""
+
+
+class Torn(ValueError):
+    """A kill in the middle of a write left the line; nobody was told that its cell was finished."""
+
+
+def encode(result: Result) -> bytes:
+    """The line of a result."""
+    record = json.dumps(result.to_json(), separators=(",", ":"), allow_nan=False).encode().removesuffix(b"}")
+    return record + b',"checksum":"%08x"}\n' % zlib.crc32(record)
+
+
+def decode(line: bytes) -> Result:
+    """The result in a line. Records of earlier versions have no checksum.
+
+    Raises
+    ------
+    Damaged, Later, Torn : there is none that can be read.
+    """
+    if line.endswith(_TORN):
+        raise Torn
+    checksum = _CHECKSUM.search(line)
+    # of a record with a checksum nothing may follow it, and all before it is what was written
+    if checksum and (line[checksum.end() :].strip(b"\r\n") or _sum(line, checksum) != int(checksum[1], 16)):
+        raise Damaged
+    try:
+        record = json.loads(line)
+        if isinstance(record, dict) and _whole(record.get("schema", 1)) and record.get("schema", 1) > SCHEMA:
+            raise Later
+        return _read(record, texts=b"\\u" in line)
+    except Later:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        if checksum is None and not line.endswith(b"\n"):
+            raise Torn from error
+        raise Later if checksum else Damaged from error
+
+
+def end_of_torn(line: bytes) -> bytes:
+    """What the next writer adds to a last line without an end, so that its neighbour is not spoilt."""
+    try:
+        decode(line)
+    except Torn:
+        return _TORN
+    except ValueError:
+        pass
+    return b"\n"
+
+
+def recordable(result: Result) -> Result:
+    """The result, or in its place an error of the same cell where a reader could not read it back."""
+    if readable(result):
+        return result
+    message = "its answer cannot be recorded: a value in it is not finite, too large or not of the type asked for."
+    return Result(result.cell, Status.ERROR, message=message)
+
+
+def readable(result: Result) -> bool:
+    """Whether the record of a result could be read back."""
+    try:
+        decode(encode(result))
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return False
+    return True
+
+
+def _sum(line: bytes, checksum: re.Match[bytes]) -> int:
+    return zlib.crc32(line[: checksum.start()])
+
+
+def _read(record: Any, texts: bool) -> Result:
+    """A record as a Result. texts : whether there may be texts in it that no encoding can write.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError, AttributeError : a value that has no place in a record.
+    """
+    if not _sound(record, texts):
+        raise ValueError("a value that no report can show")
+    result = Result.from_json(record)
+    for name, fits in _FIELDS.items():
+        if not fits(getattr(result, name)):
+            raise TypeError(name)
+    cell = result.cell
+    if not (_text(cell.estimator) and _text(cell.task) and _text(cell.id) and _whole(cell.n) and _whole(cell.seed)):
+        raise TypeError("cell")
+    if cell.n < 0 or cell.seed < 0 or min(result.dim_x, result.dim_y, result.wall_s, result.cpu_s) < 0:
+        raise ValueError("a number that cannot be negative")
+    return result
+
+
+def _sound(value: Any, texts: bool, depth: int = 0) -> bool:
+    if isinstance(value, dict):
+        return depth < _DEEPEST and all(_sound(k, texts) and _sound(v, texts, depth + 1) for k, v in value.items())
+    if isinstance(value, list):
+        return depth < _DEEPEST and all(_sound(v, texts, depth + 1) for v in value)
+    if isinstance(value, str):
+        return not texts or _writable(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, int) or value.bit_length() <= 64
+
+
+def _writable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _mapping(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _metrics(value: Any) -> bool:
+    """The Metrics of a task, as dicts."""
+    return isinstance(value, (list, tuple)) and all(
+        _mapping(info)
+        and all(_text(info.get(name, "")) for name in ("unit", "description"))
+        and all(_text(info.get(name)) for name in ("name", "better"))
+        and _texts(info.get("published", {}))
+        for info in value
+    )
+
+
+def _texts(value: Any) -> bool:
+    return _mapping(value) and all(map(_text, value.values()))
+
+
+_TYPES: Mapping[str, Callable[[Any], bool]] = {
+    "str": _text,
+    "int": _whole,
+    "bool": lambda value: isinstance(value, bool),
+    "float": _number,
+    "float | None": lambda value: value is None or _number(value),
+    "Mapping[str, Any]": _mapping,
+    "Mapping[str, str]": _texts,
+    "Mapping[str, float]": lambda value: _mapping(value) and all(map(_number, value.values())),
+    "Mapping[str, Sequence[Any]]": lambda value: (
+        _mapping(value) and all(isinstance(v, (list, tuple)) for v in value.values())
+    ),
+    "Sequence[Mapping[str, Any]]": _metrics,
+}
+_FIELDS = {f.name: _TYPES[str(f.type)] for f in dataclasses.fields(Result) if str(f.type) in _TYPES}
+"""What each field holds, by its annotation; the rest are enumerations, which refuse what they do not know."""
