@@ -10,8 +10,10 @@ Rules
   machine, not the estimator: they are left out and named in a note.
 * Means are taken over seeds, then sample sizes, then tasks, then families, each with equal weight. Intervals are over
   families. The score is absolute: adding an entrant never moves another's.
-* Only lower bounds and estimates are ranked, only among the entrants that ran on every task and sample size, so that
-  nobody gains by staying away from hard tasks. Estimators that look at the task itself are yardsticks: shown, unranked.
+* Only lower bounds and estimates are ranked, by the score over all cells, only among the entrants that ran on every
+  task and sample size. A cell that an estimator declines as unsupported counts as one that it could not answer, so that
+  nobody gains by staying away from hard tasks; to tell the two apart, the share of families that it takes and its score
+  on those stand beside. Estimators that look at the task itself are yardsticks: shown, unranked.
 * Independent tasks (MI = 0) count in the score as any other and have a panel of their own besides.
 * Nothing is imputed; nothing is averaged over ranks; no relative error is formed at MI = 0.
 """
@@ -130,9 +132,10 @@ class Board:
         return next((row for row in self.ranking if row.rank == 1), None)
 
     @property
-    def tied(self) -> list[str]:
-        """The others that cannot be told apart from the best."""
-        return [row.estimator for row in self.ranking if row.tied and row.rank != 1]
+    def close(self) -> list[str]:
+        """The others that cannot be told apart from the best: their intervals reach 0."""
+        rivals = [row for row in self.ranking if row is not self.best and row.to_best_high is not None]
+        return [row.estimator for row in rivals if (row.to_best_high or 0.0) >= 0]
 
     @property
     def ran(self) -> list[Result]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_SHOWN = ("rank", "estimator", "score", "low", "median_error", "failures", "cpu_s")
+_SHOWN = ("rank", "estimator", "score", "low", "median_error", "failed", "cpu_s")
 _MOST = 10
 
 
@@ -125,7 +125,6 @@ _LATEX = str.maketrans(
         ">": "$>$",
         "−": "$-$",
         "–": "--",
-        "≈": r"$\approx$",
         "∞": r"$\infty$",
         "µ": r"$\mu$",
         "…": r"\ldots{}",

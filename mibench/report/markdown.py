@@ -18,7 +18,7 @@ def render(board: Board, title: str, unit: str = "nats", figures: Sequence[tuple
     unit : nats or bits.
     figures : (caption, relative path) of the pictures to show at the end.
     """
-    parts = [f"# {title}", _headline(board)]
+    parts = [f"# {title}", tables.standing(board)]
     if board.ranking:
         parts += [tables.HOW_TO_READ]
     parts += [f"> {note}" for note in board.notes]
@@ -30,13 +30,6 @@ def render(board: Board, title: str, unit: str = "nats", figures: Sequence[tuple
         lines = [f"* {key}: {', '.join(values)}" for key, values in board.provenance.items()]
         parts += ["## Provenance", "\n".join(lines)]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _headline(board: Board) -> str:
-    if board.best is None:
-        return ""
-    also = f" Not separable from it: {', '.join(board.tied)}." if board.tied else ""
-    return f"**{board.best.estimator}** scores highest, {board.best.score:.3f}.{also}"
 
 
 def pipes(table: Table) -> str:

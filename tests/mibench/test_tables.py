@@ -134,6 +134,38 @@ def test_floors_and_flags_are_told_below_the_downstream_table(make: MakeResult) 
     assert "Steps" not in table.note
 
 
+def test_the_sentence_names_three_at_most_and_counts_the_rest(make: MakeResult) -> None:
+    def said(*offsets: float) -> str:
+        errors = [0.11, *(0.1 + offset for offset in offsets)]
+        return tables.standing(
+            Leaderboard.from_results(
+                [
+                    make(f"e{i}", f"t{f}", family=f"f{f}", mi=1 + error * (1 + 0.1 * ((f + i) % 3)))
+                    for i, error in enumerate(errors)
+                    for f in range(9)
+                ]
+            )
+        )
+
+    alike = " cannot be told apart from it on these families."
+    assert re.fullmatch(rf"e\d scores highest, 0\.\d+\. e\d{alike}", said(0.01))
+    assert re.fullmatch(rf"e\d scores highest, 0\.\d+\. e\d and e\d{alike}", said(0.01, 0.01))
+    assert re.fullmatch(rf"e\d scores highest, 0\.\d+\. e\d, e\d, e\d and 2 more{alike}", said(*[0.01] * 5))
+    assert said(9.0).endswith(". Every other can be told apart from it on these families.")
+    assert tables.standing(Leaderboard.from_results([make()])) == "ksg scores highest, 1.000."
+
+
+def test_what_an_estimator_takes_is_shown_where_one_declines(make: MakeResult) -> None:
+    cells = [make(e, f, family=f, mi=1.1) for e in ("ksg", "shy") for f in ("a", "b")]
+    without = [c.heading for c in _by_name(Leaderboard.from_results(cells))["ranking"].columns]
+    cells[-1] = make("shy", "b", family="b", mi=None, status=Status.UNSUPPORTED)
+    table = _by_name(Leaderboard.from_results(cells))["ranking"]
+    headings = [c.heading for c in table.columns]
+    assert "takes" in headings and "takes" not in without
+    shy = dict(zip(headings, next(row for row in table.rows if row[1].text == "shy"), strict=True))
+    assert (shy["takes"].text, shy["failed"].text) == ("1 of 2", "0 %")
+
+
 def test_no_board_no_tables() -> None:
     assert tables.build(Leaderboard()) == []
     assert markdown.render(Leaderboard(), "Nothing") == "# Nothing\n"
@@ -207,7 +239,8 @@ def test_a_table_follows_from_the_declaration_of_its_columns() -> None:
 def test_every_column_with_a_heading_stands_in_the_leaderboard(plausible_board: Leaderboard) -> None:
     """So that a column is added by declaring and computing it."""
     headings = [c.heading for c in schema.columns(schema.Ranking).values() if c.heading]
-    assert [c.heading for c in _by_name(plausible_board)["ranking"].columns] == headings
+    shown = [c.heading for c in _by_name(plausible_board)["ranking"].columns]
+    assert set(headings) - set(shown) <= {"takes", "score there"} and set(shown) <= set(headings)
 
 
 def _by_name(board: Leaderboard, unit: str = "nats") -> dict[str, Table]:
