@@ -20,6 +20,7 @@ Rules
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,6 +52,8 @@ from .schema import (
 )
 
 SCHEMA = "mibench-leaderboard/1"
+_MOST = 1e100
+"""What is larger is no number of nats or seconds, and its square would not be a number either."""
 
 _TABLES = {
     "ranking": Ranking,
@@ -159,8 +162,20 @@ class Board:
 
 def usable(results: Iterable[Result]) -> list[Result]:
     """One result per (estimator, task, n, seed), the last one given, in a canonical order."""
-    latest = {(r.cell.estimator, r.cell.task, r.cell.n, r.cell.seed): r for r in results}
+    latest = {(r.cell.estimator, r.cell.task, r.cell.n, r.cell.seed): _sound(r) for r in results}
     return [latest[key] for key in sorted(latest)]
+
+
+def _sound(result: Result) -> Result:
+    """A record whose numbers are numbers: an answer that is none is no answer, a truth that is none is not known."""
+    changes: dict[str, Any] = {}
+    if result.mi is not None and not abs(result.mi) <= _MOST:
+        changes |= {"mi": None, "status": Status.NONFINITE if result.status is Status.OK else result.status}
+    optional = {name: getattr(result, name) for name in ("truth", "stderr")}
+    changes |= {name: None for name, value in optional.items() if value is not None and not abs(value) <= _MOST}
+    times = {name: getattr(result, name) for name in ("wall_s", "cpu_s", "truth_error")}
+    changes |= {name: 0.0 for name, value in times.items() if value is None or not 0 <= value <= _MOST}
+    return dataclasses.replace(result, **changes) if changes else result
 
 
 def failures(results: Sequence[Result]) -> tuple[Failure, ...]:

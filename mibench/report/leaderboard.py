@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from mibench.errors import UsageError
 from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Ranking, plain
-from mibench.words import counted
+from mibench.words import counted, printable
 
 from . import tables
 from .flat import flat
@@ -133,4 +133,4 @@ _LATEX = str.maketrans(
 
 
 def _escaped(text: str) -> str:
-    return text.translate(_LATEX)
+    return printable(text).translate(_LATEX)

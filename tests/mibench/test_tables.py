@@ -192,6 +192,29 @@ def test_a_name_that_looks_like_markup_is_printed_as_it_is(make: MakeResult) -> 
         assert text in stream.getvalue()
 
 
+EVIL = ("<script>alert(1)</script>", "[link](http://evil.example)", "`a` | b", "**bold** _it_ # x", "&lt;")
+
+
+def test_markdown_of_names_is_text(make: MakeResult) -> None:
+    """What CommonMark would make a tag, a link or emphasis does not stand there bare."""
+    results = [make(name, task, seed=s, mi=1.0 + s) for name in EVIL for task in EVIL for s in range(2)]
+    results += [make(EVIL[0], seed=9, mi=None, message=" ".join(EVIL), provenance={EVIL[0]: EVIL[1]})]
+    text = markdown.render(Leaderboard.from_results(results), EVIL[0], figures=[(EVIL[1], "f.png")])
+    assert "alert(1)" in text
+    assert not re.search(r"<(?!sub>|/sub>)", text) and "](http" not in text and "://" not in text
+    assert not re.search(r"(?<![\\*])\*\*bold", text)
+
+
+def test_a_terminal_is_told_nothing_by_a_name(make: MakeResult) -> None:
+    name = "a\x1b[2J\x1b]0;title\x07\x9b31m\u202eb\ud800"
+    results = [make(name, name, seed=s, mi=1.0, family=name) for s in range(2)]
+    results += [make(name, seed=2, mi=None, message=name), make("b", name, mi=None, truth=None, message=name)]
+    stream = io.StringIO()
+    terminal.show(Leaderboard.from_results(results), Console(file=stream, width=200))
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ud800]", stream.getvalue())
+    assert r"a\x1b[2J" in stream.getvalue()
+
+
 def test_markdown_tables_are_rectangular_and_escape_pipes(make: MakeResult) -> None:
     results = [make("a|b", task, seed=s, mi=1.0) for task in ("x", "y") for s in range(2)]
     results += [make("a|b", "x", seed=5, mi=None, message="first line\nsecond | line")]
