@@ -10,14 +10,17 @@ Rules
   machine, not the estimator: they are left out and named in a note.
 * Means are taken over seeds, then sample sizes, then tasks, then families, each with equal weight. Intervals are over
   families. The score is absolute: adding an entrant never moves another's.
-* Only lower bounds and estimates are ranked, only among the entrants that ran on every task and sample size, so that
-  nobody gains by staying away from hard tasks. Estimators that look at the task itself are yardsticks: shown, unranked.
+* Only lower bounds and estimates are ranked, by the score over all cells, only among the entrants that ran on every
+  task and sample size. A cell that an estimator declines as unsupported counts as one that it could not answer, so that
+  nobody gains by staying away from hard tasks; to tell the two apart, the share of families that it takes and its score
+  on those stand beside. Estimators that look at the task itself are yardsticks: shown, unranked.
 * Independent tasks (MI = 0) count in the score as any other and have a panel of their own besides.
 * Nothing is imputed; nothing is averaged over ranks; no relative error is formed at MI = 0.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,6 +52,8 @@ from .schema import (
 )
 
 SCHEMA = "mibench-leaderboard/1"
+_MOST = 1e100
+"""What is larger is no number of nats or seconds, and its square would not be a number either."""
 
 _TABLES = {
     "ranking": Ranking,
@@ -130,9 +135,10 @@ class Board:
         return next((row for row in self.ranking if row.rank == 1), None)
 
     @property
-    def tied(self) -> list[str]:
-        """The others that cannot be told apart from the best."""
-        return [row.estimator for row in self.ranking if row.tied and row.rank != 1]
+    def close(self) -> list[str]:
+        """The others that cannot be told apart from the best: their intervals reach 0."""
+        rivals = [row for row in self.ranking if row is not self.best and row.to_best_high is not None]
+        return [row.estimator for row in rivals if (row.to_best_high or 0.0) >= 0]
 
     @property
     def ran(self) -> list[Result]:
@@ -156,8 +162,20 @@ class Board:
 
 def usable(results: Iterable[Result]) -> list[Result]:
     """One result per (estimator, task, n, seed), the last one given, in a canonical order."""
-    latest = {(r.cell.estimator, r.cell.task, r.cell.n, r.cell.seed): r for r in results}
+    latest = {(r.cell.estimator, r.cell.task, r.cell.n, r.cell.seed): _sound(r) for r in results}
     return [latest[key] for key in sorted(latest)]
+
+
+def _sound(result: Result) -> Result:
+    """A record whose numbers are numbers: an answer that is none is no answer, a truth that is none is not known."""
+    changes: dict[str, Any] = {}
+    if result.mi is not None and not abs(result.mi) <= _MOST:
+        changes |= {"mi": None, "status": Status.NONFINITE if result.status is Status.OK else result.status}
+    optional = {name: getattr(result, name) for name in ("truth", "stderr")}
+    changes |= {name: None for name, value in optional.items() if value is not None and not abs(value) <= _MOST}
+    times = {name: getattr(result, name) for name in ("wall_s", "cpu_s", "truth_error")}
+    changes |= {name: 0.0 for name, value in times.items() if value is None or not 0 <= value <= _MOST}
+    return dataclasses.replace(result, **changes) if changes else result
 
 
 def failures(results: Sequence[Result]) -> tuple[Failure, ...]:

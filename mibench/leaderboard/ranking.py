@@ -1,17 +1,21 @@
-"""The ranking: who is complete, who stands where, and what cannot be told apart from the best."""
+"""The ranking: who is complete, who stands where, and how far from the best."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from mibench.group import grouped
-from mibench.result import Result
+from mibench.result import Result, Status
 
 from . import scoring
 from .schema import Family, Ranking
-from .summary import Point, point, statuses, summary
+from .summary import Point, Weighted, point, statuses, summary
 
 Scores = Mapping[str, Mapping[str, float]]
 """By estimator and family."""
@@ -45,12 +49,16 @@ def ranking(results: Sequence[Result], families: Sequence[Family]) -> tuple[Rank
             high=min(1.0, interval[1]) if interval else None,
             tied=None,
             p_value=None,
+            to_best=None,
+            to_best_low=None,
+            to_best_high=None,
             families=len(scores[name]),
             expected=expected,
             complete=everything <= {point(r) for r in cells},
             reference=cells[0].reference,
             yardstick=cells[0].reads_task,
             statuses=statuses(cells),
+            **_taken(cells),
             **summary(cells),
         )
         rows.append(row)
@@ -60,17 +68,34 @@ def ranking(results: Sequence[Result], families: Sequence[Family]) -> tuple[Rank
 
 
 def _placed(entrants: Sequence[Ranking], scores: Scores) -> list[Ranking]:
-    """Entrants, best first, with their place and the test of each against the best."""
+    """Entrants, best first, with their place and the difference of each to the best."""
     if not entrants:
         return []
     placed = [dataclasses.replace(row, rank=1 + sum(o.score > row.score for o in entrants)) for row in entrants]
     best = scores[entrants[0].estimator]
     if len(best) < 2 or len(entrants) < 2:
         return placed
-    differences = [[best[f] - scores[row.estimator][f] for f in best] for row in entrants[1:]]
-    adjusted = scoring.holm([scoring.paired_p(d) for d in differences])
+    columns = np.array([[scores[row.estimator][f] for row in entrants] for f in best])
+    adjusted = scoring.holm([scoring.paired_p(columns[:, 0] - other) for other in columns.T[1:]])
     tests = zip(placed[1:], adjusted, strict=True)
-    return [
+    tested = [
         dataclasses.replace(placed[0], tied=True),
         *(dataclasses.replace(row, p_value=float(p), tied=bool(p > 1 - scoring.CONFIDENCE)) for row, p in tests),
     ]
+    return [
+        dataclasses.replace(row, to_best=float(d), to_best_low=float(d - half), to_best_high=float(d + half))
+        for row, d, half in zip(tested, *scoring.differences(columns, 0), strict=True)
+    ]
+
+
+def _taken(cells: Sequence[Result]) -> dict[str, Any]:
+    """What an estimator took on, and how it did there: to decline is no wrong answer."""
+    every = Weighted(cells)
+    taken = every.where(lambda r: r.status is not Status.UNSUPPORTED)
+    declined = every.mean(lambda r: r.status is Status.UNSUPPORTED) or 0.0
+    return {
+        "taken": len({r.family for r in taken.cells}),
+        "score_taken": taken.mean(lambda r: float(scoring.score(r.error))),
+        "declined": declined,
+        "failed": every.mean(lambda r: math.isinf(r.error) and r.status is not Status.UNSUPPORTED) or 0.0,
+    }

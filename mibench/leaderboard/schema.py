@@ -103,11 +103,12 @@ class Ranking(Summary):
     kind: str = column(
         "What its number is: a lower bound on mutual information or an estimate of it.", heading="kind", narrow=False
     )
+    failures: float = column("Cells without an answer: failed or declined.", "share")
     low: float | None = lower_end("the score over families", signed=False)
     high: float | None = upper_end("the score over families")
     tied: bool | None = column(
-        "Not separable from the best score: paired t test over families, Holm-adjusted, at "
-        "the 5 % level. None where there is nothing to test."
+        "Not separable from the best score by the paired t test over families, Holm-adjusted, at the 5 % level. None "
+        "where there is nothing to test. It takes the best as given: the interval of ``to_best`` does not."
     )
     p_value: float | None = column("The Holm-adjusted p-value of that test.")
     families: int = column("Families that the estimator ran on.")
@@ -116,6 +117,22 @@ class Ranking(Summary):
     reference: bool = column("Shown in every table for comparison.")
     yardstick: bool = column("Looks at the task itself (its truth or its density): not an entrant.")
     statuses: Mapping[str, int] = column("Cells by the way they ended.")
+    to_best: float | None = column(
+        "Score minus the best score, with an interval: the mean over families of the paired differences, and t "
+        "intervals that hold for all pairs of entrants together in 95 % of boards. Where it reaches 0, the two cannot "
+        "be told apart on these families.",
+        heading="to the best",
+        signed=True,
+    )
+    to_best_low: float | None = column("Lower end of that interval.")
+    to_best_high: float | None = column("Upper end of that interval.")
+    taken: int = column("Families of which the estimator took at least one cell: not unsupported.", heading="takes")
+    score_taken: float | None = column(
+        "The score on the cells that it took alone, with its failures, without what it declined as unsupported.",
+        heading="score there",
+    )
+    declined: float = column("Cells that it declined as unsupported.", "share")
+    failed: float = column("Cells that it took and gave no answer to.", "share", "failed")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,6 +97,23 @@ def mean_interval(values: npt.ArrayLike) -> tuple[float, float] | None:
     return float(x.mean()) - half, float(x.mean()) + half
 
 
+def differences(columns: npt.ArrayLike, to: int) -> tuple[Floats, Floats]:
+    """Mean paired difference of every column to one of them, and the half-width of its simultaneous 95 % interval.
+
+    ``columns`` has a row per family and a column per entrant. ``to`` may be chosen by the same data, as the best of
+    them: the intervals are t intervals with Bonferroni's correction over all pairs, so that they hold together for
+    every pair, and so for whichever pairs are picked. (Corrected for the comparisons with the winner alone they hold
+    in 63 to 97 % of simulated boards; see ``test_scoring.py``.) No variances are pooled: those of different pairs
+    may differ.
+    """
+    x = np.asarray(columns, dtype=float)
+    families, entrants = x.shape
+    d = x - x[:, [to]]
+    pairs = max(1, entrants * (entrants - 1) // 2)
+    reach = float(stdtrit(families - 1, 1 - (1 - CONFIDENCE) / (2 * pairs)))
+    return d.mean(axis=0), reach * d.std(axis=0, ddof=1) / math.sqrt(families)
+
+
 def standard_error(values: npt.ArrayLike) -> float:
     """Standard error of the mean, s / sqrt(k); NaN with fewer than two values."""
     x = np.asarray(values, dtype=float)

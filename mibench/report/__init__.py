@@ -33,8 +33,9 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
 
     Returns
     -------
-    The files written, by name: markdown, csv, tasks, json, html and one ``figures/...`` per figure; what the runs of
-    a downstream task left as pictures is put together on sheets among these.
+    The files written, by name: markdown, csv, tasks, json, html, downstream where there are such tasks, and one
+    ``figures/...`` per figure; what the runs of a downstream task left as pictures is put together on sheets among
+    these.
 
     Raises
     ------
@@ -54,6 +55,8 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
             path.write_bytes(figure.png)
         files = {name: directory / f"leaderboard.{suffix}" for name, suffix in _FILES.items()}
         files["tasks"] = directory / "tasks.csv"
+        if board.downstream:
+            files["downstream"] = directory / "downstream.csv"
         captions = [(figure.title, path) for figure, path in zip(drawn, paths, strict=True)]
         sources = [path for path in (getattr(results, "directory", None), directory) if path is not None]
         pictures = run_pictures.find(board, sources)
@@ -66,8 +69,9 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
             captions.append((f"{group}: {kind}", name))
         files["markdown"].write_text(markdown.render(board, title, unit, captions), encoding="utf-8")
         files["json"].write_text(json.dumps({"title": title, **board.to_json()}, indent=1, allow_nan=False) + "\n")
-        files["csv"].write_text(as_csv(board.ranking), encoding="utf-8")
-        files["tasks"].write_text(as_csv(board.tasks), encoding="utf-8")
+        for name, rows in (("csv", board.ranking), ("tasks", board.tasks), ("downstream", board.downstream)):
+            if name in files:
+                files[name].write_text(as_csv(rows), encoding="utf-8")
         files["html"].write_text(html.render(board, title, unit, drawn, pictures), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write the report to '{directory}': {error.strerror or error}.") from error

@@ -35,13 +35,17 @@ def show(comparison: Comparison, console: Console, unit: str = "nats") -> None:
 
 def markdown(comparison: Comparison, title: str, unit: str = "nats") -> str:
     """The same as GitHub-flavoured Markdown, the verdict first."""
-    from .markdown import pipes
+    from .markdown import escaped, pipes, prose
 
     headline, *reasons = comparison.sentences
-    parts = [f"## {title}", f"**{headline}**", "\n".join(f"* {reason}" for reason in reasons)]
+    parts = [
+        f"## {escaped(title)}",
+        f"**{escaped(headline)}**",
+        "\n".join(f"* {escaped(reason)}" for reason in reasons),
+    ]
     for table in build(comparison, unit):
-        parts += [f"### {table.title}", table.note, pipes(table)]
-    parts += [f"> {note}" for note in notes(comparison)]
+        parts += [f"### {escaped(table.title)}", prose(table.note), pipes(table)]
+    parts += [f"> {prose(note)}" for note in notes(comparison)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -269,7 +269,8 @@ def pareto(board: Board, palette: Palette) -> Drawing | None:
         ax.plot(row.cpu_s, row.score, style.marker, color=style.colour, markersize=8, markeredgecolor=edge)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(lambda value, _: seconds(value).text.replace(".0", ""))
-    ax.set(xlabel="median CPU time per cell", ylabel="score", ylim=(-0.03, 1.05))
+    ax.minorticks_off()
+    ax.set(xlabel="median CPU time per cell", ylabel="score")
     ax.margins(x=0.12)
     points = [(row.cpu_s or 0.0, row.score, shorten(row.estimator)) for row in rows]
     label_points(ax, points, [palette[row.estimator].colour for row in rows])

@@ -44,6 +44,7 @@ def render(
             unit=unit,
             board=board,
             facts=_facts(board),
+            standing=tables.standing(board),
             how_to_read=tables.HOW_TO_READ,
             tables=built,
             estimates={family: tables.tasks(board, family, Unit(unit)) for family in sorted(families)},

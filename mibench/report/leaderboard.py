@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from mibench.errors import UsageError
 from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Ranking, plain
-from mibench.words import counted
+from mibench.words import counted, printable
 
 from . import tables
 from .flat import flat
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_SHOWN = ("rank", "estimator", "score", "low", "median_error", "failures", "cpu_s")
+_SHOWN = ("rank", "estimator", "score", "low", "median_error", "failed", "cpu_s")
 _MOST = 10
 
 
@@ -125,7 +125,6 @@ _LATEX = str.maketrans(
         ">": "$>$",
         "−": "$-$",
         "–": "--",
-        "≈": r"$\approx$",
         "∞": r"$\infty$",
         "µ": r"$\mu$",
         "…": r"\ldots{}",
@@ -134,4 +133,4 @@ _LATEX = str.maketrans(
 
 
 def _escaped(text: str) -> str:
-    return text.translate(_LATEX)
+    return printable(text).translate(_LATEX)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from mibench.leaderboard.board import Board
+from mibench.words import printable
 
 from . import tables
-from .values import Table
+from .values import Entry, Table
 
 
 def render(board: Board, title: str, unit: str = "nats", figures: Sequence[tuple[str, str]] = ()) -> str:
@@ -18,36 +20,42 @@ def render(board: Board, title: str, unit: str = "nats", figures: Sequence[tuple
     unit : nats or bits.
     figures : (caption, relative path) of the pictures to show at the end.
     """
-    parts = [f"# {title}", _headline(board)]
+    parts = [f"# {escaped(title)}", escaped(tables.standing(board))]
     if board.ranking:
         parts += [tables.HOW_TO_READ]
-    parts += [f"> {note}" for note in board.notes]
+    parts += [f"> {prose(note)}" for note in board.notes]
     for table in tables.build(board, unit):
-        parts += [f"## {table.title}", table.note, pipes(table)]
+        parts += [f"## {escaped(table.title)}", prose(table.note), pipes(table)]
     if figures:
-        parts += ["## Figures", *(f"![{caption}]({path})" for caption, path in figures)]
+        parts += ["## Figures", *(f"![{escaped(caption)}]({path})" for caption, path in figures)]
     if board.provenance:
-        lines = [f"* {key}: {', '.join(values)}" for key, values in board.provenance.items()]
+        lines = [f"* {escaped(key)}: {escaped(', '.join(values))}" for key, values in board.provenance.items()]
         parts += ["## Provenance", "\n".join(lines)]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _headline(board: Board) -> str:
-    if board.best is None:
-        return ""
-    also = f" Not separable from it: {', '.join(board.tied)}." if board.tied else ""
-    return f"**{board.best.estimator}** scores highest, {board.best.score:.3f}.{also}"
 
 
 def pipes(table: Table) -> str:
     """The table itself, without its title and note."""
     lines = [
-        [column.heading for column in table.columns],
+        [escaped(column.heading) for column in table.columns],
         ["---:" if column.numeric else "---" for column in table.columns],
-        *([f"**{entry.text}**" if entry.mark == "best" else entry.text for entry in row] for row in table.rows),
+        *([_bold(entry) for entry in row] for row in table.rows),
     ]
-    return "\n".join("| " + " | ".join(_escaped(text) for text in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def _bold(entry: Entry) -> str:
+    return f"**{escaped(entry.text)}**" if entry.mark == "best" else escaped(entry.text)
+
+
+def escaped(text: str) -> str:
+    """Text that stays text: no HTML, no emphasis, no link, and neither a line nor a cell ends in it."""
+    text = " ".join(printable(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"([\\`*|#~]|\b_|_\b|(?<=\])\(|(?<=\]):)", r"\\\1", text)
+    return text.replace("://", ":&#47;&#47;").replace("www.", "www&#46;")
+
+
+def prose(text: str) -> str:
+    """A sentence of ours, with `code`, in which names and messages of others may stand."""
+    parts = re.split(r"`([^`|]+)`", text)
+    return "".join(f"`{' '.join(printable(part).split())}`" if i % 2 else escaped(part) for i, part in enumerate(parts))

@@ -56,10 +56,19 @@ def _of_run(run: Result, sources: Sequence[Path]) -> list[Picture]:
     last = {_STEP.sub("", name): file for name, file in sorted(run.images.items(), key=lambda item: natural(item[0]))}
     pictures = []
     for kind, file in last.items():
-        path = next((source / file for source in sources if (source / file).is_file()), None)
+        path = next(filter(None, (_inside(source, file) for source in sources)), None)
         if path is not None and path.stat().st_size <= _LARGEST_PICTURE and _is_whole(path):
             pictures.append(Picture(run.group, run.arm, kind.replace("_", " "), run.cell.seed, path))
     return pictures
+
+
+def _inside(folder: Path, name: str) -> Path | None:
+    """A file of a folder of results; a record that names another file of this machine does not get it."""
+    try:
+        path = (folder / name).resolve()
+        return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
+    except (OSError, ValueError):
+        return None
 
 
 def contact_sheet(pictures: Sequence[Picture]) -> bytes:
@@ -94,12 +103,12 @@ def _scaled(path: Path) -> Image.Image:
 
 
 def _is_whole(path: Path) -> bool:
-    """A file cut short by a kill costs a picture, not the report."""
+    """Whether it is a PNG. A file cut short by a kill costs a picture, not the report."""
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=["PNG"]) as image:
             image.load()
-    except (OSError, SyntaxError):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False
     return True

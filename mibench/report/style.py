@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mibench.words import printable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -115,6 +117,7 @@ def theme() -> Iterator[None]:
         "axes.axisbelow": True,
         "axes.facecolor": "none",
         "axes.unicode_minus": True,
+        "text.parse_math": False,  # names are other people's: a dollar is a dollar
         "grid.color": GRID,
         "grid.linewidth": 0.7,
         "xtick.color": MUTED,
@@ -215,6 +218,7 @@ def finish(figure: Figure, name: str, title: str, caption: str, alt: str, sectio
 
 def shorten(label: str, most: int = 30) -> str:
     """A long selector with its middle left out."""
+    label = printable(label)
     if len(label) <= most:
         return label
     head = (most - 1) * 2 // 3

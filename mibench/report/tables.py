@@ -6,6 +6,7 @@ Nothing is computed here but layout; the numbers and the meaning of every column
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from mibench.group import grouped
 from mibench.leaderboard import scoring
@@ -31,8 +32,6 @@ from .downstream_tables import downstream
 from .flat import flat
 from .values import MISSING, Entry, Table, Unit, mean_over_seeds, natural, number, share
 
-TIED = "≈"
-
 IN_SHORT = (
     "Score, 0 to 1: area under the ECDF of |error| over log-spaced tolerances; 1: every error is below 0.01 nat, each "
     "factor of ten costs a third, a failed cell scores 0."
@@ -41,8 +40,10 @@ HOW_TO_READ = (
     "Score: the area under the curve of the share of estimates within a tolerance of the true mutual information, over "
     "log-spaced tolerances from 0.01 to 10 nats. 1: every error is at most 0.01 nat; each factor of ten in the error "
     "costs a third; a failed cell scores 0. Averaged over seeds, sample sizes, tasks, then families. The interval is a "
-    f"95 % t interval over families; {TIED} marks what cannot be told apart from the best (paired t test over "
-    "families, Holm-adjusted)."
+    "95 % t interval over families. To the best: the difference in score to the first row, with intervals from paired "
+    "differences over families that hold for all pairs together; where one reaches 0, the two cannot be told apart. "
+    "The place is by the score over all cells; a cell that an estimator declines as unsupported counts 0 there, and "
+    "beside it stand the families that it takes and its score on what it took."
 )
 
 
@@ -69,13 +70,48 @@ def ranking(board: Board, unit: Unit) -> Table:
         Ranking,
         board.ranking,
         unit,
+        *ranking_columns(board),
         rank=place,
         estimator=lambda row: Entry(row.estimator, row.estimator, _best(row)),
         score=lambda row: Entry(number(row.score), row.score, _best(row)),
-        failures=lambda row: Entry(share(row.failures).text, row.failures, "worse" if row.failures else ""),
+        failed=lambda row: Entry(share(row.failed).text, row.failed, "worse" if row.failed else ""),
+        to_best=_to_best,
+        taken=lambda row: Entry(f"{row.taken} of {row.families}", row.taken),
     )
     note = f"Errors in {unit.name}; times are medians per cell. {_legend(board)}"
     return Table("ranking", "Leaderboard", note, headings, lines)
+
+
+def ranking_columns(board: Board) -> list[str]:
+    """What of the ranking is shown, in order: what an estimator takes only where one declined something."""
+    beside_score = ["to_best", "taken", "score_taken"]
+    names = [name for name, c in columns(Ranking).items() if c.heading and name not in beside_score]
+    names[names.index("low") + 1 : 0] = beside_score
+    left_out = set() if any(row.declined for row in board.ranking) else {"taken", "score_taken"}
+    if not any(row.to_best for row in board.ranking):
+        left_out.add("to_best")
+    return [name for name in names if name not in left_out]
+
+
+def standing(board: Board) -> str:
+    """What the ranking says, in one or two sentences; nothing where nobody is ranked."""
+    if board.best is None:
+        return ""
+    text = f"{board.best.estimator} scores highest, {board.best.score:.3f}."
+    ranked = sum(row.rank is not None for row in board.ranking)
+    if board.best.to_best is None or ranked < 2:
+        return text
+    if not board.close:
+        return f"{text} Every other can be told apart from it on these families."
+    return f"{text} {_named(board.close)} cannot be told apart from it on these families."
+
+
+def _named(names: Sequence[str]) -> str:
+    """At most three of them, and how many more."""
+    shown = list(names[:3])
+    if len(names) > len(shown):
+        return f"{', '.join(shown)} and {len(names) - len(shown)} more"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else shown[0]
 
 
 def families(board: Board) -> Table:
@@ -218,7 +254,20 @@ def place(row: Ranking) -> Entry:
         return Entry("ref", math.inf, "muted")
     if row.rank is None:
         return Entry(f"{math.floor(100 * row.cells / max(row.expected, 1))} %", 1e6 + row.cells, "muted")
-    return Entry(f"{row.rank} {TIED}" if row.tied and row.rank > 1 else str(row.rank), row.rank)
+    return Entry(str(row.rank), row.rank)
+
+
+def _to_best(row: Ranking) -> Entry:
+    """The difference and its interval; that of the best to itself says nothing."""
+    if row.to_best is None or row.to_best_low is None or row.rank == 1:
+        return Entry(MISSING, row.to_best)
+    ends = (_signed(end, 2) for end in (row.to_best_low, row.to_best_high or 0.0))
+    return Entry(f"{_signed(row.to_best, 3)} [{', '.join(ends)}]", row.to_best)
+
+
+def _signed(value: float, digits: int) -> str:
+    """With a minus that is as wide as a digit."""
+    return f"{value:.{digits}f}".replace("-", "−")
 
 
 def _best(row: Ranking) -> str:
@@ -227,8 +276,6 @@ def _best(row: Ranking) -> str:
 
 def _legend(board: Board) -> str:
     parts = []
-    if board.tied:
-        parts.append(f"{TIED} tied with the best.")
     if any(row.yardstick for row in board.ranking):
         parts.append("ref: looks at the task itself, not ranked.")
     if any(not row.complete and not row.yardstick for row in board.ranking):

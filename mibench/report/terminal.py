@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from mibench.leaderboard.board import Board
+from mibench.words import printable
 
 from . import tables
 from .values import Entry, Table
@@ -37,15 +38,22 @@ def print_table(table: Table, console: Console) -> None:
     """The table, in blocks side by side under each other where it is wider than the terminal."""
     from rich import box
     from rich.table import Table as Grid
+    from rich.text import Text
 
     console.print()
     for number, block in enumerate(_blocks(table, console.width - 2)):
-        title = table.title if number == 0 else None
-        grid = Grid(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        title = printable(table.title) if number == 0 else None
+        grid = Grid(
+            title=title and Text(title),
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+        )
         for i in block:
             column = table.columns[i]
             justify: JustifyMethod = "right" if column.numeric else "left"
-            grid.add_column(column.heading, justify=justify, overflow="fold", max_width=block[i])
+            grid.add_column(Text(column.heading), justify=justify, overflow="fold", max_width=block[i])
         for row in table.rows:
             grid.add_row(*(_styled(row[i]) for i in block))
         console.print(grid)
@@ -84,7 +92,7 @@ def _failures(table: Table, console: Console) -> None:
 def say(console: Console, text: str) -> None:
     """A remark, in the background; nothing where there is none."""
     if text:
-        console.print(text, style="dim", markup=False, highlight=False)
+        console.print(printable(text), style="dim", markup=False, highlight=False)
 
 
 def _styled(entry: Entry) -> Text:

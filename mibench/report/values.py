@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mibench.leaderboard.schema import Column
+from mibench.words import printable
 
 MISSING = "–"
 
@@ -19,6 +20,9 @@ class Entry:
     text: str
     value: float | str | None = None
     mark: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", printable(self.text))
 
 
 @dataclass(frozen=True)

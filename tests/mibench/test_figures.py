@@ -13,7 +13,7 @@ from PIL import Image
 from mibench.estimator import Role
 from mibench.leaderboard import scoring
 from mibench.leaderboard.scoring import spearman
-from mibench.report import families, figures
+from mibench.report import families, figures, run_pictures
 from mibench.report.figures import share_within
 from mibench.report.leaderboard import Leaderboard
 from mibench.report.run_pictures import Picture, contact_sheet
@@ -177,3 +177,27 @@ def test_a_sheet_shows_every_picture_once(tmp_path: Path) -> None:
     pixels = np.asarray(Image.open(io.BytesIO(contact_sheet(shown))).convert("L"))
     for shade in (10, 90, 170, 220, 60):
         assert (pixels == shade).sum() >= 320 * 320
+
+
+def test_a_dollar_in_a_name_is_a_dollar(make: MakeResult) -> None:
+    """Names are drawn as text, and what mathtext could not parse does not cost the figure."""
+    for name in (r"$\frac{$", "$x^2$", "a\x1b[0m", "_hidden"):
+        drawn = figures.draw(Leaderboard.from_results([make(name, f"{name}{i}", n=i, mi=1.1) for i in (10, 20)]))
+        shown = [d for d in drawn if d.name in ("scores", "truth")]
+        assert len(shown) == 2 and all(d.png for d in drawn)
+        if name.startswith("$"):
+            assert name in shown[0].svg
+
+
+def test_only_pictures_of_the_results_are_shown(tmp_path: Path, make: MakeResult) -> None:
+    """Not what lies elsewhere, and not what is no PNG, whatever a record says."""
+    inside, outside = tmp_path / "results", tmp_path / "secret.png"
+    inside.mkdir()
+    outside.write_bytes(tiny_png(1))
+    (inside / "good.png").write_bytes(tiny_png(2))
+    (inside / "link.png").symlink_to(outside)
+    Image.new("L", (4, 4)).save(inside / "other.png", format="JPEG")
+    names = {"a": "good.png", "b": "../secret.png", "c": str(outside), "d": "link.png", "e": "other.png", "f": "a\0b"}
+    told = {"group": "g", "family": "downstream", "truth": None, "status": Status.OK, "metrics": {"m": 1.0}}
+    board = Leaderboard.from_results([make("arm", "g", 0, 0, None, arm="arm", images=names, **told)])
+    assert [picture.name for picture in run_pictures.find(board, [inside])["g"]] == ["a"]

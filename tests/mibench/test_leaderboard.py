@@ -139,11 +139,35 @@ def test_clear_winners_are_separated_and_equals_are_tied(make: Make) -> None:
     cells = entrant(make, "a", 0.05, rng) + entrant(make, "b", 0.05, rng) + entrant(make, "poor", 3.0, rng)
     got = board(*cells)
     assert {r.estimator: r.tied for r in got.ranking} == {"a": True, "b": True, "poor": False}
+    best, other, poor = got.ranking
+    assert got.close == [other.estimator]
+    assert (best.to_best, best.to_best_low, best.to_best_high) == (0, 0, 0)
+    for r in (other, poor):
+        assert r.to_best == pytest.approx(r.score - best.score)
+        assert r.to_best_low is not None and r.to_best is not None and r.to_best_low < r.to_best
+
+
+def test_to_decline_is_not_to_be_wrong_and_gains_nothing(make: Make) -> None:
+    families = {"gaussian": 1.0, "images": 1.2, "student": 1.4}
+    cells = [make("ksg", f, family=f, mi=mi) for f, mi in families.items()]
+    cells += [make("shy", f, family=f, mi=1.0) for f in ("gaussian", "images")]
+    cells += [make("shy", "student", family="student", mi=None, status=Status.UNSUPPORTED)]
+    cells += [make("frail", f, family=f, mi=None if f == "student" else 1.0) for f in families]
+    got = {r.estimator: r for r in board(*cells).ranking}
+    assert got["shy"].score == got["frail"].score == pytest.approx(2 / 3)
+    assert got["shy"].failures == got["frail"].failures == pytest.approx(1 / 3)
+    told = {name: (r.taken, r.score_taken, r.declined, r.failed) for name, r in got.items() if name != "ksg"}
+    assert told == {
+        "shy": (2, 1.0, pytest.approx(1 / 3), 0),
+        "frail": (3, pytest.approx(2 / 3), 0, pytest.approx(1 / 3)),
+    }
+    assert (got["ksg"].taken, got["ksg"].score_taken, got["ksg"].declined) == (3, got["ksg"].score, 0)
 
 
 def test_one_family_gives_no_interval_and_no_tie(make: Make) -> None:
     got = board(make("a", mi=1.1), make("b", mi=1.2))
-    assert [(r.low, r.high, r.tied) for r in got.ranking] == [(None, None, None)] * 2
+    assert [(r.low, r.high, r.tied, r.to_best_high) for r in got.ranking] == [(None, None, None, None)] * 2
+    assert got.close == []
     assert any("one family" in note for note in got.notes)
 
 

@@ -7,9 +7,12 @@ import json
 import math
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from mibench.errors import UsageError
 from mibench.estimator import Kind
@@ -17,7 +20,7 @@ from mibench.report import write_report
 from mibench.report.leaderboard import Leaderboard
 from mibench.result import Result, Status
 
-from .conftest import MakeResult
+from .conftest import MakeResult, result
 
 Files = dict[str, Path]
 
@@ -106,6 +109,50 @@ def _partial(make: MakeResult) -> dict[str, list[Result]]:
         "consistency": [make(mi=None, metrics={"score": 0.9, "expected": 1.0}, **ratio)],
         "downstream": [make(n=0, mi=None, status=Status.NONFINITE, **arm)],
     }
+
+
+numbers = st.none() | st.floats() | st.sampled_from([0.0, 1.0, 1e300, -1e-300, math.nan, math.inf])
+records = st.builds(
+    result,
+    estimator=st.sampled_from(["a", "b[x=1]", "$_", ""]),
+    task=st.sampled_from(["t", "u[d=2]"]),
+    n=st.sampled_from([1, 1000]),
+    seed=st.integers(0, 2),
+    mi=numbers,
+    status=st.sampled_from(Status),
+    stderr=numbers,
+    truth=numbers,
+    family=st.sampled_from(["f", "g", ""]),
+    wall_s=st.floats(0) | st.just(math.nan),
+    cpu_s=st.floats(0) | st.just(math.nan),
+    quantity=st.sampled_from(Kind),
+    reads_task=st.booleans(),
+    dim_x=st.integers(0, 3),
+    curve=st.sampled_from([{}, {"validation": [None, math.nan, 1.0]}, {"step": [1, 2], "train": [math.inf, None]}]),
+    task_params=st.sampled_from([{}, {"d": None}, {"d": math.nan, "function": "x"}]),
+)
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(st.lists(records, max_size=12))
+def test_no_record_costs_the_report(results: list[Result]) -> None:
+    """Whatever numbers stand in it, missing ones and those that are none included."""
+    with TemporaryDirectory() as directory:
+        files = write_report(results, Path(directory), "T")
+        json.loads(files["json"].read_text(encoding="utf-8"))
+
+
+def test_downstream_tasks_have_a_csv_of_their_own(tmp_path: Path, make: MakeResult) -> None:
+    arm = {"group": "g", "family": "downstream", "truth": None, "status": Status.OK, "metrics": {"m": 1.25}}
+    files = write_report([make("a", "g", 0, s, None, arm="a", **arm) for s in range(2)], tmp_path, "T")
+    (row,) = csv.DictReader(files["downstream"].open(encoding="utf-8"))
+    assert (row["arm"], row["metric"], float(row["mean"]), row["seeds"]) == ("a", "m", 1.25, "2")
+    assert "downstream" not in write_report([make()], tmp_path / "other", "T")
 
 
 def test_a_directory_that_cannot_be_written(tmp_path: Path, make: MakeResult) -> None:

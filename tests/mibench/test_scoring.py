@@ -120,3 +120,61 @@ def test_interval_over_families_covers_the_population_mean() -> None:
     cover = [np.mean([i is not None and i[0] <= truth <= i[1] for i in v]) for v in (over_families, over_seeds)]
     assert 0.93 < cover[0] < 0.97
     assert cover[1] < 0.2
+
+
+KINDS = ("equal", "unequal", "in groups", "bounded")
+
+
+def boards(kind: str, families: int, entrants: int, count: int = 600) -> tuple[scoring.Floats, scoring.Floats]:
+    """Scores by board, family and entrant, and the true means: what differs is how the entrants differ."""
+    rng = np.random.default_rng(families * 100 + entrants)
+    shape = (count, families, entrants)
+    common = rng.normal(0, 0.2, (count, families, 1))
+    if kind == "equal":
+        return common + rng.normal(0, 0.1, shape), np.zeros(entrants)
+    if kind == "unequal":
+        means = -np.linspace(0, 0.3, entrants)
+        return means + common + rng.normal(0, 1, shape) * rng.permutation(np.geomspace(0.02, 0.3, entrants)), means
+    if kind == "in groups":
+        groups = rng.normal(0, 0.1, (count, families, 3))
+        return common + groups[:, :, np.arange(entrants) % 3] + rng.normal(0, 0.02, shape), np.zeros(entrants)
+    return rng.beta(4, 1.5, shape), np.full(entrants, 4 / 5.5)
+
+
+def covered(scores: scoring.Floats, means: scoring.Floats, corrected_for_best_only: bool = False) -> float:
+    """How often all intervals of a board hold: the differences of every entrant to whoever scored highest."""
+    hits = []
+    families, entrants = scores.shape[1:]
+    for board in scores:
+        best = int(board.mean(axis=0).argmax())
+        d, half = scoring.differences(board, best)
+        if corrected_for_best_only:
+            pairs = entrants * (entrants - 1) / 2
+            reach = [stats.t.isf(0.025 / tests, families - 1) for tests in (entrants - 1, pairs)]
+            half = half * reach[0] / reach[1]
+        hits.append(bool(np.all(np.abs(d - (means - means[best])) <= half + 1e-12)))
+    return float(np.mean(hits))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("families", "entrants"), [(6, 5), (6, 40), (19, 5), (19, 30), (40, 40)])
+def test_differences_to_whoever_is_best_hold_together(kind: str, families: int, entrants: int) -> None:
+    """In 95 % of boards or more; three standard errors of 600 boards are 2.7 %."""
+    assert covered(*boards(kind, families, entrants)) > 0.95 - 0.027
+
+
+def test_a_correction_that_forgets_the_choice_of_the_best_would_not_hold() -> None:
+    assert covered(*boards("equal", 19, 30), corrected_for_best_only=True) < 0.85
+
+
+@given(st.integers(2, 8), st.integers(2, 6), st.integers(0, 2**32 - 1))
+def test_a_difference_is_that_of_the_means_and_its_interval_widens_with_the_entrants(f: int, k: int, seed: int) -> None:
+    scores = np.random.default_rng(seed).uniform(0, 1, (f, k))
+    d, half = scoring.differences(scores, 0)
+    assert d == pytest.approx(scores.mean(axis=0) - scores[:, 0].mean(), abs=1e-12)
+    assert (d[0], half[0]) == (0, 0) and np.all(half >= 0)
+    more = scoring.differences(np.hstack([scores, scores[:, :1] + 1]), 0)[1][:k]
+    assert np.all(more >= half - 1e-12)
+    two = scoring.differences(scores[:, :2], 0)
+    low, high = scoring.mean_interval(scores[:, 1] - scores[:, 0]) or (0.0, 0.0)
+    assert (two[0][1] - two[1][1], two[0][1] + two[1][1]) == pytest.approx((low, high))

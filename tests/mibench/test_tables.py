@@ -134,6 +134,38 @@ def test_floors_and_flags_are_told_below_the_downstream_table(make: MakeResult) 
     assert "Steps" not in table.note
 
 
+def test_the_sentence_names_three_at_most_and_counts_the_rest(make: MakeResult) -> None:
+    def said(*offsets: float) -> str:
+        errors = [0.11, *(0.1 + offset for offset in offsets)]
+        return tables.standing(
+            Leaderboard.from_results(
+                [
+                    make(f"e{i}", f"t{f}", family=f"f{f}", mi=1 + error * (1 + 0.1 * ((f + i) % 3)))
+                    for i, error in enumerate(errors)
+                    for f in range(9)
+                ]
+            )
+        )
+
+    alike = " cannot be told apart from it on these families."
+    assert re.fullmatch(rf"e\d scores highest, 0\.\d+\. e\d{alike}", said(0.01))
+    assert re.fullmatch(rf"e\d scores highest, 0\.\d+\. e\d and e\d{alike}", said(0.01, 0.01))
+    assert re.fullmatch(rf"e\d scores highest, 0\.\d+\. e\d, e\d, e\d and 2 more{alike}", said(*[0.01] * 5))
+    assert said(9.0).endswith(". Every other can be told apart from it on these families.")
+    assert tables.standing(Leaderboard.from_results([make()])) == "ksg scores highest, 1.000."
+
+
+def test_what_an_estimator_takes_is_shown_where_one_declines(make: MakeResult) -> None:
+    cells = [make(e, f, family=f, mi=1.1) for e in ("ksg", "shy") for f in ("a", "b")]
+    without = [c.heading for c in _by_name(Leaderboard.from_results(cells))["ranking"].columns]
+    cells[-1] = make("shy", "b", family="b", mi=None, status=Status.UNSUPPORTED)
+    table = _by_name(Leaderboard.from_results(cells))["ranking"]
+    headings = [c.heading for c in table.columns]
+    assert "takes" in headings and "takes" not in without
+    shy = dict(zip(headings, next(row for row in table.rows if row[1].text == "shy"), strict=True))
+    assert (shy["takes"].text, shy["failed"].text) == ("1 of 2", "0 %")
+
+
 def test_no_board_no_tables() -> None:
     assert tables.build(Leaderboard()) == []
     assert markdown.render(Leaderboard(), "Nothing") == "# Nothing\n"
@@ -158,6 +190,29 @@ def test_a_name_that_looks_like_markup_is_printed_as_it_is(make: MakeResult) -> 
     terminal.show(Leaderboard.from_results(results), Console(file=stream, width=120))
     for text in ("ksg[k=5]", "bad[red]", "[bold]no[/bold]"):
         assert text in stream.getvalue()
+
+
+EVIL = ("<script>alert(1)</script>", "[link](http://evil.example)", "`a` | b", "**bold** _it_ # x", "&lt;")
+
+
+def test_markdown_of_names_is_text(make: MakeResult) -> None:
+    """What CommonMark would make a tag, a link or emphasis does not stand there bare."""
+    results = [make(name, task, seed=s, mi=1.0 + s) for name in EVIL for task in EVIL for s in range(2)]
+    results += [make(EVIL[0], seed=9, mi=None, message=" ".join(EVIL), provenance={EVIL[0]: EVIL[1]})]
+    text = markdown.render(Leaderboard.from_results(results), EVIL[0], figures=[(EVIL[1], "f.png")])
+    assert "alert(1)" in text
+    assert not re.search(r"<(?!sub>|/sub>)", text) and "](http" not in text and "://" not in text
+    assert not re.search(r"(?<![\\*])\*\*bold", text)
+
+
+def test_a_terminal_is_told_nothing_by_a_name(make: MakeResult) -> None:
+    name = "a\x1b[2J\x1b]0;title\x07\x9b31m\u202eb\ud800"
+    results = [make(name, name, seed=s, mi=1.0, family=name) for s in range(2)]
+    results += [make(name, seed=2, mi=None, message=name), make("b", name, mi=None, truth=None, message=name)]
+    stream = io.StringIO()
+    terminal.show(Leaderboard.from_results(results), Console(file=stream, width=200))
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ud800]", stream.getvalue())
+    assert r"a\x1b[2J" in stream.getvalue()
 
 
 def test_markdown_tables_are_rectangular_and_escape_pipes(make: MakeResult) -> None:
@@ -207,7 +262,8 @@ def test_a_table_follows_from_the_declaration_of_its_columns() -> None:
 def test_every_column_with_a_heading_stands_in_the_leaderboard(plausible_board: Leaderboard) -> None:
     """So that a column is added by declaring and computing it."""
     headings = [c.heading for c in schema.columns(schema.Ranking).values() if c.heading]
-    assert [c.heading for c in _by_name(plausible_board)["ranking"].columns] == headings
+    shown = [c.heading for c in _by_name(plausible_board)["ranking"].columns]
+    assert set(headings) - set(shown) <= {"takes", "score there"} and set(shown) <= set(headings)
 
 
 def _by_name(board: Leaderboard, unit: str = "nats") -> dict[str, Table]:
