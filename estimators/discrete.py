@@ -167,7 +167,7 @@ class _FromCounts(Estimator):
 
         Raises
         ------
-        Unsupported : most rows of x or of y occur only once, or there are more letters than were said to be possible.
+        Unsupported : the rows of x or of y do not repeat as letters do, or there are more letters than were declared.
         """
         x, y = check_samples(x, y, self.capabilities.min_n)
         n = len(x)
@@ -202,11 +202,12 @@ class _FromCounts(Estimator):
     def _letters(self, values: Array, name: str) -> npt.NDArray[np.int64]:
         """0, 1, ... for the distinct rows, shape (n,)."""
         letters = _cells([np.unique(column, return_inverse=True)[1] for column in values.T])
-        once = int((np.bincount(letters) == 1).sum())
-        if 2 * once > len(values):
+        _, once, twice = np.bincount(np.bincount(letters), minlength=3)[:3]
+        # of letters some are seen twice where many are seen once; of values of a density, none beside an atom's
+        if 2 * once > len(values) or (once > max(10, len(values) / 20) and 10 * twice < once):
             raise Unsupported(
-                f"{self.label} counts letters, and {once} of {len(values)} rows of {name} occur only once: use an "
-                "estimator for continuous variables, or round them first."
+                f"{self.label} counts letters, and of {len(values)} rows of {name} {once} occur only once, {2 * twice} "
+                "in pairs: use an estimator for continuous or mixed variables, or round them first."
             )
         return letters
 

@@ -215,5 +215,15 @@ class TestInformation:
     @pytest.mark.parametrize("name", NAMES)
     def test_readings_that_hardly_repeat_are_no_letters(self, name: str) -> None:
         rng = np.random.default_rng(0)
-        with pytest.raises(Unsupported, match="100 of 100 rows of y occur only once"):
+        with pytest.raises(Unsupported, match="of 100 rows of y 100 occur only once, 0 in pairs"):
             answer(name, rng.integers(3, size=100), rng.standard_normal(100))
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_density_beside_an_atom_is_declined_and_rare_letters_are_not(self, name: str) -> None:
+        rng = np.random.default_rng(0)
+        y = rng.integers(3, size=500)
+        with pytest.raises(Unsupported, match=r"of 500 rows of x 1\d\d occur only once"):
+            answer(name, np.maximum(rng.standard_normal(500), 0.7), y)
+        rare = rng.geometric(0.01, size=500)
+        assert (np.unique(rare, return_counts=True)[1] == 1).sum() > 50
+        assert answer(name, rare, y).diagnostics["letters_x"] > 150
