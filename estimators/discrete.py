@@ -250,9 +250,10 @@ class Grassberger(_FromCounts):
 
 @register_estimator("chao-shen")
 class ChaoShen(_FromCounts):
-    """Entropies over the letters seen, each weighted by 1 / (probability that it is seen), at frequencies less n's gap.
+    """Entropies over the letters seen, each weighted by 1 / (the probability that n samples show it).
 
-    The gap is the probability of what was not seen, for which the share of letters seen once stands (Good and Turing).
+    Frequencies are first lowered by the probability of what was not seen, for which the share of the samples whose
+    letter occurs once stands (Good and Turing).
     """
 
     citation: ClassVar[str] = (
