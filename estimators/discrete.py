@@ -153,9 +153,9 @@ class _FromCounts(Estimator):
     """What they have in common: counting, the standard error of the influence function, and what is said of a sample.
 
     No standard error is given where it would miss a bias of its own size: from samples that leave a percent of the
-    distribution of (X, Y) unseen, and by estimators that do not remove the bias of order 1 / n.
+    distribution of (X, Y) unseen, and by estimators whose bias of order 1 / n grows with the number of letters.
 
-    corrected : whether that bias is removed.
+    corrected : whether that bias is removed or, as in trials of NSB, small beside the spread.
     """
 
     corrected: ClassVar[bool] = True
