@@ -153,9 +153,9 @@ class _FromCounts(Estimator):
     """What they have in common: counting, the standard error of the influence function, and what is said of a sample.
 
     No standard error is given where it would miss a bias of its own size: from samples that leave a percent of the
-    distribution of (X, Y) unseen, and by estimators that do not remove the bias of order 1 / n.
+    distribution of (X, Y) unseen, and by estimators whose bias of order 1 / n grows with the number of letters.
 
-    corrected : whether that bias is removed.
+    corrected : whether that bias is removed or, as in trials of NSB, small beside the spread.
     """
 
     corrected: ClassVar[bool] = True
@@ -167,7 +167,7 @@ class _FromCounts(Estimator):
 
         Raises
         ------
-        Unsupported : most rows of x or of y occur only once, or there are more letters than were said to be possible.
+        Unsupported : the rows of x or of y do not repeat as letters do, or there are more letters than were declared.
         """
         x, y = check_samples(x, y, self.capabilities.min_n)
         n = len(x)
@@ -202,11 +202,12 @@ class _FromCounts(Estimator):
     def _letters(self, values: Array, name: str) -> npt.NDArray[np.int64]:
         """0, 1, ... for the distinct rows, shape (n,)."""
         letters = _cells([np.unique(column, return_inverse=True)[1] for column in values.T])
-        once = int((np.bincount(letters) == 1).sum())
-        if 2 * once > len(values):
+        _, once, twice = np.bincount(np.bincount(letters), minlength=3)[:3]
+        # of letters some are seen twice where many are seen once; of values of a density, none beside an atom's
+        if 2 * once > len(values) or (once > max(10, len(values) / 20) and 10 * twice < once):
             raise Unsupported(
-                f"{self.label} counts letters, and {once} of {len(values)} rows of {name} occur only once: use an "
-                "estimator for continuous variables, or round them first."
+                f"{self.label} counts letters, and of {len(values)} rows of {name} {once} occur only once, {2 * twice} "
+                "in pairs: use an estimator for continuous or mixed variables, or round them first."
             )
         return letters
 
@@ -249,9 +250,10 @@ class Grassberger(_FromCounts):
 
 @register_estimator("chao-shen")
 class ChaoShen(_FromCounts):
-    """Entropies over the letters seen, each weighted by 1 / (probability that it is seen), at frequencies less n's gap.
+    """Entropies over the letters seen, each weighted by 1 / (the probability that n samples show it).
 
-    The gap is the probability of what was not seen, for which the share of letters seen once stands (Good and Turing).
+    Frequencies are first lowered by the probability of what was not seen, for which the share of the samples whose
+    letter occurs once stands (Good and Turing).
     """
 
     citation: ClassVar[str] = (

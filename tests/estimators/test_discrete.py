@@ -11,8 +11,10 @@ import pytest
 from mibench.estimators.discrete import ENTROPIES, Counts, coverage, intensity, nsb
 from scipy import special, stats
 
+from mibench import checks
+from mibench.checks import Verdict
 from mibench.errors import Unsupported
-from mibench.estimator import Array, Estimate
+from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
 from mibench.registry import estimators
 
 NAMES = list(ENTROPIES)
@@ -215,5 +217,37 @@ class TestInformation:
     @pytest.mark.parametrize("name", NAMES)
     def test_readings_that_hardly_repeat_are_no_letters(self, name: str) -> None:
         rng = np.random.default_rng(0)
-        with pytest.raises(Unsupported, match="100 of 100 rows of y occur only once"):
+        with pytest.raises(Unsupported, match="of 100 rows of y 100 occur only once, 0 in pairs"):
             answer(name, rng.integers(3, size=100), rng.standard_normal(100))
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_density_beside_an_atom_is_declined_and_rare_letters_are_not(self, name: str) -> None:
+        rng = np.random.default_rng(0)
+        y = rng.integers(3, size=500)
+        with pytest.raises(Unsupported, match=r"of 500 rows of x 1\d\d occur only once"):
+            answer(name, np.maximum(rng.standard_normal(500), 0.7), y)
+        rare = rng.geometric(0.01, size=500)
+        assert (np.unique(rare, return_counts=True)[1] == 1).sum() > 50
+        assert answer(name, rare, y).diagnostics["letters_x"] > 150
+
+
+class Rounded(Estimator):
+    """An estimator from counts, asked about samples that were rounded to a third of their deviation."""
+
+    citation = "this file"
+    capabilities = Capabilities(min_n=4, max_dim=1, discrete=True)
+
+    def __init__(self, name: str = "plug-in") -> None:
+        self.name = name
+
+    def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
+        x, y = (np.rint(3 * (v - v.mean(axis=0)) / v.std(axis=0)) for v in check_samples(x, y, 4))
+        return answer(self.name, x, y)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "plug-in"])
+def test_the_contract_is_kept_where_the_samples_of_the_checks_are_letters(name: str) -> None:
+    """They are continuous otherwise, and declined."""
+    found = checks.run(Rounded(name))
+    assert [str(result) for result in found if result.failed] == []
+    assert sum(not result.failed and result.verdict is not Verdict.SKIPPED for result in found) >= 20
