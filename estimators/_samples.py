@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 
 from mibench.estimator import Array, Capabilities, Estimator
 
-WILD = 4.0  # a standard deviation this many times the quartile deviation is made by a few values: 1.5 for Student's t_3
+WILD = 4.0  # for how much greater a standard deviation is than the quartiles say: 1 if normal, 1.5 for Student t_3
 
 
 class _Needing:
@@ -32,52 +33,47 @@ def needing(least: Callable[[Any], int], **stated: Any) -> Capabilities:
     return capabilities  # type: ignore[no-any-return]
 
 
-def standardized(values: Array, robust: bool = False) -> Array:
-    """Columns of ``values`` (n, dim) with mean 0 and standard deviation 1; constant columns become 0.
-
-    robust : no column is divided by more than WILD times its quartile deviation, so that single wild values cannot
-        squeeze the others to a point.
-    """
-    values = np.ldexp(values, -_exponent(values, axis=0))  # exact; squares stay far from the ends of float64
+def standardized(values: Array) -> Array:
+    """Columns of ``values`` (n, dim) with mean 0 and standard deviation 1; constant columns become 0."""
     centred = values - values.mean(axis=0)
     scale = centred.std(axis=0)
-    if robust:
-        scale = np.minimum(scale, WILD * _quartile_deviation(values))
     scale[np.ptp(values, axis=0) == 0] = np.inf
     standard: Array = centred / scale
     return standard
 
 
-def rescaled(x: Array, y: Array) -> tuple[Array, Array]:
-    """``x`` and ``y`` by the same power of two, so that the greatest value is about 1: no digit of any is lost."""
-    exponent = max(_exponent(x), _exponent(y))
-    return np.ldexp(x, -exponent), np.ldexp(y, -exponent)
+def normal_scores(values: Array) -> Array:
+    """Phi^-1(rank / (n + 1)) column by column, shape (n, dim)."""
+    from scipy.stats import rankdata
+
+    scores: Array = ndtri(rankdata(values, axis=0) / (len(values) + 1))
+    return scores
 
 
-def _exponent(values: Array, axis: int | None = None) -> Any:
-    return np.frexp(np.abs(values).max(axis=axis))[1]
+def tamed(values: Array) -> Array:
+    """``standardized``, but with the normal scores of columns that have outliers, which would squeeze all else to a
+    point. No information is lost: they are a bijection of each column."""
+    wild = _wildness(values) > WILD
+    standard = standardized(values)
+    if wild.any():
+        standard[:, wild] = normal_scores(values[:, wild])
+    return standard
 
 
-def _quartile_deviation(values: Array) -> Array:
-    """What the standard deviation of each column would be if it were normal with these quartiles; 0 counts as infinite.
+def outliers(x: Array, y: Array) -> dict[str, Any]:
+    """``{"outliers": ratio}`` for diagnostics where single values make most of the standard deviation of a column.
 
-    The quartiles are values of the sample, so that its scale is theirs exactly.
+    The ratio is that of the standard deviation to what it would be if the column were normal with its quartiles, in the
+    column where it is greatest. Up to WILD it is left out.
     """
-    low, high = np.quantile(values, [0.25, 0.75], axis=0, method="nearest")
-    return np.where(high > low, (high - low) / 1.349, np.inf)
-
-
-def wildness(x: Array, y: Array) -> dict[str, Any]:
-    """``{"outliers": ratio}`` for diagnostics where single values of a column make most of its standard deviation.
-
-    The ratio is that to the quartile deviation, in the column of x or y where it is greatest: 1 for normal samples, and
-    left out up to WILD.
-    """
-    ratio = max(
-        float((values.std(axis=0) / _quartile_deviation(values)).max())
-        for values in (np.ldexp(v, -_exponent(v, axis=0)) for v in (x, y))
-    )
+    ratio = float(np.concatenate([_wildness(x), _wildness(y)]).max())
     return {"outliers": float(f"{ratio:.3g}")} if ratio > WILD else {}
+
+
+def _wildness(values: Array) -> Array:
+    """The ratio above, shape (dim,); 0 where half of the values are the same."""
+    low, high = np.quantile(values, [0.25, 0.75], axis=0)
+    return np.divide(1.349 * values.std(axis=0), high - low, out=np.zeros(len(low)), where=high > low)
 
 
 def ties(x: Array, y: Array) -> dict[str, Any]:

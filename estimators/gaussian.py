@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import digamma, ndtri, polygamma
+from scipy.special import digamma, polygamma
 
 from mibench.errors import Unsupported
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
 from mibench.registry import register_estimator
 
-from ._samples import standardized, stderr_of_mean, ties, wildness
+from ._samples import normal_scores, outliers, standardized, stderr_of_mean, ties
 
 
 @register_estimator("cca")
@@ -77,14 +77,6 @@ class GaussianCopula(Estimator):
         return gaussian_information(normal_scores(x), normal_scores(y))
 
 
-def normal_scores(values: Array) -> Array:
-    """Phi^-1(rank / (n + 1)) column by column, shape (n, dim)."""
-    from scipy.stats import rankdata
-
-    scores: Array = ndtri(rankdata(values, axis=0) / (len(values) + 1))
-    return scores
-
-
 def gaussian_information(x: Array, y: Array) -> Estimate:
     """Bias-corrected mutual information in nats of the Gaussian fitted to ``x`` (n, dim_x) and ``y`` (n, dim_y)."""
     n = len(x)
@@ -97,7 +89,7 @@ def gaussian_information(x: Array, y: Array) -> Estimate:
     # canonical variables with unit variance, one column per canonical correlation
     a, b = (u @ left)[:, :pairs] * np.sqrt(n), (v @ right.T)[:, :pairs] * np.sqrt(n)
     unexplained = (1 - rho) * (1 + rho)
-    diagnostics = {"rank_x": p, "rank_y": q, **ties(x, y), **wildness(x, y)}
+    diagnostics = {"rank_x": p, "rank_y": q, **ties(x, y), **outliers(x, y)}
     if unexplained.min() <= n * np.finfo(float).eps:
         return Estimate(float("inf"), diagnostics={**diagnostics, "linearly_dependent": True})
     plug_in = -0.5 * np.log(unexplained)

@@ -16,7 +16,7 @@ from mibench.registry import register_estimator
 from ._samples import stderr_of_mean, ties
 
 PER_CELL = 5  # samples per cell of the joint grid where no number of bins is given
-REPEATED = 0.25  # the share of samples that occur more than once from which values are categories
+REPEATED = 0.7  # the share of samples that occur more than once from which values are categories
 
 
 @register_estimator("histogram")
@@ -28,15 +28,15 @@ class Histogram(Estimator):
 
     Parameters
     ----------
-    bins : per column; by default no bins where values repeat so often that at least a quarter of the samples share
-        both x and y with another one, and otherwise the number that leaves 5 samples per joint cell,
-        (n / 5)^(1 / (dim_x + dim_y)).
+    bins : per column; by default none, but values as they are, where 7 samples of 10 share both x and y with another
+        one, and otherwise the number that leaves 5 samples per joint cell, (n / 5)^(1 / (dim_x + dim_y)).
     spacing : bins with as many samples each (``quantile``), or equally wide ones between the extremes (``width``).
     """
 
     bins: Annotated[int, at_least(2)] | None = None
     spacing: Literal["quantile", "width"] = "quantile"
 
+    version: ClassVar[str] = "2"
     citation: ClassVar[str] = (
         "Chao, Wang & Jost (2013), Entropy and the species accumulation curve: a novel entropy estimator via discovery "
         "rates of new species, Methods Ecol. Evol. 4, 1091"
@@ -58,8 +58,9 @@ class Histogram(Estimator):
             )
         n = len(x)
         bins = self.bins or max(2, int(np.ceil((n / PER_CELL) ** (1 / (x.shape[1] + y.shape[1])))))
-        if self.bins is None and _share_repeated(np.hstack([x, y])) >= REPEATED:
-            bins = n  # which no column exceeds: values are taken as they are
+        joint = np.hstack([x, y])
+        if self.bins is None and _share_repeated(joint) >= REPEATED:
+            bins = max(len(np.unique(column)) for column in joint.T)
         in_x, in_y = (_cells([_binned(column, bins, self.spacing) for column in v.T]) for v in (x, y))
         in_joint = _cells([in_x, in_y])
         count_x, count_y, count = np.bincount(in_x), np.bincount(in_y), np.bincount(in_joint)
@@ -84,7 +85,7 @@ def entropy(counts: npt.NDArray[np.int64]) -> float:
     seen = float((counts * (digamma(n) - digamma(counts))).sum() / n)
     if once == 0:
         return seen
-    # the mean probability of those met once: 2 twice / ((n - 1) once) or a little less, with once - 1 and 1 for none
+    # the mean probability of those met once, after Good and Turing
     mean = 1 / (1 + (n - 1) * (once / (2 * twice) if twice else (once - 1) / 2))
     if mean == 1:
         return seen

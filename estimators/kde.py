@@ -11,8 +11,7 @@ from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_sa
 from mibench.parameters import Positive
 from mibench.registry import register_estimator
 
-from ._samples import ties
-from .gaussian import normal_scores
+from ._samples import normal_scores, ties
 
 CHUNK = 16  # rows of the distance matrix at once: at n = 10,000 they stay in the second-level cache
 

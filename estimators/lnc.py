@@ -27,20 +27,22 @@ class LNC(Estimator):
     thin strip; the box spanned by their principal axes around the sample measures it. The correction is made where
     V'_i / V_i is less than ``alpha``. A strip may also be that of x or of y alone, which says nothing about their
     information: where they have several dimensions, the same term of x and of y is added back (the authors' program is
-    for columns, which need no such term).
+    for columns, which need no such term). Neighbours that share values lie on strips whatever the information is:
+    where more than 5 % of a column repeat, nothing is corrected and the term is that of ``ksg``.
 
     Parameters
     ----------
     k : neighbours; more than dim_x + dim_y.
     alpha : the threshold (0.25 in the authors' program); by default the 0.005 quantile of the ratio for evenly spread
         neighbours.
-    standardize : scale every column to variance 1 first.
+    standardize : as for ``ksg``.
     """
 
     k: Annotated[int, at_least(3)] = 10  # fewer have no principal axes
     alpha: Share | None = None
     standardize: bool = True
 
+    version: ClassVar[str] = "2"
     citation: ClassVar[str] = (
         "Gao, Ver Steeg & Galstyan (2015), Efficient estimation of mutual information for strongly dependent variables"
     )
@@ -75,7 +77,7 @@ class LNC(Estimator):
         itself = nearest == np.arange(len(joint))[:, None]
         itself[~itself.any(axis=1), -1] = True
         around = joint[nearest[~itself].reshape(-1, self.k)] - joint[:, None]
-        correction = self._correction(around, (dim_x, dim_y))
+        correction = np.zeros(len(x)) if samples.tied else self._correction(around, (dim_x, dim_y))
         corrected = round(float((correction != 0).mean()), 6)
         diagnostics = {**samples.diagnostics, "corrected": corrected}
         return Estimate(float((terms - correction).mean()), diagnostics=diagnostics)

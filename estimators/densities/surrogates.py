@@ -16,8 +16,8 @@ import numpy as np
 from mibench.errors import Unsupported
 from mibench.estimator import Array
 
-from .._samples import ties
-from ..gaussian import gaussian_information, normal_scores
+from .._samples import normal_scores, ties
+from ..gaussian import gaussian_information
 
 SAMPLES = 2000  # that distances are taken between
 REPEATED = 0.01  # share of repeated values from which a column counts as discrete

@@ -24,29 +24,35 @@ Tree: TypeAlias = tuple[Array, Counts, Array, Array]
 
 def count_with_trees(x: Array, y: Array, rule: Rule) -> tuple[Counts, Counts, Counts]:
     """The fields of ``Neighbourhoods`` for float64 samples ``x`` (n, dim_x) and ``y`` (n, dim_y)."""
-    dim_x = x.shape[1]
-    joint = np.ascontiguousarray(np.hstack([x, y]), dtype=np.float64)
-    if joint.shape[1] == 2:
-        columns = np.ascontiguousarray(joint.T)
-        radius_x, radius_y, atoms = _search_sorted(columns[0], columns[1], rule)
-    else:
-        order, low, high = _build(joint)
-        radius_x, radius_y, atoms = _search((joint[order], order, low, high), dim_x, rule)
-    n_x = _count(joint[:, :dim_x], radius_x, rule.max_norm)
-    n_y = _count(joint[:, dim_x:], radius_y, rule.max_norm)
+    radius_x, radius_y, atoms = _radii(x, y, rule)
+    n_x = _count(x, radius_x, rule.max_norm)
+    n_y = _count(y, radius_y, rule.max_norm)
     atom = np.zeros(len(x), np.int64)
     if atoms.any():
-        atom[atoms] = _count(joint, np.zeros(len(x)), rule.max_norm)[atoms] + 1
+        atom[atoms] = _count(np.hstack([x, y]), np.zeros(len(x)), rule.max_norm)[atoms] + 1
     return n_x, n_y, atom
 
 
 def count_within_kth(x: Array, y: Array, rule: Rule) -> Counts:
     """How many other samples are no further from each than its k-th neighbour, in x and in y at once, shape (n,)."""
-    joint = np.ascontiguousarray(np.hstack([x, y]), dtype=np.float64)
-    order, low, high = _build(joint)
-    tree = joint[order], order, low, high
-    radius = _search(tree, x.shape[1], rule)[0]
+    radius = _radii(x, y, rule)[0]
+    order, tree = _tree(np.hstack([x, y]))
     return _count_in_tree(tree, radius[order], x.shape[1], rule.max_norm)
+
+
+def _radii(x: Array, y: Array, rule: Rule) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
+    """The radii of every sample, and whether k others equal it."""
+    if x.shape[1] == y.shape[1] == 1:
+        columns = np.array([x[:, 0], y[:, 0]], np.float64)
+        return _search_sorted(columns[0], columns[1], rule)
+    return _search(_tree(np.hstack([x, y]))[1], x.shape[1], rule)
+
+
+def _tree(points: Array) -> tuple[Counts, Tree]:
+    """A tree of the samples, and their order in its leaves."""
+    points = np.ascontiguousarray(points, dtype=np.float64)
+    order, low, high = _build(points)
+    return order, (points[order], order, low, high)
 
 
 def _count(points: Array, radius: Array, max_norm: bool) -> Counts:
@@ -54,9 +60,8 @@ def _count(points: Array, radius: Array, max_norm: bool) -> Counts:
     if points.shape[1] == 1:
         order = np.argsort(points[:, 0])
         return _count_sorted(points[order, 0], order, radius, max_norm)
-    points = np.ascontiguousarray(points)
-    order, low, high = _build(points)
-    return _count_in_tree((points[order], order, low, high), radius[order], points.shape[1], max_norm)
+    order, tree = _tree(points)
+    return _count_in_tree(tree, radius[order], points.shape[1], max_norm)
 
 
 @compiled

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mibench.estimators.gaussian import CCA, GaussianCopula, gaussian_bias, normal_scores, variance_at_independence
+from mibench.estimators._samples import normal_scores
+from mibench.estimators.gaussian import CCA, GaussianCopula, gaussian_bias, variance_at_independence
 
 from mibench.errors import DataError, Unsupported
 from mibench.estimator import Array, Estimator
@@ -101,6 +102,15 @@ def test_what_it_refuses_and_says() -> None:
     with pytest.raises(DataError, match="constant"):
         CCA().estimate(np.ones(10), y)
     assert CCA().estimate(np.round(gaussian(99, 1, 1, 0.5, 6)[0]), np.arange(99.0)).diagnostics["ties"] > 0.8
+
+
+def test_it_says_where_single_values_decide() -> None:
+    x, y = gaussian(2000, 1, 1, 0.0, seed=7)
+    assert "outliers" not in CCA().estimate(x, y).diagnostics
+    x[:20], y[:20] = -9999.0, -9999.0
+    estimate = CCA().estimate(x, y)
+    assert estimate.mi > 5  # at most 0.056 is possible: 1 % of the rows
+    assert estimate.diagnostics["outliers"] > 100
 
 
 def test_names() -> None:

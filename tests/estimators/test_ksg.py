@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from mibench.estimators._samples import standardized
 from mibench.estimators.ksg import KSG, KSG2, MixedKSG
-from scipy.special import digamma
+from mibench.estimators.lnc import LNC
+from scipy.special import digamma, ndtr, rel_entr
+from scipy.stats import poisson
 
 from mibench.errors import DataError
 from mibench.estimator import Array, Estimator
@@ -33,7 +35,8 @@ def plug_in(x: Array, y: Array) -> float:
 
 
 def by_definition(estimator: KSG | KSG2 | MixedKSG, x: Array, y: Array) -> float:
-    """Kraskov et al. (2004), eqs. 8 and 9, and Gao et al. (2017), sample by sample."""
+    """Kraskov et al. (2004), eqs. 8 and 9, and the counts of ``within_the_kth`` where values repeat, by sample."""
+    tied = max(1 - len(np.unique(column)) / len(x) for column in np.hstack([x, y]).T)
     x, y = standardized(x), standardized(y)
     n, k, terms = len(x), estimator.k, []
 
@@ -47,9 +50,12 @@ def by_definition(estimator: KSG | KSG2 | MixedKSG, x: Array, y: Array) -> float
         joint = np.maximum(in_x, in_y)
         nearest = np.argsort(joint, kind="stable")[:k]
         kth = joint[nearest[-1]]
-        if kth == 0:  # an atom
-            c, c_x, c_y = (1 + (where == 0).sum() for where in (joint, in_x, in_y))
-            terms.append(digamma(c) - digamma(c_x) - digamma(c_y))
+        if tied:
+            same = 1e-9  # squares of the least distances here are 1e-4
+            c, c_x, c_y = ((where <= kth + same).sum() for where in (joint, in_x, in_y))
+            n_x, n_y = (((where < kth - same) | (where == 0)).sum() for where in (in_x, in_y))
+            w = 1 - k / c
+            terms.append(digamma(c + w) - digamma(max(n_x + 1, c_x + w)) - digamma(max(n_y + 1, c_y + w)))
         elif isinstance(estimator, KSG2):
             n_x, n_y = (in_x <= in_x[nearest].max()).sum(), (in_y <= in_y[nearest].max()).sum()
             terms.append(digamma(k) - 1 / k - digamma(n_x) - digamma(n_y))
@@ -147,6 +153,8 @@ def test_duplicates_do_not_break_it(estimator: Estimator) -> None:
     assert "ties" not in once.diagnostics
     few = estimator.estimate(np.vstack([x, x[:10]]), np.vstack([y, y[:10]]))
     assert few.mi == pytest.approx(once.mi, abs=0.1)
+    one = estimator.estimate(np.vstack([x, x[:1]]), np.vstack([y, y[:1]]))
+    assert one.mi == pytest.approx(once.mi, abs=0.02)  # nothing jumps at the first value that repeats
     assert 0 < few.diagnostics["ties"] < 0.05
     every = estimator.estimate(np.repeat(x, 8, axis=0), np.repeat(y, 8, axis=0))
     # 500 different atoms: the information of their empirical distribution is the logarithm of their number
@@ -158,6 +166,116 @@ def test_strict_inequality_at_the_radius() -> None:
     x = np.arange(8.0)
     # k = 1: the nearest is one step away, and none is closer: psi(1) + psi(8) - 2 psi(1)
     assert KSG(1, standardize=False).estimate(x, x).mi == pytest.approx(digamma(8) - digamma(1), abs=1e-12)
+
+
+# Readings that repeat ------------------------------------------------------------------------------------------------
+
+EVERY: list[Any] = [KSG(), MixedKSG(), KSG2(), LNC(), KSG(metric="euclidean"), KSG(k=10), KSG2(metric="euclidean")]
+NEAREST = pytest.mark.parametrize("estimator", EVERY, ids=str)
+
+
+def rounded(name: str, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    if name == "height in cm, age in years":
+        return np.rint(rng.normal(170, 9, n)), rng.integers(18, 80, n).astype(float)
+    if name == "counts":
+        return rng.poisson(30, n).astype(float), rng.poisson(100, n).astype(float)
+    if name == "one of two, to a tenth":
+        return np.round(rng.standard_normal(n), 1), rng.standard_normal(n)
+    if name == "labels":
+        return rng.standard_normal(n), rng.integers(0, 3, n).astype(float)
+    return np.rint(rng.standard_normal((n, 3))), np.rint(rng.standard_normal((n, 3)))
+
+
+@NEAREST
+@pytest.mark.parametrize("name", ["height in cm, age in years", "counts", "one of two, to a tenth", "labels", "3 + 3"])
+@pytest.mark.parametrize("n", [300, 1000])
+def test_independent_readings_that_repeat_have_no_information(estimator: Estimator, name: str, n: int) -> None:
+    values = [estimator.estimate(*rounded(name, n, np.random.default_rng(seed))).mi for seed in range(4)]
+    assert np.mean(values) == pytest.approx(0, abs=0.07)  # with k in place of the number: 0.2 to 0.4, or -0.5
+
+
+def of_rounded_gaussians(step: float, rho: float) -> float:
+    """Mutual information of two standard normal variables rounded to multiples of ``step``, by quadrature."""
+    middles = np.arange(-40 * 0.1, 40.5 * 0.1, step)
+    fine = np.linspace(-step / 2, step / 2, 21)[:-1] + step / 40
+    x = (middles[:, None] + fine).ravel()
+    edges = np.append(middles - step / 2, np.inf)
+    edges[0] = -np.inf
+    given_x = np.diff(ndtr((edges - rho * x[:, None]) / np.sqrt(1 - rho**2)), axis=1) * np.exp(-(x[:, None] ** 2) / 2)
+    joint = given_x.reshape(len(middles), len(fine), -1).sum(axis=1)
+    joint /= joint.sum()
+    return float(rel_entr(joint, joint.sum(1, keepdims=True) * joint.sum(0)).sum())
+
+
+def of_poissons(private: float, shared: float) -> float:
+    """Mutual information of A + C and B + C, Poisson with means private, private, shared, by summation."""
+    counts = np.arange(400)
+    alone = poisson.pmf(counts, private)
+    joint = sum(
+        p * np.outer(np.roll(alone, c) * (counts >= c), np.roll(alone, c) * (counts >= c))
+        for c, p in enumerate(poisson.pmf(np.arange(200), shared))
+    )
+    assert isinstance(joint, np.ndarray)
+    return float(rel_entr(joint, joint.sum(1, keepdims=True) * joint.sum(0)).sum())
+
+
+@NEAREST
+def test_dependent_readings_that_repeat_have_what_they_have(estimator: Estimator) -> None:
+    by_quadrature, by_summation = of_rounded_gaussians(0.1, 0.8), of_poissons(30, 70)
+    assert by_quadrature == pytest.approx(0.5093, abs=1e-3)
+    assert by_summation == pytest.approx(0.3366, abs=1e-3)
+    errors = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        x, y = (np.round(values, 1) for values in gaussian(1000, 1, 0.8, seed))
+        both = rng.poisson(70, 1000)
+        errors += [
+            estimator.estimate(x, y).mi - by_quadrature,
+            estimator.estimate(*(both + rng.poisson(30, (2, 1000)))).mi - by_summation,
+        ]
+    assert np.mean(errors[::2]) == pytest.approx(0, abs=0.07)
+    assert np.mean(errors[1::2]) == pytest.approx(0, abs=0.07)
+
+
+@NEAREST
+def test_a_label_beside_a_continuous_column_has_no_offset(estimator: Estimator) -> None:
+    x = np.random.default_rng(0).standard_normal(1000)
+    assert estimator.estimate(x, np.sign(x)).mi == pytest.approx(np.log(2), abs=0.02)
+
+
+@NEAREST
+def test_readings_are_the_same_in_every_unit(estimator: Estimator) -> None:
+    """Decimal steps are no binary numbers: equal distances differ in their last bits, and are equal nevertheless."""
+    x, y = rounded("height in cm, age in years", 400, np.random.default_rng(1))
+    mi = estimator.estimate(x, y).mi
+    for scale, shift in ((0.01, 0.0), (0.1, 1.7e5), (1 / 3, 0.1), (1e-90, 0.0)):
+        assert estimator.estimate(x * scale + shift, y).mi == pytest.approx(mi, abs=1e-3)
+    assert estimator.estimate(-x, y).mi == pytest.approx(mi, abs=1e-3)
+
+
+@pytest.mark.parametrize("estimator", [KSG(), KSG2(), MixedKSG()], ids=str)
+def test_names_of_categories_do_not_matter_where_each_is_met_often(estimator: Estimator) -> None:
+    rng = np.random.default_rng(2)
+    x = rng.integers(0, 6, 2000)
+    y = np.where(rng.random(2000) < 0.5, x, rng.integers(0, 6, 2000))
+    mi = estimator.estimate(x, y).mi
+    assert estimator.estimate(rng.permutation(6)[x], rng.permutation(6)[y]).mi == pytest.approx(mi, abs=1e-10)
+    letters = rng.integers(0, 26, 1000)
+    assert estimator.estimate(letters, rng.permutation(26)[letters]).mi == pytest.approx(np.log(26), abs=0.02)
+
+
+@pytest.mark.parametrize("estimator", [KSG(), KSG2(), MixedKSG(), LNC()], ids=str)
+def test_one_wild_value_does_not_squeeze_the_others(estimator: Estimator) -> None:
+    x, y = gaussian(1000, 1, 0.8, seed=3)
+    usual = estimator.estimate(x, y)
+    assert "outliers" not in usual.diagnostics
+    for wild in (1e3, 1e6, -1e90):
+        spoiled = x.copy()
+        spoiled[7] = wild
+        estimate = estimator.estimate(spoiled, y)
+        assert estimate.mi == pytest.approx(usual.mi, abs=0.03)
+        assert estimate.diagnostics["outliers"] > 10
+    assert estimator.estimate(np.exp(4 * x), y).mi == pytest.approx(usual.mi, abs=0.05)
 
 
 def read_only(values: Array) -> Array:

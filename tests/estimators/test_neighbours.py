@@ -38,9 +38,18 @@ def by_definition(x: Array, y: Array, rule: Rule) -> Counts:
     nearest = np.argsort(joint, axis=1, kind="stable")[:, : rule.k]
     kth = np.take_along_axis(joint, nearest[:, -1:], axis=1)
 
+    by = rule.slack if rule.closed else -rule.slack
+
+    def moved(radius: Array) -> Array:
+        at = radius + by if rule.max_norm else np.maximum(np.sqrt(radius) + by, 0) ** 2
+        return np.maximum(at, 0) if rule.slack else radius
+
     def count(distances: Array) -> Counts:
         radius = np.take_along_axis(distances, nearest, axis=1).max(axis=1, keepdims=True) if rule.rectangle else kth
-        included = distances <= radius if rule.closed else (distances < radius) | ((radius == 0) & (distances == 0))
+        if rule.closed or rule.slack:
+            included = distances <= moved(radius)
+        else:
+            included = (distances < radius) | ((radius == 0) & (distances == 0))
         np.fill_diagonal(included, False)
         return included.sum(axis=1)
 
@@ -183,6 +192,22 @@ def test_so_they_are_beyond_one_tile_and_one_leaf(
     rule, other = STRICT._replace(max_norm=max_norm), RECTANGLE._replace(max_norm=max_norm, k=4)
     assert_all_searches_agree(x, y, rule, by_definition(x, y, rule))
     assert_all_searches_agree(x, y, other, count_all_pairs(x, y, other))
+
+
+@NORMS
+@pytest.mark.parametrize("samples", [gaussian, coarse, fine, two_categories, outliers], ids=named)
+@pytest.mark.parametrize("shape", [(130, 1, 1), (97, 1, 2), (600, 2, 4), (80, 13, 12)], ids=str)
+def test_distances_equal_but_for_rounding_are_counted_alike(
+    samples: Samples, shape: tuple[int, int, int], max_norm: bool
+) -> None:
+    x, y = samples(*shape)
+    for closed, slack in itertools.product((False, True), (1e-9, 0.5)):
+        rule = Rule(3, max_norm, closed, rectangle=False, slack=slack)
+        assert_all_searches_agree(x, y, rule, by_definition(x, y, rule))
+    joint = np.sqrt(np.maximum(all_distances(x, max_norm), all_distances(y, max_norm)) ** (2 if max_norm else 1))
+    kth = np.sort(joint, axis=1)[:, 2:3]
+    metric: search.Metric = "max" if max_norm else "euclidean"
+    np.testing.assert_array_equal(search.count_joint(x, y, 3, metric, 1e-9), (joint <= kth + 1e-9).sum(axis=1))
 
 
 @NORMS

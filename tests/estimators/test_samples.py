@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from mibench.estimators._samples import pooled
+from mibench.estimators._samples import outliers, pooled, standardized, tamed
 
 from mibench.engine.grid import Job
 from mibench.engine.worker import answer
@@ -84,3 +84,24 @@ def test_more_neighbours_take_more_samples(selector: str, least: int) -> None:
     assert few.status is Status.UNSUPPORTED
     assert few.message == f"{selector} needs at least {least} samples, not {least - 1}."
     assert estimators.create(selector.partition("[")[0]).capabilities.min_n < 12  # the class has not changed
+
+
+def test_ordinary_columns_are_scaled_by_their_standard_deviation_to_the_last_bit() -> None:
+    rng = np.random.default_rng(0)
+    for values in (rng.normal(3e5, 2.0, (400, 3)), rng.exponential(size=(400, 1)), rng.standard_t(5, (400, 2))):
+        centred = values - values.mean(axis=0)
+        np.testing.assert_array_equal(tamed(values), centred / centred.std(axis=0))
+        assert outliers(values, values) == {}
+    half_zeros = np.maximum(rng.standard_normal((400, 1)), 2.5)
+    np.testing.assert_array_equal(tamed(half_zeros), standardized(half_zeros))
+
+
+def test_a_column_with_outliers_is_ranked() -> None:
+    x = np.random.default_rng(1).standard_normal((1000, 2))
+    x[5, 0] = 1e9
+    assert outliers(x, x[:, 1:])["outliers"] == pytest.approx(1e9 / math.sqrt(1000), rel=0.1)
+    assert outliers(x[:, 1:], x) == outliers(x, x[:, 1:])
+    scaled = tamed(x)
+    np.testing.assert_array_equal(np.argsort(scaled, axis=0), np.argsort(x, axis=0))
+    np.testing.assert_array_equal(scaled[:, 1], standardized(x)[:, 1])
+    np.testing.assert_allclose(scaled.std(axis=0), 1, atol=0.02)
