@@ -14,16 +14,19 @@ import fnmatch
 import functools
 import importlib.util
 import inspect
+import logging
+import os
 import sys
+import threading
 import traceback
 import typing
 import warnings
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Generic, TypeVar, dataclass_transform
+from typing import Any, Generic, NoReturn, TypeVar, dataclass_transform
 
 from . import parameters
 from .errors import UsageError
@@ -36,6 +39,7 @@ P = TypeVar("P", bound=Plugin)
 F = TypeVar("F", bound=Callable[..., Any])
 
 _GLOB = frozenset("*?")
+_LONG = 10.0  # seconds of importing before the user is told of what
 
 
 class Registry(Generic[P]):
@@ -212,7 +216,7 @@ def discover() -> None:
 
 
 def include(path: str | Path) -> None:
-    """Import a Python file that registers plug-ins, by its path.
+    """Import a Python file that registers plug-ins, by its path. Whatever it does, it does with the user's rights.
 
     Raises
     ------
@@ -233,7 +237,8 @@ def include(path: str | Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with _supervised(path):
+            spec.loader.exec_module(module)
         for factory in [*estimators.defined_in(name).values(), *tasks.defined_in(name).values()]:
             parameters.declared(factory)
     except BaseException as error:  # a module may call sys.exit()
@@ -249,9 +254,31 @@ def include(path: str | Path) -> None:
     cloudpickle.register_pickle_by_value(module)
 
 
+@contextmanager
+def _supervised(path: Path) -> Iterator[None]:
+    """While a file is imported: it cannot end this process as if all were done, and it is named where it takes long."""
+    end, own = os._exit, os.getpid()
+
+    def refuse(status: int) -> NoReturn:
+        if os.getpid() != own:  # a child that it forked
+            end(status)
+        raise SystemExit(f"os._exit({status})")
+
+    said = f"'{path}' has been importing for {_LONG:g} s; Ctrl-C gives up."
+    timer = threading.Timer(_LONG, logging.getLogger(__name__).warning, [said])
+    timer.daemon = True
+    timer.start()
+    os._exit = refuse
+    try:
+        yield
+    finally:
+        os._exit = end
+        timer.cancel()
+
+
 def _described(error: BaseException) -> str:
     """What happened and where: ``ValueError: no such thing (plugin.py, line 3)``."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     there = frames and not frames[-1].filename.startswith("<")  # not where Python itself gave up
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if there else ""
     said = " ".join(str(error).split()).rstrip(".")

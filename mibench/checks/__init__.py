@@ -71,7 +71,7 @@ class CheckResult:
         return self.verdict is Verdict.EXPECTED
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.verdict}" + (f" ({self.message})" if self.message else "")
+        return f"{self.name.replace('_', ' ')}: {self.verdict}" + (f" ({self.message})" if self.message else "")
 
 
 @dataclass(frozen=True)

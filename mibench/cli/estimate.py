@@ -17,6 +17,7 @@ from .shared import Include, Json, Unit, app, examples, include_files, print_jso
 
 if TYPE_CHECKING:
     from mibench.estimator import Estimate, Estimator
+    from mibench.registry import Registry
     from mibench.samples import Pair, Remark
 
 
@@ -230,16 +231,14 @@ def check(
     include_files(include)
     import time
 
-    from mibench import checks, registry
+    from mibench import checks
 
     began = time.monotonic()
     found: list[checks.CheckResult] = []
-    for name in names:
-        own: registry.Registry[Any] = registry.estimators if _is_estimator(name) else registry.tasks
-        for plugin in own.select(name):
-            for result in checks.run(plugin):
-                found.append(result)
-                typer.echo(f"{plugin.label}: {result}")
+    for plugin in [plugin for name in names for plugin in _registry_of(name).select(name)]:
+        for result in checks.run(plugin):
+            found.append(result)
+            typer.echo(f"{plugin.label}: {result}")
     summary = checks.Summary.of(found)
     typer.echo(f"{summary}; {time.monotonic() - began:.1f} s", err=True)
     if not summary.ok:
@@ -259,10 +258,20 @@ def data_get(name: Annotated[str, typer.Argument(help="mnist, fashion-mnist or c
     typer.echo(f"wrote {datasets.get(name, runtime.data_dir())}")
 
 
-def _is_estimator(selector: str) -> bool:
+def _registry_of(selector: str) -> Registry[Any]:
+    """Where the plug-ins lie that a selector names."""
     from fnmatch import filter as matching
 
-    from mibench.registry import estimators
+    from mibench.registry import estimators, tasks
     from mibench.selector import parse_selector
+    from mibench.words import nearest
 
-    return bool(matching(estimators.names(), parse_selector(selector)[0]))
+    name = parse_selector(selector)[0]
+    registries: tuple[Registry[Any], ...] = (estimators, tasks)
+    for registry in registries:
+        if matching(registry.names(), name):
+            return registry
+    hint = nearest(name, [*estimators.names(), *tasks.names()])
+    raise UsageError(
+        f"there is no estimator or task '{name}'; {hint or '`mibench ls` and `mibench ls tasks` list them.'}"
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +12,15 @@ from mibench.task import TaskKind
 from mibench.words import counted
 
 from .cards import Card
-from .catalogue import EstimatorRow, GridRow, TaskRow, dimensions, truth
-from .values import MISSING
+from .catalogue import EstimatorRow, GridRow, TaskRow, dimensions
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 Row = EstimatorRow | TaskRow | GridRow
+
+_LEAST = 20  # columns that a description needs
 
 
 def show_list(rows: Sequence[Row], console: Console) -> None:
@@ -28,19 +31,51 @@ def show_list(rows: Sequence[Row], console: Console) -> None:
     for group, own in grouped(rows, lambda row: row.group).items():
         if group:
             console.print(Text(f"\n{group}", style="bold"))
+        if tasks := [row for row in own if isinstance(row, TaskRow)]:
+            _show_tasks(tasks, console)
+            continue
         table = _bare()
         table.add_column(min_width=min(widest, 36), max_width=48, overflow="fold")
-        first = own[0]
-        if isinstance(first, TaskRow):
-            table.add_column(justify="right", min_width=11, no_wrap=True)
-            table.add_column(min_width=22, no_wrap=True)
-        elif isinstance(first, EstimatorRow):
+        if isinstance(own[0], EstimatorRow):
             table.add_column(min_width=14, no_wrap=True)
         table.add_column(overflow="fold")
         for row in own:
-            table.add_row(Text(row.name, style="cyan"), *_cells(row))
+            if not isinstance(row, TaskRow):
+                table.add_row(Text(row.name, style="cyan"), *_cells(row))
         console.print(table)
     console.print(Text(_advice(rows), style="dim"))
+
+
+def _show_tasks(rows: Sequence[TaskRow], console: Console) -> None:
+    """Tasks of a family, one a line: what does not fit of a description, or was just said, is left out."""
+    from rich.text import Text
+
+    cells = [(row.name, dimensions(row), _known(row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    room = console.width - sum(width + 2 for width in widths if width)
+    before = ""
+    for row, (name, size, known) in zip(rows, cells, strict=True):
+        said = row.remark or row.summary
+        short = _shortened(said, room) if said != before else ""
+        before = said
+        line = Text(name.ljust(widths[0] + 2), style="cyan")
+        for text, width in ((size, widths[1]), (known, widths[2])):
+            line.append(text.rjust(width) + "  " if width else "", style="default")
+        line.append(short, style="yellow" if row.remark else "default")
+        line.rstrip()
+        console.print(line, soft_wrap=True)
+
+
+def _known(row: TaskRow) -> str:
+    """The truth as a list shows it."""
+    if row.kind is not TaskKind.INFORMATION:
+        return ""
+    return "n/a" if row.mutual_information is None else f"{row.mutual_information:.4f} nats"
+
+
+def _shortened(text: str, room: int) -> str:
+    """As many whole words as there is room for; a few would say nothing."""
+    return "" if room < _LEAST else textwrap.shorten(text, room, break_on_hyphens=False, placeholder=" ...")
 
 
 def show_card(card: Card, console: Console) -> None:
@@ -50,7 +85,7 @@ def show_card(card: Card, console: Console) -> None:
     console.print(Text.assemble((card.name, "bold cyan"), f"  {card.what}"))
     if card.text:
         console.print()
-        console.print(Text(card.text))
+        console.print(Text(_flowing(card.text)))
     console.print()
     _pairs(card.facts, console)
     if card.parameters:
@@ -76,13 +111,16 @@ def show_card(card: Card, console: Console) -> None:
         console.print(Text(f"\n{card.source}", style="dim"), soft_wrap=True)
 
 
-def _cells(row: Row) -> list[Any]:
+def _flowing(text: str) -> str:
+    """Paragraphs as one line each, for any width; what is indented or listed stays as it was written."""
+    paragraphs = text.split("\n\n")
+    as_written = re.compile(r"^(\s|[*-] )", re.MULTILINE)
+    return "\n\n".join(part if as_written.search(part) else " ".join(part.split("\n")) for part in paragraphs)
+
+
+def _cells(row: EstimatorRow | GridRow) -> list[Any]:
     from rich.text import Text
 
-    if isinstance(row, TaskRow):
-        size = dimensions(row) or MISSING
-        known = truth(row) if row.kind is TaskKind.INFORMATION else MISSING
-        return [Text(size), Text(known), Text(row.remark or row.summary, style="yellow" if row.remark else "")]
     if isinstance(row, EstimatorRow):
         return [Text(row.kind), Text(row.summary)]
     sizes = f"n {' '.join(f'{n:,}' for n in row.n)}; " if row.n else ""

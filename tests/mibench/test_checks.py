@@ -524,7 +524,7 @@ def test_expected_failures_are_reported_as_such() -> None:
     told = results["answers_in_nats"]
     assert told.expected
     assert not told.failed
-    assert str(told) == "answers_in_nats: failed as expected (it is a constant)"
+    assert str(told) == "answers in nats: failed as expected (it is a constant)"
     assert not any(r.failed for r in results.values())
 
 
@@ -549,7 +549,7 @@ def test_an_unforeseen_exception_is_a_failure_with_its_name() -> None:
     found = next(r for r in checks.run(mutant(Sound, FAULTS["floats only"][0])) if r.name == "takes_integers")
     assert found == CheckResult("takes_integers", Verdict.FAILED, "TypeError: floats only")
     assert not found.passed
-    assert str(found) == "takes_integers: failed (TypeError: floats only)"
+    assert str(found) == "takes integers: failed (TypeError: floats only)"
 
 
 def test_a_summary_counts_every_verdict() -> None:
@@ -615,3 +615,23 @@ def test_built_in_estimators_keep_the_contract(name: str) -> None:
 @pytest.mark.parametrize("name", registry.tasks.names())
 def test_built_in_tasks_keep_the_contract(name: str) -> None:
     assert complaints(registry.tasks.create(name)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("ksgg", "did you mean 'ksg'"), ("gausss", "did you mean 'gauss'"), ("?!", "`mibench ls` and")]
+)
+def test_a_name_that_is_none_is_looked_for_among_estimators_and_tasks(
+    name: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mibench.cli import main
+
+    with pytest.raises(SystemExit) as stop:
+        main(["check", name])
+    assert stop.value.code == 2
+    assert f"there is no estimator or task '{name}'; {hint}" in capsys.readouterr().err
+
+
+def test_a_check_reads_as_a_sentence() -> None:
+    assert (
+        str(checks.CheckResult("takes_any_memory_layout", checks.Verdict.PASSED)) == "takes any memory layout: passed"
+    )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import itertools
 import json
+import re
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from mibench.registry import Registry, estimators, tasks
 from mibench.report import catalogue
 from mibench.report.cards import card
 from mibench.report.catalogue import TaskRow
+from mibench.report.listing import show_card, show_list
 from mibench.task import TaskKind
 
 
@@ -56,3 +61,43 @@ def test_every_grid_has_a_card() -> None:
         assert row.description, row.name
         blocks = card(f"{row.name}.toml").to_json()["blocks"]
         assert blocks and all(block["tasks"] for block in blocks), row.name
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_tasks_are_listed_one_a_line_in_whole_words(rows: list[TaskRow], width: int) -> None:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    show_list(rows, console)
+    lines = {line.split(" ")[0]: line for line in console.file.getvalue().splitlines()}  # type: ignore[attr-defined]
+    longest = max(len(row.name) for row in rows)
+    for row in rows:
+        line = lines[row.name]
+        assert len(line) <= max(width, longest + 30), line
+        assert line == line.rstrip()
+        description = re.split(r" nats  |^\S+ {2,}", line)[-1] if "nats" in line or row.dim_x is None else ""
+        if line.endswith(" ..."):
+            words = description.removesuffix(" ...").split()
+            assert (row.remark or row.summary).split()[: len(words)] == words, line
+
+
+def test_a_description_is_told_once_and_no_dash_stands_for_what_a_task_does_not_have(rows: list[TaskRow]) -> None:
+    console = Console(width=160, file=io.StringIO(), color_system=None)
+    show_list(rows, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "–" not in text
+    same = [line for line in text.splitlines() if "X ~ U(0, 1), Y = X + U(-eps, eps)" in line]
+    assert len(same) == 1
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("name", ["ksg", "student", "gan-ring", "mine-biased"])
+def test_cards_fit_and_paragraphs_flow(name: str, width: int) -> None:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    found = dataclasses.replace(card(name), source="")
+    show_card(found, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, text.splitlines())) <= width
+    assert " ".join(found.text.split()) in " ".join(text.split())
+    # a line is broken only where the next word does not fit
+    body = text.splitlines()[2:]
+    for line, after in itertools.pairwise(body[: body.index("")]):
+        assert len(line.rstrip()) + 1 + len(after.split()[0]) > width, line

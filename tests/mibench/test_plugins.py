@@ -243,6 +243,8 @@ class TestInclude:
             ("import sys; sys.exit()", "SystemExit (broken.py, line 6)"),
             ("import sys; sys.exit('bye')", "SystemExit: bye (broken.py, line 6)"),
             ("class Odd(BaseException): ...\nraise Odd('a\\nb')", "Odd: a b (broken.py, line 7)"),
+            ("import os; os._exit(0)", "SystemExit: os._exit(0) (broken.py, line 6)"),
+            ("from os import _exit; _exit(0)", "SystemExit: os._exit(0) (broken.py, line 6)"),
             ("def", "SyntaxError: invalid syntax (broken.py, line 6)"),
         ],
     )
@@ -268,6 +270,37 @@ class TestInclude:
         (tmp_path / "slow.py").write_text("raise KeyboardInterrupt")
         with pytest.raises(KeyboardInterrupt):
             registry.include(tmp_path / "slow.py")
+
+    @pytest.mark.parametrize("command", [("check", "ksg"), ("run", "-e", "ksg", "-t", "gauss", "-n", "100")])
+    @pytest.mark.parametrize("text", ["import sys; sys.exit(0)", "import os; os._exit(0)"])
+    def test_no_command_succeeds_without_doing_anything(
+        self, tmp_path: Path, command: tuple[str, ...], text: str
+    ) -> None:
+        (tmp_path / "ends.py").write_text(text)
+        arguments = [sys.executable, "-m", "mibench", *command, "--include", "ends.py"]
+        done = subprocess.run(arguments, capture_output=True, text=True, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"mibench: cannot include '{tmp_path / 'ends.py'}': SystemExit")
+        assert done.stderr.count("\n") == 1
+
+    def test_a_child_that_it_forks_may_end(self, tmp_path: Path) -> None:
+        text = "import os\nchild = os.fork()\nif not child: os._exit(7)\n"
+        (tmp_path / "forks.py").write_text(text + "status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])")
+        end = os._exit
+        registry.include(tmp_path / "forks.py")
+        assert sys.modules.pop("mibench_include_forks").status == 7
+        assert os._exit is end
+
+    def test_a_file_that_takes_long_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(registry, "_LONG", 0.02)
+        (tmp_path / "long.py").write_text("import time; time.sleep(0.2)")
+        registry.include(tmp_path / "long.py")
+        del sys.modules["mibench_include_long"]
+        assert [r.getMessage() for r in caplog.records] == [
+            f"'{tmp_path / 'long.py'}' has been importing for 0.02 s; Ctrl-C gives up."
+        ]
 
     def test_a_missing_file_is_a_sentence(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="no such file"):
