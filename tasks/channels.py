@@ -63,7 +63,13 @@ class BitChannel(Task):
 class PictureChannel(BitChannel):
     """Class bits through a binary symmetric channel, shown as pictures of a data set's first 2 ** bits classes.
 
-    The parameters are described at ``digits-channel``.
+    Parameters
+    ----------
+    bits : per picture, 1 to 3; class 5 spells the bits 1, 0, 1.
+    crossover : the probability that a bit is flipped.
+    tiles : pictures side by side in each of X and Y; the information of all of them adds up.
+    grain : a continuous change of less than half a grey level, so that no picture repeats exactly; without it X and Y
+        are pictures as they are, and discrete.
     """
 
     family: ClassVar[str] = "images"
@@ -112,16 +118,7 @@ class PictureChannel(BitChannel):
 
 @register_task("digits-channel")
 class DigitsChannel(PictureChannel):
-    """Class bits of scikit-learn's 8x8 digits, as two independent pictures, through a binary symmetric channel.
-
-    Parameters
-    ----------
-    bits : per picture, 1 to 3; class 5 spells the bits 1, 0, 1.
-    crossover : the probability that a bit is flipped.
-    tiles : pictures side by side in each of X and Y; the information of all of them adds up.
-    grain : a continuous change of less than half a grey level, so that no picture repeats exactly; without it X and Y
-        are pictures as they are, and discrete.
-    """
+    """Class bits of scikit-learn's 8x8 digits, as two independent pictures, through a binary symmetric channel."""
 
     source: ClassVar[str] = "digits"
 
@@ -130,7 +127,7 @@ class DigitsChannel(PictureChannel):
 class MnistChannel(PictureChannel):
     """Class bits of MNIST, as two independent pictures of 28x28 pixels, through a binary symmetric channel.
 
-    Parameters as in ``digits-channel``. Needs the files of MNIST.
+    Needs the files of MNIST.
     """
 
     source: ClassVar[str] = "mnist"
@@ -140,7 +137,7 @@ class MnistChannel(PictureChannel):
 class FashionMnistChannel(PictureChannel):
     """Class bits of Fashion-MNIST, as two independent pictures of 28x28 pixels, through a binary symmetric channel.
 
-    Parameters as in ``digits-channel``. Needs the files of Fashion-MNIST.
+    Needs the files of Fashion-MNIST.
     """
 
     source: ClassVar[str] = "fashion-mnist"
@@ -150,7 +147,7 @@ class FashionMnistChannel(PictureChannel):
 class Cifar10Channel(PictureChannel):
     """Class bits of CIFAR-10, as two independent 32x32 pictures in colour, through a binary symmetric channel.
 
-    Parameters as in ``digits-channel``. Needs the files of CIFAR-10.
+    Needs the files of CIFAR-10.
     """
 
     source: ClassVar[str] = "cifar10"

@@ -6,6 +6,9 @@ before the next one is begun, so that layers never leave the first-level cache, 
 block. Layers are computed again for the gradient instead of being kept.
 """
 
+# what is compiled has the types that it is called with
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -30,7 +33,7 @@ _compiled: Callable[[Any], Any] = compiler(UNORDERED, error_model="numpy")
 
 
 @_compiled
-def _exp(value):  # type: ignore[no-untyped-def]
+def _exp(value):
     """exp of a float32, to 1e-6 of itself (Cephes' polynomial), written so that loops over it are vectorised."""
     value = np.float32(-87) if value < np.float32(-87) else value
     value = np.float32(87) if value > np.float32(87) else value
@@ -52,7 +55,7 @@ def _exp(value):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _relu(z, h, units):  # type: ignore[no-untyped-def]
+def _relu(z, h, units):
     zero = np.float32(0)
     for a in range(units):
         for i in range(BLOCK):
@@ -61,7 +64,7 @@ def _relu(z, h, units):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _relu_slopes(z, h, units):  # type: ignore[no-untyped-def]
+def _relu_slopes(z, h, units):
     zero, one = np.float32(0), np.float32(1)
     for a in range(units):
         for i in range(BLOCK):
@@ -69,7 +72,7 @@ def _relu_slopes(z, h, units):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _elu(z, h, units):  # type: ignore[no-untyped-def]
+def _elu(z, h, units):
     zero, one = np.float32(0), np.float32(1)
     for a in range(units):
         for i in range(BLOCK):
@@ -80,7 +83,7 @@ def _elu(z, h, units):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _gelu(z, h, units):  # type: ignore[no-untyped-def]
+def _gelu(z, h, units):
     zero, one = np.float32(0), np.float32(1)
     for a in range(units):
         for i in range(BLOCK):
@@ -98,7 +101,7 @@ def _gelu(z, h, units):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _silu(z, h, units):  # type: ignore[no-untyped-def]
+def _silu(z, h, units):
     one = np.float32(1)
     for a in range(units):
         for i in range(BLOCK):
@@ -109,7 +112,7 @@ def _silu(z, h, units):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _tanh(z, h, units):  # type: ignore[no-untyped-def]
+def _tanh(z, h, units):
     one, two = np.float32(1), np.float32(2)
     for a in range(units):
         for i in range(BLOCK):
@@ -119,7 +122,7 @@ def _tanh(z, h, units):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _activate(z, h, units, code):  # type: ignore[no-untyped-def]
+def _activate(z, h, units, code):
     if code == 0:
         _relu(z, h, units)
     elif code == 1:
@@ -133,7 +136,7 @@ def _activate(z, h, units, code):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _dense(h, w, bias, z, inputs, outputs):  # type: ignore[no-untyped-def]
+def _dense(h, w, bias, z, inputs, outputs):
     """z[o] = bias[o] + sum_a w[a, o] h[a], rows being units; ``inputs`` and ``outputs`` are multiples of 4.
 
     Sixteen products at a time, so that each number that is loaded is used four times.
@@ -156,7 +159,7 @@ def _dense(h, w, bias, z, inputs, outputs):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _outer(h, g, sums, inputs, outputs):  # type: ignore[no-untyped-def]
+def _outer(h, g, sums, inputs, outputs):
     """sums[a, o] += sum over the block of h[a] g[o]."""
     for o in range(0, outputs, 4):
         for a in range(inputs):
@@ -174,7 +177,7 @@ def _outer(h, g, sums, inputs, outputs):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _add_up(g, sums, units):  # type: ignore[no-untyped-def]
+def _add_up(g, sums, units):
     """sums[a] += sum over the block of g[a]."""
     for a in range(units):
         total = np.float32(0)
@@ -184,7 +187,7 @@ def _add_up(g, sums, units):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _forward(widths, weights, biases, code, z, h, score):  # type: ignore[no-untyped-def]
+def _forward(widths, weights, biases, code, z, h, score):
     """The scores of a block whose first layer before activation is z[0]; leaves layers in h and derivatives in z."""
     last = len(widths) - 1
     for k in range(last):
@@ -199,7 +202,7 @@ def _forward(widths, weights, biases, code, z, h, score):  # type: ignore[no-unt
 
 
 @_compiled
-def _backward(widths, transposed, none, z, h, above, weight_sums, bias_sums):  # type: ignore[no-untyped-def]
+def _backward(widths, transposed, none, z, h, above, weight_sums, bias_sums):
     """After :func:`_forward`: add up the parameters' gradients, from those of the scores, ``above``; z[0] becomes the
     gradient of the first layer before activation."""
     last = len(widths) - 1
@@ -222,7 +225,7 @@ def _backward(widths, transposed, none, z, h, above, weight_sums, bias_sums):  #
 
 
 @_compiled
-def _unpack(row, units, weights, biases):  # type: ignore[no-untyped-def]
+def _unpack(row, units, weights, biases):
     """Copy a network's parameters into arrays whose further rows and columns are 0."""
     at = 0
     for k in range(len(units)):
@@ -237,7 +240,7 @@ def _unpack(row, units, weights, biases):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _pack(weights, biases, units, row):  # type: ignore[no-untyped-def]
+def _pack(weights, biases, units, row):
     """The reverse of :func:`_unpack`."""
     at = 0
     for k in range(len(units)):
@@ -252,7 +255,7 @@ def _pack(weights, biases, units, row):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _score_matrices(u, v, parameters, units, code, out, wanted, u_sums, v_sums, sums):  # type: ignore[no-untyped-def]
+def _score_matrices(u, v, parameters, units, code, out, wanted, u_sums, v_sums, sums):
     """Scores ``out`` (S, T, c, m) of u (S, T, m, w) and v (S, T, c, w); or, where ``wanted`` is not empty, its product
     with their derivatives by u, v and the parameters, added to the sums.
 
@@ -345,8 +348,8 @@ NONE = torch.empty((1, 1, 0, 0))
 
 
 def _run(u: Tensor, v: Tensor, parameters: Tensor, units: tuple[int, ...], code: int, *rest: Tensor) -> None:
-    arrays = (t.detach().numpy() for t in (u, v, parameters))
-    _score_matrices(*arrays, np.array(units), code, *(t.detach().numpy() for t in rest))
+    of_x, of_y, rows = (t.detach().numpy() for t in (u, v, parameters))
+    _score_matrices(of_x, of_y, rows, np.array(units), code, *(t.detach().numpy() for t in rest))
 
 
 def score_matrices(u: Tensor, v: Tensor, layers: Sequence[Tensor], activation: str) -> Tensor:
@@ -357,7 +360,7 @@ def score_matrices(u: Tensor, v: Tensor, layers: Sequence[Tensor], activation: s
     """
     units = tuple(weight.shape[1] for weight in layers[::2])
     parameters = torch.cat([layer.flatten(1) for layer in layers], 1)
-    scores: Tensor = _Scores.apply(u, v, parameters, units, CODES[activation])  # type: ignore[no-untyped-call]
+    scores: Tensor = _Scores.apply(u, v, parameters, units, CODES[activation])
     return scores
 
 

@@ -87,14 +87,14 @@ class Fit:
 class AdamW:
     """Adam with decoupled weight decay and clipping of each critic's gradient norm, on parameters (S, P)."""
 
-    def __init__(self, theta: Tensor, betas: tuple[float, float] = (0.9, 0.999)) -> None:
-        self.betas, self.step = betas, 0
+    def __init__(self, theta: Tensor) -> None:
+        self.step = 0
         self.mean, self.square = torch.zeros_like(theta), torch.zeros_like(theta)
 
     def update(self, theta: Tensor, gradient: Tensor, rate: float, decay: Tensor, clip: float) -> None:
         """One step of size ``rate``, in place."""
         self.step += 1
-        b1, b2 = self.betas
+        b1, b2 = 0.9, 0.999
         if clip:
             gradient *= clip / gradient.norm(dim=1, keepdim=True).clamp(min=clip)
         self.mean.lerp_(gradient, 1 - b1)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mibench.errors import UsageError
+from mibench.words import listed
 
 from .choose import choose
 from .remarks import Remark, remarks
@@ -89,7 +90,7 @@ def read_pair(
         raise UsageError("give two files, X and Y, or one file with --x and --y naming its columns.")
     file = open_file(paths[0], declared, least=2)
     if x is None or y is None:
-        has = ", ".join(file.names[:12]) + (", ..." if len(file.names) > 12 else "")
+        has = listed(file.names, 12)
         raise UsageError(f"give two files, X and Y, or say which columns of {paths[0]} are --x and --y; it has {has}.")
     chosen = _chosen(x, file), _chosen(y, file)
     if shared := [file.names[i] for i in chosen[0] if i in chosen[1]]:

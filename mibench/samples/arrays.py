@@ -8,6 +8,7 @@ import math
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -134,11 +135,7 @@ def _of_arrays(arrays: dict[str, npt.NDArray[Any]], where: str, form: str) -> Ar
     lengths = {len(part) for part in parts}
     source = Source(where, form, max(lengths), len(names), notes=tuple(notes))
     named = bool(arrays.keys() - {""}) or names != [str(i) for i in range(len(names))]
-    return ArrayFile(tuple(names), named, source, tuple(places), tuple(_constant(p) for p in parts))
-
-
-def _constant(part: npt.NDArray[Any]) -> Callable[[], npt.NDArray[Any]]:
-    return lambda: part
+    return ArrayFile(tuple(names), named, source, tuple(places), tuple(partial(np.asarray, part) for part in parts))
 
 
 def _matrix(values: npt.NDArray[Any], name: str, where: str, notes: list[str]) -> npt.NDArray[Any]:

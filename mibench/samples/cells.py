@@ -18,24 +18,8 @@ from .table import ColumnKind
 if TYPE_CHECKING:
     import pandas as pd
 
-MISSING = (
-    "",
-    "NA",
-    "N/A",
-    "n/a",
-    "#N/A",
-    "NaN",
-    "nan",
-    "NAN",
-    "-nan",
-    "NULL",
-    "Null",
-    "null",
-    "None",
-    "<NA>",
-    "?",
-    ".",
-)
+_NAN = ("NaN", "nan", "NAN", "-nan")
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", *_NAN, "NULL", "Null", "null", "None", "<NA>", "?", ".")
 """What stands for a missing value in text; nothing else does."""
 
 BLANKS = " \u00a0\u202f"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 
 from mibench.errors import UsageError
+from mibench.words import listed, nearest
 
 _PART = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,]*?))\s*(?:,|$)')
 _RANGE = re.compile(r"(\d+)-(\d*)")
@@ -58,12 +58,9 @@ def _one(text: str, quoted: bool, names: Sequence[str], named: bool, where: str)
         )
     if by_name or by_number:
         return by_name or by_number
-    near = difflib.get_close_matches(text, names, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near and named else ""
-    shown = (
-        ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if named else f"0 to {len(names) - 1}, no names"
-    )
-    raise UsageError(f"{where} has no column '{text}'; it has {shown}{hint or '.'}")
+    near = nearest(text, names) if named else ""
+    shown = listed(names, 12) if named else f"0 to {len(names) - 1}, no names"
+    raise UsageError(f"{where} has no column '{text}'; it has {shown}{f'; {near}' if near else '.'}")
 
 
 def _numbers(text: str, count: int, where: str, known: bool) -> list[int]:

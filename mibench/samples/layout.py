@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mibench.errors import UsageError
+from mibench.words import counted, listed
 
 from .cells import COMMA, FORMATS, MISSING, POINT, NumberFormat
 from .scan import Text
-from .table import DELIMITERS, Declared, counted
+from .table import DELIMITERS, Declared
 
 _PREFIX, _LINES = 1 << 18, 12
 _QUOTED_FIELD = re.compile(r'"(?:[^"]|"")*"|\S+')
@@ -296,7 +297,7 @@ def _has_header(reading: _Reading, count: int, row_names: bool, where: str, decl
     numeric = [(first, cells) for first, cells in columns if _is_numeric(cells, number) and any(cells)]
     words = [first for first, _ in numeric if not _number_like(first)]
     values = [first for first, _ in numeric if number.fits(first)]
-    doubt = f"{where}: its first line ('{_shown(rows[0])}') can be names or values; say --header or --no-header."
+    doubt = f"{where}: its first line ('{listed(rows[0])}') can be names or values; say --header or --no-header."
     if any(_number_like(first) and not number.fits(first) and first not in _MISSING for first, _ in numeric):
         raise UsageError(doubt)
     if words:
@@ -319,7 +320,3 @@ def _has_header(reading: _Reading, count: int, row_names: bool, where: str, decl
     ):
         raise UsageError(doubt)
     return False
-
-
-def _shown(fields: Sequence[str]) -> str:
-    return ", ".join(fields[:6]) + (", ..." if len(fields) > 6 else "")

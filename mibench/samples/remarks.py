@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from mibench.estimator import Array, Estimator
+from mibench.words import counted
 
-from .table import ColumnKind, Pair, Table, counted
+from .table import ColumnKind, Pair, Table
 
 _TIED = 0.05
 """Share of repeated values up to which numbers pass for continuous."""

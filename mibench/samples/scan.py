@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mibench.errors import UsageError
-
-from .table import counted
+from mibench.words import counted
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),

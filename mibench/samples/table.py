@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mibench.estimator import Array
+from mibench.words import counted
 
 
 class ColumnKind(StrEnum):
@@ -146,8 +147,3 @@ class Pair:
                 for source in self.sources
             ],
         }
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

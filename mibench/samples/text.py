@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mibench.errors import UsageError
+from mibench.words import counted
 
 from .cells import MISSING, categories, kinds_of, no_number, numbers, require_exact
 from .layout import Layout, find_layout
 from .scan import Text, count_rows, decode, line_of_row
-from .table import ColumnKind, Declared, Readable, Source, Table, counted
+from .table import ColumnKind, Declared, Readable, Source, Table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -100,6 +100,11 @@ class AdversarialTask(RegularizedTask):
         if self.clipping == "placebo" and self.batch < 4:  # the placebo's critic sees half of it
             raise UsageError(f"{self.registered_name}: batch={self.batch}; a placebo needs at least 4 samples.")
 
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample: (2,) for a point, (channels, side, side) for an image with pixels in [-1, 1]."""
+
     def remarks(self, control: bool) -> Sequence[str]:
         """``unclipped`` or ``placebo``, and beta unless it is 1, as far as they matter."""
         weight = [] if self.beta == 1.0 else [f"beta {self.beta:g}"]

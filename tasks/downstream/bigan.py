@@ -95,11 +95,6 @@ class BiganTask(AdversarialTask):
     metrics: ClassVar[tuple[Metric, ...]] = (RECONSTRUCTION, AGREEMENT, SSIM, ENERGY)
     citation: ClassVar[str] = "Belghazi et al. 2018, section 5.2"
 
-    @property
-    @abstractmethod
-    def shape(self) -> tuple[int, ...]:
-        """Of one sample: (2,) for a point, (channels, side, side) for an image with pixels in [-1, 1]."""
-
     @abstractmethod
     def problem(self, seed: int) -> Problem:
         """What this task trains on and is judged by."""

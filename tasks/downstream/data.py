@@ -105,17 +105,20 @@ def modes_of(labels: Labels) -> Labels:
     return labels @ 10 ** np.arange(labels.shape[1])[::-1]
 
 
-def celeba(side: int = 64) -> Images:
-    """CelebA, aligned and cropped: the centre square of 108 pixels, resized; labels are its 40 attributes.
+FACE = 64  # pixels along an edge, of a square of 108
+
+
+def celeba() -> Images:
+    """CelebA, aligned and cropped: the centre square of 108 pixels, resized to 64; labels are its 40 attributes.
 
     Expects ``celeba/img_align_celeba/*.jpg``, ``celeba/list_attr_celeba.txt`` and ``celeba/list_eval_partition.txt`` in
     the data directory, as they come. Images that the partition sets aside for validation are left out.
     """
-    return _celeba(runtime.data_dir() / "celeba", side)
+    return _celeba(runtime.data_dir() / "celeba")
 
 
 @functools.lru_cache(maxsize=1)
-def _celeba(folder: Path, side: int) -> Images:
+def _celeba(folder: Path) -> Images:
     needed = ("img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt")
     missing = [name for name in needed if not (folder / name).exists()]
     if missing:
@@ -137,20 +140,20 @@ def _celeba(folder: Path, side: int) -> Images:
         )
     train, test = parts["0"], parts["2"]
     return Images(
-        _faces([folder / "img_align_celeba" / name for name in train], side),
+        _faces([folder / "img_align_celeba" / name for name in train]),
         np.array([attributes[name] for name in train], dtype=np.int64),
-        _faces([folder / "img_align_celeba" / name for name in test], side),
+        _faces([folder / "img_align_celeba" / name for name in test]),
         np.array([attributes[name] for name in test], dtype=np.int64),
     )
 
 
-def _faces(files: Sequence[Path], side: int) -> Bytes:
+def _faces(files: Sequence[Path]) -> Bytes:
     from PIL import Image
 
-    pixels = np.empty((len(files), 3, side, side), np.uint8)
+    pixels = np.empty((len(files), 3, FACE, FACE), np.uint8)
     for i, file in enumerate(files):
         with Image.open(file) as image:
             left, top = (image.width - 108) // 2, (image.height - 108) // 2
-            square = image.convert("RGB").crop((left, top, left + 108, top + 108)).resize((side, side))
+            square = image.convert("RGB").crop((left, top, left + 108, top + 108)).resize((FACE, FACE))
             pixels[i] = np.asarray(square).transpose(2, 0, 1)
     return pixels

@@ -27,13 +27,13 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def points(samples: Array, centres: Array, title: str = "") -> bytes:
+def points(samples: Array, centres: Array) -> bytes:
     """Generated points (N, 2) in blue over the centres of the modes (C, 2) in grey."""
     figure, axes = _figure(3.6, 3.6)
     axes.plot(*centres.T, ".", color="0.75", markersize=12 if len(centres) < 100 else 3, zorder=1)
     axes.plot(*samples[:2_500].T, ".", color="tab:blue", markersize=1.5, alpha=0.6, zorder=2)
     reach = 1.25 * float(np.abs(centres).max())
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", title=title)
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     return _png(figure)
 
 

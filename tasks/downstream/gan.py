@@ -104,11 +104,6 @@ class GanTask(AdversarialTask):
     metrics: ClassVar[tuple[Metric, ...]] = (MODES, QUALITY, KL, REVERSE_KL, ENERGY)
     citation: ClassVar[str] = "Belghazi et al. 2018, section 5.1"
 
-    @property
-    @abstractmethod
-    def shape(self) -> tuple[int, ...]:
-        """Of one sample: (2,) for a point, (channels, side, side) for an image with pixels in [-1, 1]."""
-
     @abstractmethod
     def problem(self, seed: int) -> Problem:
         """What this task trains on and is judged by."""

@@ -75,13 +75,15 @@ def squared_error(x: Array, reconstruction: Array) -> float:
     return float(((x - reconstruction).reshape(len(x), -1) ** 2).sum(axis=1).mean())
 
 
-def ssim(x: Array, y: Array, window: int = 7, value_range: float = 1.0) -> float:
-    """Mean structural similarity of images (N, channels, side, side): 1 for equal images.
+def ssim(x: Array, y: Array) -> float:
+    """Mean structural similarity of images (N, channels, side, side) with pixels in [0, 1]: 1 for equal images.
 
     Wang et al. 2004, equation 13, with a uniform window, sample covariances, K1 = 0.01 and K2 = 0.03, averaged over the
     positions at which the window lies inside the image.
     """
     from scipy.ndimage import uniform_filter
+
+    window = 7
 
     def local(z: Array) -> Array:
         return np.asarray(uniform_filter(z, size=(1, 1, window, window)))
@@ -91,7 +93,7 @@ def ssim(x: Array, y: Array, window: int = 7, value_range: float = 1.0) -> float
     unbiased = window**2 / (window**2 - 1)
     mx, my = local(x), local(y)
     vx, vy, cov = ((local(a * b) - m) * unbiased for a, b, m in ((x, x, mx * mx), (y, y, my * my), (x, y, mx * my)))
-    c1, c2 = (0.01 * value_range) ** 2, (0.03 * value_range) ** 2
+    c1, c2 = 0.01**2, 0.03**2
     index = (2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
     return float(index[inside].mean())
 

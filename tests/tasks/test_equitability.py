@@ -70,21 +70,11 @@ class TestTruth:
         assert task.mutual_information == pytest.approx(truth, abs=2e-10)
         assert task.mutual_information_error < 1e-10
 
-    @pytest.mark.parametrize(
-        ("name", "sigma"),
-        [
-            ("mine-cubic", 0.3),
-            ("mine-sine", 0.2),
-            ("sigmoid", 0.3),
-            ("spike", 0.2),
-            ("l-shape", 0.1),
-            ("sine-low", 0.25),
-        ],
-    )
-    def test_agrees_with_two_dimensional_quadrature(self, name: str, sigma: float) -> None:
-        value, error = information(ALL_CURVES[name], sigma)
+    @pytest.mark.parametrize("name", ["mine-cubic", "mine-sine", "sigmoid", "spike", "l-shape", "sine-low"])
+    def test_agrees_with_two_dimensional_quadrature(self, name: str) -> None:
+        value, error = information(ALL_CURVES[name], 0.3)
         assert error < 1e-9
-        assert value == pytest.approx(information_over_both(ALL_CURVES[name], sigma, 24), abs=2e-7)
+        assert value == pytest.approx(information_over_both(ALL_CURVES[name], 0.3, 24), abs=2e-7)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", ALL_CURVES)
