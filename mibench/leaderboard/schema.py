@@ -27,6 +27,7 @@ class Column:
     signed : a difference, shown with its sign.
     narrow : kept where space is short.
     to : the column with the upper end, where this one is the lower end of an interval.
+    less : less is better, or comes first.
     """
 
     heading: str = ""
@@ -36,11 +37,20 @@ class Column:
     unit: str = ""
     signed: bool = False
     to: str = ""
+    less: bool = False
+
+    @property
+    def first(self) -> str:
+        """What a reader who sorts by it wants to see first: ``least``, ``most`` or, of a difference, ``zero``."""
+        return "zero" if self.signed else "least" if self.less or not self.numeric else "most"
 
 
-def column(meaning: str, unit: str = "", heading: str = "", signed: bool = False, narrow: bool = True) -> Any:
-    """A field of a row."""
-    described = Column(heading, meaning, narrow=narrow, unit=unit, signed=signed)
+def column(
+    meaning: str, unit: str = "", heading: str = "", signed: bool = False, narrow: bool = True, less: bool = False
+) -> Any:
+    """A field of a row; of errors and times less is better."""
+    less = less or unit in ("nats", "s")
+    described = Column(heading, meaning, narrow=narrow, unit=unit, signed=signed, less=less)
     return field(metadata={"meaning": meaning, "column": described})
 
 
@@ -95,7 +105,7 @@ class Ranking(Summary):
     """One estimator in the leaderboard."""
 
     rank: int | None = column(
-        "Place by score among the entrants that ran on everything; none for the others.", heading="#"
+        "Place by score among the entrants that ran on everything; none for the others.", heading="#", less=True
     )
     estimator: str = column(
         "The estimator, with the hyperparameters that differ from its defaults.", heading="estimator"
@@ -132,7 +142,7 @@ class Ranking(Summary):
         heading="score there",
     )
     declined: float = column("Cells that it declined as unsupported.", "share")
-    failed: float = column("Cells that it took and gave no answer to.", "share", "failed")
+    failed: float = column("Cells that it took and gave no answer to.", "share", "failed", less=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +161,7 @@ class TaskRow(Summary):
     kind: str = column("What its number is.")
     family: str = column("The family of the task.")
     task: str = column("The task.", heading="task")
-    n: int = column("Number of samples.", heading="n")
+    n: int = column("Number of samples.", heading="n", less=True)
     dim_x: int = column("Dimension of X.")
     dim_y: int = column("Dimension of Y.")
     truth: float = column("The exact mutual information.", "nats", "truth")
@@ -168,13 +178,13 @@ class Independence:
     kind: str = column("What its number is.")
     mean_abs: float | None = column("Mean |estimate|; the truth is 0.", "nats", "mean |est|")
     bias: float | None = column("Mean estimate.", "nats", "mean est", signed=True)
-    alarms: float | None = column("False alarms: estimates above 0.05 nat.", "share", "false alarms")
+    alarms: float | None = column("False alarms: estimates above 0.05 nat.", "share", "false alarms", less=True)
     significant: float | None = column(
         "Of the estimates with a standard error, those above twice it; 2.3 % is right for a normal error.",
         "share",
         "> 2 std. err.",
     )
-    failures: float = column("Cells without an answer.", "share", "failed")
+    failures: float = column("Cells without an answer.", "share", "failed", less=True)
     cells: int = column("Cells in this row.", heading="cells", narrow=False)
 
 
@@ -185,12 +195,14 @@ class Unranked:
     estimator: str = column("The estimator.", heading="estimator")
     kind: str = column("What its number is.", heading="kind")
     gap: float | None = column("Mean of the number minus the true mutual information.", "nats", "mean gap", signed=True)
-    below: float | None = column("Cells where the number is below the true mutual information.", "share", "below truth")
+    below: float | None = column(
+        "Cells where the number is below the true mutual information.", "share", "below truth", less=True
+    )
     correlation: float | None = column(
         "Spearman correlation of the mean numbers with the truths, over tasks.", heading="rank corr.", signed=True
     )
     sd: float | None = column("Standard deviation over seeds, averaged over tasks and sample sizes.", "nats", "sd")
-    failures: float = column("Cells without an answer.", "share", "failed")
+    failures: float = column("Cells without an answer.", "share", "failed", less=True)
     wall_s: float | None = column("Median wall time of a cell.", "s", "wall")
     cpu_s: float | None = column("Median CPU time of a cell.", "s", "CPU")
     cells: int = column("Cells in this row.")
@@ -202,7 +214,7 @@ class Equitability:
 
     estimator: str = column("The estimator.")
     setting: str = column("The noise level that the functions share.", heading="equal noise")
-    n: int = column("Number of samples.", heading="n")
+    n: int = column("Number of samples.", heading="n", less=True)
     functions: int = column("Functions compared.")
     spread: float | None = column("Greatest minus least mean estimate over the functions.", "nats")
     true_spread: float = column(

@@ -15,7 +15,7 @@ from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Objective
 from mibench.result import Result, Status
 
-from .style import INK, MUTED, Drawing, Palette, finish, shared_legend, shorten, slug, small_multiples
+from .style import INK, MUTED, Drawing, Palette, finish, hover, left_out, shared_legend, shorten, slug, small_multiples
 from .values import Unit
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def training(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     for _, own in sorted(grouped(with_curves, lambda r: r.family).items()):
         points = grouped(own, lambda r: (r.cell.task, r.cell.n))
         chosen.append(max(points, key=lambda key: (len({r.cell.estimator for r in points[key]}), key[1], key[0])))
-    chosen = chosen[:_MOST_PANELS]
+    every, chosen = chosen, chosen[:_MOST_PANELS]
     if not chosen:
         return None
     figure, axes = small_multiples(len(chosen), 3, (2.9, 2.2))
@@ -50,7 +50,7 @@ def training(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
             steps, values = mean_curve([_series(r.curve) or ([], []) for r in own])
             style = palette[name]
             values = [v * unit.factor for v in values]
-            ax.plot(steps, values, color=style.colour, linestyle=style.dashes, label=shorten(name, 24))
+            hover(ax.plot(steps, values, color=style.colour, linestyle=style.dashes, label=shorten(name, 24))[0], name)
         level = float(here[0].truth or 0.0) * unit.factor
         ax.axhline(level, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
         ax.set_title(shorten(task, 29))
@@ -59,6 +59,7 @@ def training(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     figure.supxlabel("step", fontsize=9, color=INK)
     figure.supylabel(f"validation value ({unit.name})", fontsize=9, color=INK)
     caption = "Mean over the seeds still in training at a step; dashed: the truth. One task of each family."
+    caption += left_out([task for task, _ in every], [task for task, _ in chosen])
     return finish(
         figure,
         "training",
@@ -113,7 +114,8 @@ def equitability(task: str, cells: Sequence[Result], board: Board, palette: Pale
     (n, _), own = max(settings.items(), key=lambda item: (len(item[1]), item[0]))
     here = {r.cell.estimator for r in own if not r.reads_task and r.role is not Role.FLOOR}
     ranked = [row.estimator for row in board.ranking if row.estimator in here]
-    names = [*ranked, *sorted(here - set(ranked))][:_MOST_PANELS]
+    every = [*ranked, *sorted(here - set(ranked))]
+    names = every[:_MOST_PANELS]
     if not names:
         return None
     figure, axes = small_multiples(len(names), 5, (2.15, 1.95), sharex=True, sharey=True)
@@ -132,6 +134,7 @@ def equitability(task: str, cells: Sequence[Result], board: Board, palette: Pale
     caption = (
         f"n = {n:,}. Grey: the range of the true mutual information over the functions. Coloured: the range of the "
         "mean estimates. An accurate estimator covers the grey band; equal information at equal noise is not the truth."
+        f"{left_out(every, names)}"
     )
     alt = f"Ranges over functions of {task} for {', '.join(names)}"
     return finish(figure, f"equitability-{slug(task)}", f"Equitability: {task}", caption, alt, "equitability")
@@ -184,7 +187,7 @@ def objective(rows: Sequence[Objective], palette: Palette, unit: Unit) -> Drawin
     figure.supylabel(f"signed error ({unit.name})", fontsize=9, color=INK)
     caption = (
         "Hollow: the objective's own error, the bound evaluated on the exact critic. Filled: the error after training. "
-        "The line between them is the learning error."
+        f"The line between them is the learning error.{left_out(list(by_estimator), names)}"
     )
     return finish(
         figure,

@@ -31,7 +31,9 @@ from .style import (
     Drawing,
     Palette,
     finish,
+    hover,
     label_points,
+    left_out,
     new_figure,
     shorten,
     small_multiples,
@@ -42,7 +44,9 @@ from .values import Unit, natural, number, seconds
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MOST_PANELS = 24
+_MOST_PANELS = 40
+_MOST_COLOURED = 8
+_MOST_LABELS = 10
 _MOST_HEAT_ROWS = 64
 
 
@@ -64,10 +68,10 @@ def draw(board: Board, unit: str = "nats") -> list[Drawing]:
 
 
 def palette_of(board: Board) -> Palette:
-    """Colours for all estimators and arms of a board; what is there for comparison stays in the background."""
+    """Looks for all estimators and arms of a board; what is there for comparison stays in the background."""
     quiet = {row.estimator for row in board.ranking if row.yardstick} | board.named(Role.FLOOR)
     quiet |= {row.arm for row in board.downstream if row.control}
-    return Palette([name for r in board.ran for name in (r.cell.estimator, r.arm) if name], quiet)
+    return Palette(quiet)
 
 
 def scores(board: Board, palette: Palette) -> Drawing | None:
@@ -104,15 +108,18 @@ def ecdf(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
         return None
     scored = (r for r in board.ran if r.kind is TaskKind.INFORMATION and not math.isnan(r.error))
     own = grouped(scored, lambda r: r.cell.estimator)
-    figure, grid = new_figure(WIDE * 0.86, max(4.2, 0.9 + 0.19 * len(shown)))
+    figure, grid = new_figure(WIDE * 0.86, 4.6)
     ax = grid[0, 0]
     tolerances = np.logspace(math.log10(scoring.FLOOR / 2), math.log10(scoring.CEILING * 2), 241)
-    for row in sorted(shown, key=lambda row: -row.score):
+    for place, row in enumerate(sorted(shown, key=lambda row: (row.rank is None, -row.score))):
         cells = own[row.estimator]
         shares = share_within([r.error for r in cells], Weighted(cells).weights, tolerances)
         style = palette[row.estimator]
         label = f"{row.score:.2f}  {shorten(row.estimator)}"
-        ax.plot(tolerances * unit.factor, shares, color=style.colour, linestyle=style.dashes, label=label)
+        drawn: dict[str, Any] = {"color": style.colour, "linestyle": style.dashes, "label": label, "zorder": 3}
+        if place >= _MOST_COLOURED:
+            drawn = {"color": MUTED, "alpha": 0.35, "linewidth": 1.0, "zorder": 2}
+        hover(ax.plot(tolerances * unit.factor, shares, **drawn)[0], f"{row.estimator}, score {row.score:.3f}")
     ax.axvspan(scoring.FLOOR / 2 * unit.factor, scoring.FLOOR * unit.factor, color=GRID, alpha=0.6, linewidth=0)
     ax.axvspan(scoring.CEILING * unit.factor, scoring.CEILING * 2 * unit.factor, color=GRID, alpha=0.6, linewidth=0)
     ax.set_xscale("log")
@@ -124,6 +131,8 @@ def ecdf(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
         "The share of estimates within each tolerance of the truth, every family with equal weight. The area under a "
         "curve between the grey margins is its score; what a curve lacks at the right has failed or is beyond."
     )
+    if len(shown) > _MOST_COLOURED:
+        caption += f" The best {_MOST_COLOURED} are coloured; the others say their names when pointed at."
     alt = "Error distribution curves; " + ", ".join(f"{r.estimator} has area {r.score:.2f}" for r in shown)
     return finish(figure, "ecdf", "How often the error is small enough", caption, alt)
 
@@ -145,7 +154,8 @@ def truth(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
         for name, rows in grouped(board.tasks, lambda row: row.estimator).items()
         if name not in known
     }
-    names = [name for name, rows in by_estimator.items() if rows][:_MOST_PANELS]
+    drawable = [name for name, rows in by_estimator.items() if rows]
+    names = drawable[:_MOST_PANELS]
     if not names:
         return None
     top = max(row.truth for rows in by_estimator.values() for row in rows) * unit.factor
@@ -159,7 +169,7 @@ def truth(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     fading = f" Paler: smaller samples (n from {sizes[0]:,} to {sizes[-1]:,})." if len(sizes) > 1 else ""
     caption = (
         "One point per task and sample size, mean over seeds with its standard deviation; the line is the truth. "
-        f"Triangles at the edge lie beyond it.{fading}"
+        f"Triangles at the edge lie beyond it.{fading}{left_out(drawable, names)}"
     )
     return finish(figure, "truth", "Estimate against truth", caption, f"Estimates against truth for {', '.join(names)}")
 
@@ -266,16 +276,20 @@ def pareto(board: Board, palette: Palette) -> Drawing | None:
     for row in rows:
         style = palette[row.estimator]
         edge = INK if row in frontier else PAPER
-        ax.plot(row.cpu_s, row.score, style.marker, color=style.colour, markersize=8, markeredgecolor=edge)
+        (dot,) = ax.plot(row.cpu_s, row.score, style.marker, color=style.colour, markersize=8, markeredgecolor=edge)
+        hover(dot, f"{row.estimator}: {row.score:.3f} in {seconds(row.cpu_s).text}")
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(lambda value, _: seconds(value).text.replace(".0", ""))
     ax.minorticks_off()
     ax.set(xlabel="median CPU time per cell", ylabel="score")
     ax.margins(x=0.12)
-    points = [(row.cpu_s or 0.0, row.score, shorten(row.estimator)) for row in rows]
-    label_points(ax, points, [palette[row.estimator].colour for row in rows])
+    named = [*frontier, *(row for row in rows if row not in frontier)][:_MOST_LABELS]
+    points = [(row.cpu_s or 0.0, row.score, shorten(row.estimator)) for row in named]
+    label_points(ax, points, [palette[row.estimator].colour for row in named])
     best = ", ".join(row.estimator for row in frontier)
     caption = "The line is the frontier: the best score to be had for the time. Up and to the left is better."
+    if len(named) < len(rows):
+        caption += " Dots without a name say it when pointed at."
     return finish(figure, "pareto", "Score against time", caption, f"Score against CPU time; on the frontier: {best}")
 
 

@@ -17,8 +17,9 @@ from mibench.result import Status
 from mibench.words import plural
 
 from . import tables
+from .portraits import portraits
 from .run_pictures import Picture
-from .style import Drawing, slug
+from .style import HUES, NIGHT, Drawing, slug
 from .values import Unit, seconds
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def render(
     """The page; ``drawn`` are its figures, ``pictures`` those that the runs of each downstream task left."""
     built = {table.name: table for table in tables.build(board, unit)}
     families = list(dict.fromkeys(row.family for row in board.tasks))
+    painted = portraits(board, Unit(unit))
     groups = list(dict.fromkeys(row.group for row in board.downstream))
     page = (
         environment()
@@ -45,6 +47,9 @@ def render(
             board=board,
             facts=_facts(board),
             standing=tables.standing(board),
+            hues=list(zip(HUES, NIGHT, strict=True)),
+            portraits=painted,
+            anchors={portrait.name: portrait.anchor for portrait in painted},
             how_to_read=tables.HOW_TO_READ,
             tables=built,
             estimates={family: tables.tasks(board, family, Unit(unit)) for family in sorted(families)},
@@ -67,6 +72,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["slug"] = slug
+    made.filters["broken"] = _broken
     made.filters["marked"] = _marked
     made.filters["data_uri"] = _data_uri
     return made
@@ -87,6 +93,16 @@ def _facts(board: Board) -> list[tuple[str, str]]:
 
 def _data_uri(path: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _broken(name: str) -> Any:
+    """A name that may go on in the next line only where a parameter begins or a part of a path."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"(?<=[\[,/])", name)
+    if len(parts) == 1:
+        return escape(name)
+    return Markup("<wbr>").join(Markup("<span>{}</span>").format(part) for part in parts if part)
 
 
 def _marked(text: str) -> Any:

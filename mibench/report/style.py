@@ -6,26 +6,29 @@ Which data goes into a figure is decided in ``figures``, ``families``, ``details
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mibench.words import printable
+from mibench.words import listed, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 INK, MUTED, GRID, PAPER = "#1f2430", "#667080", "#dde2e9", "#fefefe"
 HALF, WIDE = 5.9, 11.4  # widths in inches of figures that fill half of the page, and all of it
 _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"}
 
-# Visible on white and on near-black (contrast at least 2.8), and at least 24 apart in CIELAB for normal, deuteranopic
-# and protanopic eyes; markers and dashes repeat the message.
-HUES = ("#3557fc", "#d48905", "#0c7660", "#c13723", "#e663f3", "#80579d", "#8a9bb2", "#ac9767")
+# Contrast at least 5 (WCAG AA for text is 4.5): the first of each pair on white, the second on the page's near-black.
+HUES = ("#2850e0", "#a85c00", "#0c7660", "#c13723", "#b01fb8", "#7a4c99", "#5b6b85", "#806a2e", "#0077a8", "#a8326b")
+NIGHT = ("#8ba6ff", "#f0a830", "#3fc2a0", "#ff8a70", "#ee82f5", "#c39ae0", "#a9b8d0", "#cbb878", "#5cc0ee", "#f48ab5")
+_VARIABLES |= {hue: f"--hue-{i}" for i, hue in enumerate(HUES)}
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 
@@ -43,19 +46,21 @@ _QUIET = LineStyle(MUTED, ".", (0, (1, 1.5)))
 
 
 class Palette:
-    """Styles by estimator (or downstream arm): alphabetical, so that they do not change when the ranking does.
+    """How estimators (and downstream arms) are drawn: a look follows from the name alone, in every report.
 
     quiet : what is there for comparison and drawn in the background.
     """
 
-    def __init__(self, names: Iterable[str], quiet: Collection[str] = ()) -> None:
-        self._styles = dict.fromkeys(quiet, _QUIET)
-        for i, name in enumerate(sorted(set(names) - set(quiet))):
-            dashes = _DASHES[i // len(HUES) % len(_DASHES)]
-            self._styles[name] = LineStyle(HUES[i % len(HUES)], _MARKERS[i % len(_MARKERS)], dashes)
+    def __init__(self, quiet: Collection[str] = ()) -> None:
+        self._quiet = frozenset(quiet)
 
     def __getitem__(self, name: str) -> LineStyle:
-        return self._styles.get(name, _QUIET)
+        if name in self._quiet:
+            return _QUIET
+        drawn = int.from_bytes(hashlib.sha256(name.encode("utf-8", "replace")).digest()[:8], "big")
+        drawn, hue = divmod(drawn, len(HUES))
+        drawn, marker = divmod(drawn, len(_MARKERS))
+        return LineStyle(HUES[hue], _MARKERS[marker], _DASHES[drawn % len(_DASHES)])
 
 
 @dataclass(frozen=True)
@@ -162,6 +167,11 @@ def small_multiples(count: int, columns: int, size: tuple[float, float], **optio
     return figure, axes[:count]
 
 
+def hover(line: Line2D, name: str) -> None:
+    """Let the page say the name where the mouse is on the line."""
+    line.set_gid(f"hover:{printable(name)}")
+
+
 def shared_legend(figure: Figure, axes: Sequence[Axes]) -> None:
     """One legend at the right of the figure for all its axes."""
     entries = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
@@ -216,6 +226,12 @@ def finish(figure: Figure, name: str, title: str, caption: str, alt: str, sectio
     return Drawing(name, title, caption, alt, section, figure)
 
 
+def left_out(every: Sequence[str], drawn: Sequence[str]) -> str:
+    """A sentence on what there was no room for."""
+    missing = [shorten(name) for name in every if name not in set(drawn)]
+    return f" Not drawn for want of room: {listed(missing)}." if missing else ""
+
+
 def shorten(label: str, most: int = 30) -> str:
     """A long selector with its middle left out."""
     label = printable(label)
@@ -241,6 +257,7 @@ def _themed(svg: str, name: str, alt: str, inches: float) -> str:
     head = re.sub(r'\s(width|height)="[\d.]+pt"', "", head)
     head = head.replace("<svg", f'<svg role="img" aria-label="{escape(alt, quote=True)}" style="{size}"', 1)
     prefix = slug(name)
+    rest = re.sub(r'<g id="hover:([^"]*)">', r'<g class="hover"><title>\1</title>', rest)
     rest = re.sub(r'\bid="', f'id="{prefix}-', rest)
     rest = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{prefix}-", rest)
     for colour, variable in _VARIABLES.items():

@@ -32,6 +32,8 @@ from .downstream_tables import downstream
 from .flat import flat
 from .values import MISSING, Entry, Table, Unit, mean_over_seeds, natural, number, share
 
+Line = tuple[Entry, ...]
+
 IN_SHORT = (
     "Score, 0 to 1: area under the ECDF of |error| over log-spaced tolerances; 1: every error is below 0.01 nat, each "
     "factor of ten costs a third, a failed cell scores 0."
@@ -84,9 +86,10 @@ def ranking(board: Board, unit: Unit) -> Table:
 
 def ranking_columns(board: Board) -> list[str]:
     """What of the ranking is shown, in order: what an estimator takes only where one declined something."""
-    beside_score = ["to_best", "taken", "score_taken"]
+    beside_score = ["to_best", "taken", "score_taken", "failed"]
     names = [name for name, c in columns(Ranking).items() if c.heading and name not in beside_score]
-    names[names.index("low") + 1 : 0] = beside_score
+    after = names.index("low") + 1
+    names = [*names[:after], *beside_score, *names[after:]]
     left_out = set() if any(row.declined for row in board.ranking) else {"taken", "score_taken"}
     if not any(row.to_best for row in board.ranking):
         left_out.add("to_best")
@@ -131,7 +134,7 @@ def families(board: Board) -> Table:
         cells = [_score(scores.get(f), "best" if entrant and scores.get(f) == best[f] else "") for f in names]
         lines.append((Entry(estimator, estimator), *cells))
     note = "The score within each family; the headline is the mean of these. The best entrant of a family is marked."
-    return Table("families", "Score by family", note, headings, tuple(lines) if names else (), brief=False)
+    return Table("families", "Score by family", note, headings, tuple(lines) if names else (), False, heat=True)
 
 
 def tasks(board: Board, family: str, unit: Unit) -> Table:
@@ -139,7 +142,7 @@ def tasks(board: Board, family: str, unit: Unit) -> Table:
     own = [row for row in board.tasks if row.family == family]
     estimators = list(grouped(own, lambda row: row.estimator))
     headings = (*(columns(TaskRow)[name] for name in ("task", "n", "truth")), *map(Column, estimators))
-    lines = []
+    lines: list[Line] = []
     by_cell = grouped(own, lambda row: (row.task, row.n))
     for (_, n), cells in sorted(by_cell.items(), key=lambda item: (natural(item[0][0]), item[0][1])):
         first, of = cells[0], {row.estimator: row for row in cells}
@@ -149,7 +152,16 @@ def tasks(board: Board, family: str, unit: Unit) -> Table:
         entries = [_estimate(of.get(name), unit) for name in estimators]
         lines.append((Entry(first.task, first.task), Entry(f"{n:,}", n), truth, *entries))
     note = f"Mean estimate ± standard deviation over seeds, in {unit.name}; failed cells are counted in brackets."
-    return Table(f"tasks-{family}", f"Estimates: {family}", note, headings, tuple(lines))
+    if len(lines) < len(estimators):
+        headings, lines = _turned(headings, lines)
+    return Table(f"tasks-{family}", f"Estimates: {family}", note, tuple(headings), tuple(lines))
+
+
+def _turned(headings: Sequence[Column], lines: Sequence[Sequence[Entry]]) -> tuple[list[Column], list[Line]]:
+    """A row per estimator instead of a column, where that is the narrower table; the truth is its first row."""
+    tasks = [Column(f"{task.text} · {n.text}", less=True) for task, n, *_ in lines]
+    rows = [(Entry(headings[i].heading), *(line[i] for line in lines)) for i in range(2, len(headings))]
+    return [Column("estimator", numeric=False), *tasks], rows
 
 
 def independence(board: Board, unit: Unit) -> Table:
@@ -236,16 +248,21 @@ def consistency(board: Board) -> Table:
 
 def failures(board: Board, unit: Unit) -> Table:
     """What went wrong, with the messages."""
+    return failures_of(board.failures, unit)
+
+
+def failures_of(rows: Sequence[Failure], unit: Unit, name: str = "failures") -> Table:
+    """The same of some rows."""
     headings, lines = flat(
         Failure,
-        board.failures,
+        rows,
         unit,
         *("estimator", "status", "cells", "tasks", "message"),
         status=lambda row: Entry(row.status.replace("_", " "), row.status),
         tasks=lambda row: Entry(listed(row.tasks, 1)),
     )
     note = f"Every cell that did not end ok. `{Status.NOT_INSTALLED.replace('_', ' ')}` does not count against anyone."
-    return Table("failures", "Failures", note, headings, lines)
+    return Table(name, "Failures", note, headings, lines)
 
 
 def place(row: Ranking) -> Entry:

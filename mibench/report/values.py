@@ -27,7 +27,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table; ``note`` says how to read it, ``brief`` tables are short enough for a terminal."""
+    """A titled table; ``note`` says how to read it, ``brief`` tables are short enough for a terminal.
+
+    heat : its numbers are scores, 0 to 1, which a page may colour.
+    """
 
     name: str
     title: str
@@ -35,6 +38,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Entry, ...], ...]
     brief: bool = True
+    heat: bool = False
 
 
 class Unit:

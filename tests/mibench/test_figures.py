@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from mibench.report import families, figures, run_pictures
 from mibench.report.figures import share_within
 from mibench.report.leaderboard import Leaderboard
 from mibench.report.run_pictures import Picture, contact_sheet
-from mibench.report.style import HUES, Palette, shorten, slug
+from mibench.report.style import HUES, NIGHT, shorten, slug
 from mibench.result import Result, Status
 
 from .conftest import MakeResult, tiny_png
@@ -95,23 +96,35 @@ def test_many_truths_share_bins_whose_place_is_their_mean() -> None:
     assert families.binned([0.1, 0.3]) == {0.1: 0.1, 0.3: 0.3}
 
 
-def test_an_estimator_keeps_its_look_when_the_ranking_changes(make: MakeResult) -> None:
-    names = ["b", "a", "c"]
-    boards = [
-        Leaderboard.from_results(
-            [make(name, seed=s, mi=1.0 + error) for name, error in zip(names, errors, strict=True) for s in (0, 1)]
-        )
-        for errors in ((0.0, 0.1, 0.2), (0.2, 0.1, 0.0))
-    ]
-    palettes = [figures.palette_of(board) for board in boards]
-    assert [palettes[0][n] for n in names] == [palettes[1][n] for n in names]
-    assert len({palettes[0][n].colour for n in names}) == 3
+def test_an_estimator_looks_the_same_in_every_report(make: MakeResult) -> None:
+    alone = figures.palette_of(Leaderboard.from_results([make("ksg")]))
+    among = figures.palette_of(Leaderboard.from_results([make(f"e{i}", mi=1 + i / 10) for i in range(30)]))
+    assert alone["ksg"] == among["ksg"]
+    looks = [alone[f"e{i}"] for i in range(1000)]
+    assert {look.colour for look in looks} == set(HUES)
+    assert len({(look.colour, look.dashes) for look in looks}) == 4 * len(HUES)
 
 
-def test_looks_differ_until_colours_and_dashes_run_out() -> None:
-    palette = Palette(f"e{i:03d}" for i in range(4 * len(HUES)))
-    looks = {(palette[f"e{i:03d}"].colour, palette[f"e{i:03d}"].dashes) for i in range(4 * len(HUES))}
-    assert len(looks) == 4 * len(HUES)
+@pytest.mark.parametrize(("hues", "paper"), [(HUES, "#fefefe"), (NIGHT, "#14171c")])
+def test_colours_can_be_read_by_day_and_by_night(hues: tuple[str, ...], paper: str) -> None:
+    """The contrast that WCAG 2 asks for at its level AA."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    for hue in hues:
+        low, high = sorted((luminance(hue), luminance(paper)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def test_of_many_curves_eight_are_coloured_and_all_say_their_names(make: MakeResult) -> None:
+    board = Leaderboard.from_results([make(f"e{i:02d}", f"t{k}", mi=1.1 + i / 50) for i in range(20) for k in (1, 2)])
+    (ecdf,) = [d for d in figures.draw(board) if d.name == "ecdf"]
+    named = re.findall(r'<g class="hover"><title>(e\d\d), score 0\.\d+</title>', ecdf.svg)
+    assert sorted(named) == [f"e{i:02d}" for i in range(20)]
+    assert ecdf.svg.count("stroke-opacity: 0.35") == 12
 
 
 def test_rank_correlation_is_that_of_scipy() -> None:
