@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mibench.errors import MibenchError, UsageError
+from mibench.words import nearest
 
 from .shared import Include, Json, Unit, app, examples, include_files, print_json
 
 if TYPE_CHECKING:
     from mibench.estimator import Estimate, Estimator
+    from mibench.registry import Registry
     from mibench.samples import Pair, Remark
 
 
@@ -235,7 +237,11 @@ def check(
     began = time.monotonic()
     found: list[checks.CheckResult] = []
     for name in names:
-        own: registry.Registry[Any] = registry.estimators if _is_estimator(name) else registry.tasks
+        own: registry.Registry[Any] = registry.estimators if _matches(name, registry.estimators) else registry.tasks
+        if not _matches(name, own):
+            known = [*registry.estimators.names(), *registry.tasks.names()]
+            hint = nearest(name, known) or "`mibench ls estimators` and `mibench ls tasks` list the known ones."
+            raise UsageError(f"there is no estimator and no task '{name}'; {hint}")
         for plugin in own.select(name):
             for result in checks.run(plugin):
                 found.append(result)
@@ -259,10 +265,9 @@ def data_get(name: Annotated[str, typer.Argument(help="mnist, fashion-mnist or c
     typer.echo(f"wrote {datasets.get(name, runtime.data_dir())}")
 
 
-def _is_estimator(selector: str) -> bool:
+def _matches(selector: str, registry: Registry[Any]) -> bool:
     from fnmatch import filter as matching
 
-    from mibench.registry import estimators
     from mibench.selector import parse_selector
 
-    return bool(matching(estimators.names(), parse_selector(selector)[0]))
+    return bool(matching(registry.names(), parse_selector(selector)[0]))
