@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -36,6 +38,7 @@ def run(
     out: str | Path | None = None,
     workers: int | None = None,
     retry: bool = False,
+    time_budget: float | None = None,
     device: str | None = None,
     tracking: str | bool | None = None,
     executor: str | StartExecutor = "local",
@@ -59,6 +62,8 @@ def run(
     out : a directory for the results. The same call takes up where an interrupted one stopped. None keeps nothing.
     workers : worker processes; as many as there are cores by default.
     retry : run failed cells again.
+    time_budget : seconds after which no more cells are begun. ``Results.left`` counts those that are left, and the same
+        call takes up from there.
     device : the torch device for training, such as ``"cuda"``; ``"cpu"`` by default.
     tracking : an MLflow URI, or True for an embedded store beside the results.
     executor : where cells are answered: a name, or something that makes an :class:`Executor`.
@@ -74,6 +79,9 @@ def run(
     settings = {"estimators": estimators, "tasks": tasks, "n": n, "seeds": seeds, **limits}
     grids = choose(grid, settings, "run()")
     start = find_executor(executor)
+    if time_budget is not None and not time_budget > 0:
+        raise UsageError(f"the time budget must be greater than zero seconds, not {time_budget:g}.")
+    end = time.monotonic() + (math.inf if time_budget is None else time_budget)
     if device is not None:
         _check_device(device)
     jobs = expand(*grids)
@@ -101,7 +109,7 @@ def run(
             tracker = stack.enter_context(GroupTracker(uri, directory))
             told.append(tracker)
         todo = unfinished(jobs, store.results(), retry)
-        run_jobs(
+        left = run_jobs(
             todo,
             store,
             lambda count: start(count, memory_limit, device),
@@ -110,8 +118,9 @@ def run(
             provenance={"command": command(), **provenance(device)},
             observers=told,
             done=len(jobs) - len(todo),
+            time_budget=end - time.monotonic(),
         )
-        results = Results(selection(store.results(), jobs), None if out is None else directory)
+        results = Results(selection(store.results(), jobs), None if out is None else directory, left)
         if tracker is not None:
             tracker.summarize(results, {})
         return results

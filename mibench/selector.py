@@ -14,6 +14,7 @@ from typing import Any
 from .errors import UsageError
 
 _OPENING, _CLOSING = "[(", "])"
+_MOST_BRACKETS = 32  # in one selector
 
 
 def format_selector(name: str, params: Mapping[str, Any]) -> str:
@@ -25,8 +26,9 @@ def format_selector(name: str, params: Mapping[str, Any]) -> str:
 
 def format_value(value: Any) -> str:
     """One parameter value as it stands in a selector."""
-    if hasattr(value, "label"):  # a nested plug-in
-        return str(value.label)
+    label = getattr(value, "label", None)  # a nested plug-in; it is long to say where it is deep, so once
+    if label is not None:
+        return str(label)
     if value is None or isinstance(value, bool):
         return {None: "none", True: "true", False: "false"}[value]
     if isinstance(value, (tuple, list)):
@@ -39,9 +41,11 @@ def parse_selector(text: str) -> tuple[str, dict[str, Any]]:
 
     Raises
     ------
-    UsageError : unbalanced brackets, an empty name, a parameter without ``=`` or given twice.
+    UsageError : unbalanced brackets or too many, an empty name, a parameter without ``=`` or given twice.
     """
     text = text.strip()
+    if text.count("[") + text.count("(") > _MOST_BRACKETS or not text.isprintable():
+        raise UsageError(f"cannot read the selector {text[:40]!a}: too many brackets, or no text.")
     name, bracket, rest = text.partition("[")
     name = name.strip()
     if not name or any(c in name for c in "]=,()"):

@@ -1,41 +1,64 @@
 """``mibench …``: reads arguments, calls the public functions, prints. Heavy imports happen inside the commands.
 
 stdout carries results, stderr progress and remarks. Exit codes: 0 done, 1 a gate failed (``--strict``, ``check``,
-``compare``), 2 bad usage, 3 nothing could be measured, 130 interrupted after everything finished was kept.
+``compare``), 2 bad usage, 3 nothing could be measured, 4 the time budget was spent before all was done, 130 interrupted
+after everything finished was kept.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import typer
-
-from mibench.errors import MibenchError, NotInstalled
-
-from .shared import app
-
-from . import run, estimate, look, report  # isort: skip  # noqa: F401  (in the order of the help)
+_SAID = "interrupted; what was finished is kept, and the same command takes up from there."
+_PATIENCE = 1.0  # seconds in which a second Ctrl-C means the first one
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script: turns deliberate errors into one sentence and an exit code."""
+    if arguments is None:  # the process is ours
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                signal.signal(number, _Interrupt())
+    try:
+        code = _command(arguments)
+    except KeyboardInterrupt:
+        code = 130
+    if code == 130:
+        print(_SAID, file=sys.stderr)
+        if arguments is None:
+            sys.stdout.flush()
+            os._exit(130)  # Python itself would end by SIGINT where the interrupt came in the middle of an exec()
+    if arguments is None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # all is done
+    sys.exit(code)
+
+
+def _command(arguments: Sequence[str] | None) -> int:
+    import logging
+
+    from .commands import app
+
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(_exit_code(lambda: app(args=arguments, standalone_mode=False)))
+    return _exit_code(lambda: app(args=arguments, standalone_mode=False))
 
 
 def _exit_code(command: Callable[[], Any]) -> int:
+    import typer
+
+    from mibench.errors import MibenchError, NotInstalled
+
     # typer brings a click of its own, so the base of all misuse is found through one of its public members
     misuse: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     try:
         code = command()
-    except (KeyboardInterrupt, typer.Abort):
-        code = 130
+    except typer.Abort:
+        return 130
     except misuse as error:
         error.show()
         return int(error.exit_code)
@@ -48,10 +71,19 @@ def _exit_code(command: Callable[[], Any]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `mibench ls | head` is no error
         return 0
-    if code == 130:
-        typer.echo("interrupted; what was finished is kept, and the same command takes up from there.", err=True)
     return code if isinstance(code, int) else 0
 
 
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
+class _Interrupt:
+    """What a signal does: the first one interrupts, one that follows much later ends the process on the spot."""
+
+    first: float | None = None
+
+    def __call__(self, *_: Any) -> None:
+        now = time.monotonic()
+        if _Interrupt.first is None:
+            _Interrupt.first = now
+            raise KeyboardInterrupt
+        if now > _Interrupt.first + _PATIENCE:
+            os.write(2, f"{_SAID}\n".encode())
+            os._exit(130)  # workers end with this process, and every record is on disk

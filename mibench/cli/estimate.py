@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mibench.errors import MibenchError, UsageError
+from mibench.words import nearest
 
 from .shared import Include, Json, Unit, app, examples, include_files, print_json
 
@@ -264,7 +265,6 @@ def _registry_of(selector: str) -> Registry[Any]:
 
     from mibench.registry import estimators, tasks
     from mibench.selector import parse_selector
-    from mibench.words import nearest
 
     name = parse_selector(selector)[0]
     registries: tuple[Registry[Any], ...] = (estimators, tasks)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mibench.errors import UsageError
+from mibench.words import nearest
 
 from .shared import Include, Json, app, examples, include_files, print_json, stdout, write
 
@@ -28,13 +29,17 @@ class What(StrEnum):
     )
 )
 def ls(
-    what: Annotated[What, typer.Argument(help="What to list.")] = What.ESTIMATORS,
+    kind: Annotated[str, typer.Argument(metavar="[estimators|tasks|grids]", help="What to list.")] = What.ESTIMATORS,
     pattern: Annotated[str, typer.Argument(help="Only names that match this glob.")] = "*",
     as_json: Json = False,
     html: Annotated[Path | None, typer.Option(help="Write a gallery of the tasks, with a picture of each.")] = None,
     include: Include = None,
 ) -> None:
     """List estimators, tasks or grids."""
+    if kind not in list(What):
+        hint = nearest(kind, [str(name) for name in What]) or "there are: estimators, tasks, grids."
+        raise UsageError(f"there is no list of '{kind}'; {hint}")
+    what = What(kind)
     include_files(include)
     if html is not None:
         if what is not What.TASKS:

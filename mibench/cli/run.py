@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mibench.errors import UsageError
+from mibench.words import counted
 
 if TYPE_CHECKING:
     from mibench.engine.grid import Job
+    from mibench.results import Results
 
 from .shared import (
     RESULTS,
@@ -47,12 +49,17 @@ def run(
     tasks: Annotated[
         list[str] | None, typer.Option("-t", "--task", help="Likewise for tasks; replaces those of the grid.")
     ] = None,
-    n: Annotated[list[int] | None, typer.Option("-n", help="Number of samples; repeatable.")] = None,
+    n: Annotated[
+        list[str] | None, typer.Option("-n", help="Number of samples, such as 1000 or 1e4; repeatable.")
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="How many (5), a range (100-104) or a list (1,7,9).")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results. [default: results/GRID]")] = None,
     workers: Annotated[int | None, typer.Option("-j", "--workers", min=1, help="Processes. [default: cores]")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds per cell.")] = None,
     memory_limit: Annotated[float | None, typer.Option(help="GiB per worker process.")] = None,
+    time_budget: Annotated[
+        float | None, typer.Option(help="Seconds after which no more cells are begun; exit with 4 if some are left.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="Torch device for training, such as cuda. [default: cpu]")] = None,
     references: Annotated[bool, typer.Option(help="Run the reference rows as well.")] = True,
     retry: Annotated[bool, typer.Option("--retry", help="Run failed cells again.")] = False,
@@ -65,14 +72,14 @@ def run(
 ) -> None:
     """Run estimators on tasks and rank them. The same command takes up where an interrupted one stopped."""
     include_files(include)
-    from mibench.engine.grid import choose, expand, parse_seeds
+    from mibench.engine.grid import choose, expand, parse_seeds, parse_size
 
     if not grids and not tasks:
         raise UsageError("name a grid to run (`mibench ls grids` lists the presets), or choose tasks with -t.")
     settings: dict[str, Any] = {
         "estimators": estimators or None,
         "tasks": tasks or None,
-        "n": n or None,
+        "n": [parse_size(size) for size in n] if n else None,
         "seeds": None if seeds is None else parse_seeds(seeds),
         "references": None if references else False,
         "time_limit": time_limit,
@@ -92,19 +99,43 @@ def run(
     uri = None if no_mlflow else mlflow or mlflow_uri(directory, fresh=out is None)
     with GroupTracker(uri, directory) if uri else nullcontext() as tracker:
         observers = [tracker] if tracker else []
-        results = api.run(grid=chosen, out=directory, workers=workers, retry=retry, device=device, observers=observers)
+        results = api.run(
+            grid=chosen,
+            out=directory,
+            workers=workers,
+            retry=retry,
+            time_budget=time_budget,
+            device=device,
+            observers=observers,
+        )
+        if not results:
+            _say_what_is_left(results)
+            raise typer.Exit(4)
         written = results.report(directory, title(directory), unit)
         if tracker:
             tracker.summarize(results, written)
         console = stdout()
         show(results.leaderboard(), console, unit)
         closing_lines(console, directory, written, uri)
+    _say_what_is_left(results)
+    if results.left:
+        raise typer.Exit(4)
     if not any(r.status is Status.OK for r in results):
         raise typer.Exit(3)
     failed = sum(r.status.failed for r in results)
     if strict and failed:
         typer.echo(f"--strict: {failed} of {len(results)} cells failed.", err=True)
         raise typer.Exit(1)
+
+
+def _say_what_is_left(results: Results) -> None:
+    if results.left:
+        what = f"the time budget is spent, {counted(results.left, 'cell')} left"
+        typer.echo(f"{what}; the same command takes up from there.", err=True)
+    lost = sum(r.again > 0 for r in results)
+    if lost:
+        what = f"{counted(lost, 'cell')} failed through no fault of a plug-in"
+        typer.echo(f"{what}; the same command tries them again.", err=True)
 
 
 def _show_plan(jobs: Sequence[Job], directory: Path, retry: bool) -> None:

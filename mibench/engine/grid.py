@@ -17,7 +17,7 @@ A grid is a union of blocks, each a product of estimators, tasks, sample sizes a
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,8 +33,11 @@ from mibench.estimator import Estimator, FunctionEstimator
 from mibench.plugin import Plugin
 from mibench.result import Cell, Result, Status
 from mibench.task import AnyTask, DownstreamTask, TaskKind
+from mibench.words import listed, nearest
 
 _MOST_SEEDS = 1_000_000
+_LARGEST = 2**63 - 1  # a seed or sample size
+_LONGEST_NUMBER = 20  # characters
 
 
 def _listed(value: Any) -> Any:
@@ -110,6 +113,8 @@ class Grid(_Strict):
                 raise ValueError(f"n must be at least 2, not {min(sizes or ())}")
             if any(seed < 0 for seed in seeds or ()):
                 raise ValueError("seeds must not be negative")
+            if any(number > _LARGEST for number in (*(sizes or ()), *(seeds or ()))):
+                raise ValueError(f"n and seeds are at most {_LARGEST}")
             if sizes == () or seeds == ():
                 raise ValueError("'n' and 'seeds' must not be empty")
         return self
@@ -222,7 +227,7 @@ def _jobs(block: Block, references: Sequence[Estimator]) -> Iterator[Job]:
     for task in registry.tasks.select(block.tasks):
         downstream = task.kind is TaskKind.DOWNSTREAM
         for estimator in chosen if downstream else _distinct([*chosen, *references]):
-            if isinstance(task, DownstreamTask) and not task.accepts(estimator):
+            if isinstance(task, DownstreamTask) and not _accepts(task, estimator):
                 continue
             if task.kind is not TaskKind.INFORMATION and estimator.capabilities.reads_task:
                 continue
@@ -230,6 +235,14 @@ def _jobs(block: Block, references: Sequence[Estimator]) -> Iterator[Job]:
             for n in (0,) if downstream else block.n or ():
                 for seed in block.seeds or ():
                     yield Job(Cell.of(estimator, task, n, seed), estimator, task, facts)
+
+
+def _accepts(task: DownstreamTask, estimator: Estimator) -> bool:
+    try:
+        return bool(task.accepts(estimator))
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error}".rstrip(": .")
+        raise UsageError(f"the task {task.label} cannot say whether it takes {estimator.label}: {said}.") from error
 
 
 def _references() -> list[Estimator]:
@@ -273,10 +286,8 @@ def load_grid(name: str | Path) -> Grid:
     """
     known = presets()
     path = known.get(str(name)) or Path(name)
-    if not path.is_file():
-        near = difflib.get_close_matches(str(name), known, n=2, cutoff=0.5)
-        hint = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else f"presets: {', '.join(known)}."
-        raise UsageError(f"there is no preset and no file '{name}'; {hint}")
+    if not _is_file(path):
+        raise UsageError(_missing(str(name), known))
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -285,6 +296,21 @@ def load_grid(name: str | Path) -> Grid:
         raise UsageError(f"cannot read {path}: {error.strerror}.") from None
     grid = make_grid(content, str(path))
     return grid.model_copy(update={"include": tuple(str(path.parent / file) for file in grid.include)})
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or has a null in it
+        return False
+
+
+def _missing(name: str, known: Iterable[str]) -> str:
+    if name.endswith(".toml"):
+        beside = Path(name).parent
+        files = sorted(str(beside / path.name) for path in beside.glob("*.toml")) if beside.is_dir() else []
+        return f"there is no file '{name}'; TOML files there are: {listed(files) or 'none'}."
+    return f"there is no preset and no file '{name}'; {nearest(name, known) or f'presets: {listed(list(known))}.'}"
 
 
 def make_grid(content: dict[str, Any], source: str) -> Grid:
@@ -308,6 +334,19 @@ def _explained(error: ValidationError) -> str:
         return f"unknown key '{place}'; valid keys are {', '.join(model.model_fields)}"
     message = first["msg"].removeprefix("Value error, ").rstrip(".")
     return f"{place}: {message[0].lower()}{message[1:]}" if place else message
+
+
+def parse_size(text: str) -> int:
+    """A sample size from a flag: ``10000``, ``10_000`` or ``1e4``.
+
+    Raises
+    ------
+    UsageError : anything else.
+    """
+    with contextlib.suppress(ValueError, OverflowError):
+        if len(text) <= _LONGEST_NUMBER and (value := float(text)).is_integer():
+            return int(value) if "e" in text.lower() else int(text)
+    raise UsageError(f"cannot read -n '{text}': write a whole number, such as 1000 or 1e4.")
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

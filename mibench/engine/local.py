@@ -28,7 +28,6 @@ from mibench.errors import MibenchError
 from mibench.result import Status
 
 from .executor import Lost
-from .plain import sentence
 from .watchdog import OOM_EXIT, TIMEOUT_EXIT
 
 T = TypeVar("T")
@@ -171,7 +170,8 @@ class _Worker:
         """The last line that the process printed; nothing else of its output is kept."""
         self._listener.join(_LOOK_EVERY)  # unless a child of it still holds the other end
         lines = self._said.decode(errors="replace").split("\n")
-        return sentence(next((line for line in reversed(lines) if line.strip()), "")).rstrip(".")
+        last = next((line for line in reversed(lines) if line.strip()), "")
+        return "".join(c if c.isprintable() else " " for c in last).strip().rstrip(".")
 
     def _listen(self) -> None:
         assert self._process.stdout

@@ -83,8 +83,8 @@ def run_jobs(
     observers: Sequence[Observer] = (),
     done: int = 0,
     time_budget: float = math.inf,
-) -> None:
-    """Answer every job and append its Result to the store.
+) -> int:
+    """Answer every job and append its Result to the store; the number of cells that were not handed out any more.
 
     start : makes an executor of so many workers; time_limit : seconds of wall time per cell; time_budget : seconds
     after which no more cells are handed out (those that have begun are finished).
@@ -98,24 +98,25 @@ def run_jobs(
     for observer in observers:
         observer.started(jobs, done)
     try:
+        left = len(jobs)
         if not jobs:
-            return
+            return left
         with start(min(workers, len(jobs))) as executor:
             for found in _answers(jobs, executor, workers, time_limit, end):
                 images = store.save_images(found.result.cell, found.images)
                 stamped = {**provenance, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
                 result = recordable(dataclasses.replace(found.result, images=images, provenance=stamped))
                 store.append(result)
+                left -= 1
                 for observer in observers:
                     observer.finished(result)
+        return left
     finally:
         for observer in observers:
             observer.ended()
 
 
-def _answers(
-    jobs: Sequence[Job], executor: Executor, workers: int, time_limit: float, end: float
-) -> Iterator[Answer]:
+def _answers(jobs: Sequence[Job], executor: Executor, workers: int, time_limit: float, end: float) -> Iterator[Answer]:
     ready: list[Job] = []
     for alike, facts in _described(jobs, executor, workers, max(time_limit, _FACTS), end):
         told = [dataclasses.replace(job, facts=_facts(job, facts)) for job in alike]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from mibench.cli import main
-from mibench.cli.shared import app
+from mibench.cli.commands import app
 from mibench.engine.store import read_results
 
 Command = Callable[..., tuple[int, str, str]]
@@ -58,7 +60,7 @@ def test_every_command_explains_itself_with_examples(mibench: Command, name: str
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom mibench.cli import app\n"
+        "import sys\nfrom mibench.cli.commands import app\n"
         "try: app(['--help'])\nexcept SystemExit: pass\n"
         "heavy = {'numpy', 'torch', 'pandas', 'mlflow', 'matplotlib'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
@@ -104,9 +106,51 @@ def test_strict_and_hopeless_runs_say_so_by_their_exit_code(mibench: Command) ->
     assert len(read_results("b")) == 1
 
 
+def test_a_time_budget_ends_with_an_exit_code_of_its_own_and_says_what_is_left(mibench: Command) -> None:
+    common = ["run", "-e", "slow", "-t", "copy", "-n", "50", "--seeds", "30", "--include", PLUGINS, "-j", "1"]
+    common += ["--no-mlflow", "--no-references", "--out", "o"]
+    code, _, err = mibench(*common, "--time-budget", "2.5")
+    left = 30 - len(read_results("o"))
+    assert code == 4 and f"the time budget is spent, {left} cells left" in err
+    assert mibench(*common)[0] == 0 and len(read_results("o")) == 30
+
+
+def test_a_report_of_nothing_leaves_a_good_one_alone(mibench: Command, tmp_path: Path) -> None:
+    (tmp_path / "leaderboard.csv").write_text("good")
+    for content in ("", "null\n", '{"schema": 99}\n'):
+        (tmp_path / "results.jsonl").write_text(content)
+        code, _, err = mibench("report", ".")
+        assert code == 2 and "there is no result in '.' that can be read" in err
+    assert (tmp_path / "leaderboard.csv").read_text() == "good"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay", [0.15, 0.5, 2.0])
+def test_interrupts_in_quick_succession_are_one_sentence(tmp_path: Path, how: signal.Signals, delay: float) -> None:
+    grid = ["-e", "slow", "-t", "copy", "-n", "60", "--seeds", "900", "--include", PLUGINS, "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "mibench", "run", *grid, "-j", "2", "--no-mlflow"]
+
+    def heard() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests run in the background
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
+        time.sleep(delay + 0.3)
+        for _ in range(3):
+            process.send_signal(how)
+            time.sleep(0.02)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.count("interrupted; what was finished is kept") == 1 and "Traceback" not in said
+
+
 BAD = [
     (["run"], "name a grid to run"),
     (["run", "nonsense"], "there is no preset and no file 'nonsense'"),
+    (["run", "my.toml"], "there is no file 'my.toml'; TOML files there are: none"),
+    (["run", "-t", "gauss", "-n", "x"], "cannot read -n 'x'"),
+    (["run", "-t", "gauss", "--time-budget", "0"], "time budget must be greater than zero"),
+    (["ls", "task"], "there is no list of 'task'; did you mean 'tasks'"),
+    (["check", "gaus"], "there is no estimator and no task 'gaus'; did you mean 'gauss'"),
     (["run", "-t", "gaus"], "unknown task 'gaus'; did you mean 'gauss'"),
     (["run", "-t", "gauss", "-e", "kgs"], "did you mean 'ksg'"),
     (["run", "-t", "gauss", "-e", "ksg[k=5"], "not closed"),

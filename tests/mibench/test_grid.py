@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mibench import registry
-from mibench.engine.grid import Grid, expand, load_grid, make_grid, parse_seeds, presets
+from mibench.engine.grid import Grid, expand, load_grid, make_grid, parse_seeds, parse_size, presets
 from mibench.engine.runner import unfinished
 from mibench.errors import UsageError
 from mibench.estimator import Array
@@ -83,6 +83,7 @@ def test_plugins_and_functions_are_accepted_in_python() -> None:
         ({"tasks": ["gauss"], "estimators": [True]}, "estimators: .* not True"),
         ({"tasks": ["gauss"], "estimators": {"a": 1}}, "estimators: .* not {'a': 1}"),
         ({"tasks": ["gauss"], "seeds": 10**8}, "100,000,000 seeds"),
+        ({"tasks": ["gauss"], "seeds": [10**30]}, "at most 9223372036854775807"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_said(content: dict[str, Any], message: str) -> None:
@@ -118,6 +119,13 @@ def test_every_preset_can_be_expanded(name: str) -> None:
 )
 def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
     assert parse_seeds(text) == seeds
+
+
+def test_sizes() -> None:
+    assert [parse_size(text) for text in ("1000", "1e4", "2_000", "1E3")] == [1000, 10_000, 2000, 1000]
+    for text in ("x", "", "1.5", "1e400", "1e-3", "nan", "9" * 5000):
+        with pytest.raises(UsageError, match="cannot read -n"):
+            parse_size(text)
 
 
 @pytest.mark.parametrize("text", ["", "x", "5-", "3-1", "0", "1,,2", "0-99999999999"])

@@ -33,7 +33,7 @@ def test_the_example_plugin_keeps_the_contract(text: str, tmp_path: Path) -> Non
 def test_every_command_of_the_readme_exists(text: str) -> None:
     from typer.main import get_command
 
-    from mibench.cli.shared import app
+    from mibench.cli.commands import app
 
     group: Any = get_command(app)
     commands = [line.strip() for line in re.split(r"\n|    (?=mibench )", text) if line.strip().startswith("mibench ")]

@@ -142,6 +142,33 @@ def test_a_cell_whose_worker_is_killed_from_outside_is_run_once_more(
     assert [r.status for r in results] == [Status.OK] * 4, [r.message for r in results]
 
 
+def test_a_cell_lost_to_its_surroundings_runs_again_by_itself_in_two_more_runs(tmp_path: Path) -> None:
+    tried = []
+    for _ in range(4):
+        watcher = Watcher()
+        [lost] = run("die", out=tmp_path, workers=1, observers=[watcher])
+        tried.append((len(watcher.finished_ids), lost.status, lost.again))
+    assert tried == [(1, Status.CRASH, 2), (1, Status.CRASH, 1), (1, Status.CRASH, 0), (0, Status.CRASH, 0)]
+    assert [r.again for r in run(["exit", "raise"], workers=1)] == [0, 0]  # a plug-in's own failure is final
+
+
+def test_what_is_over_the_time_budget_is_left_for_the_same_call(tmp_path: Path) -> None:
+    first = run("slow", seeds=40, out=tmp_path, workers=1, time_budget=3.0)
+    assert first.left == 40 - len(first) > 0
+    again = Watcher()
+    assert run("slow", seeds=40, out=tmp_path, workers=1, observers=[again]).left == 0
+    assert again.begun == (first.left, len(first))
+    with pytest.raises(UsageError, match="time budget must be greater than zero"):
+        run("slow", time_budget=float("nan"))
+
+
+def test_output_of_plugins_goes_nowhere_but_into_the_message_of_a_crash(capfd: pytest.CaptureFixture[str]) -> None:
+    results = run(["talk", "last-words"], workers=1)
+    assert [r.status for r in results] == [Status.OK, Status.CRASH]
+    assert results[1].message == "the worker process ended with exit code 3, and said last: no [31mway out."
+    assert capfd.readouterr() == ("", "")
+
+
 def test_workers_killed_while_they_start_or_idle_cost_nothing() -> None:
     with local.LocalPool(2, 8.0) as pool:
         for _ in range(3):

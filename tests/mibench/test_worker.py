@@ -115,6 +115,9 @@ def test_the_facts_of_a_task_are_fields_of_its_results() -> None:
     [
         ("absent", Status.NOT_INSTALLED, "mibench data get absent"),
         ("rogue[deed=leave]", Status.ERROR, "the task cannot be used: SystemExit: 0"),
+        ("untruthful", Status.ERROR, "unexpected keyword argument 'colour'"),
+        ("untruthful[deed=type]", Status.ERROR, "one of its facts is not of the type asked for"),
+        ("untruthful[deed=huge]", Status.ERROR, "one of its facts is not of the type asked for"),
         ("rogue[deed=nan]", Status.ERROR, "its mutual information is not finite"),
     ],
 )

@@ -251,3 +251,33 @@ class Picky(Correlation):
     """Wants many samples."""
 
     capabilities: ClassVar = Capabilities(min_n=10**6)
+
+
+@mibench.register_estimator("talk")
+class Talk(Correlation):
+    """Prints a hundred megabytes."""
+
+    def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
+        for _ in range(100):
+            os.write(1, b"talk, " * (10**6 // 6))
+        return super().estimate(x, y, seed)
+
+
+@mibench.register_estimator("last-words")
+class LastWords(Correlation):
+    """Says why it ends its process, in red."""
+
+    def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
+        os.write(2, b"first\nno \x1b[31mway out.\n\n")
+        os._exit(3)
+
+
+@mibench.register_task("untruthful")
+class Untruthful(Copy):
+    """Its facts are not what they should be."""
+
+    deed: str = "unknown"
+
+    def facts(self) -> dict[str, Any]:
+        wrong: dict[str, Any] = {"unknown": {"colour": "red"}, "type": {"dim_x": "two"}, "huge": {"dim_x": 10**400}}
+        return {**super().facts(), **wrong[self.deed]}

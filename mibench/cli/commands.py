@@ -1,0 +1,7 @@
+"""The application with all its commands."""
+
+from .shared import app
+
+from . import run, estimate, look, report  # isort: skip  # noqa: F401  (in the order of the help)
+
+__all__ = ["app"]
