@@ -300,7 +300,9 @@ class TestInclude:
             registry.include(tmp_path / "nothing.py")
 
 
-@pytest.mark.parametrize("text", ["1 / 0", "import sys; sys.exit()", "import no_such_package"])
+@pytest.mark.parametrize(
+    "text", ["1 / 0", "import sys; sys.exit()", "import os; os._exit(0)", "import no_such_package"]
+)
 def test_a_broken_package_costs_a_warning_and_nothing_else(tmp_path: Path, text: str) -> None:
     installed = tmp_path / "broken_package-1.0.dist-info"
     installed.mkdir()
