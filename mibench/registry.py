@@ -15,7 +15,6 @@ import functools
 import importlib.util
 import inspect
 import logging
-import os
 import sys
 import threading
 import traceback
@@ -26,9 +25,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Generic, NoReturn, TypeVar, dataclass_transform
+from typing import Any, Generic, TypeVar, dataclass_transform
 
-from . import parameters
+from . import endings, parameters
+from .endings import outlived
 from .errors import UsageError
 from .estimator import Estimator
 from .plugin import Plugin
@@ -39,6 +39,7 @@ P = TypeVar("P", bound=Plugin)
 F = TypeVar("F", bound=Callable[..., Any])
 
 _GLOB = frozenset("*?")
+_OURS = (__file__, endings.__file__)  # where a plug-in's error did not come from
 _LONG = 10.0  # seconds of importing before the user is told of what
 
 
@@ -201,7 +202,8 @@ def discover() -> None:
     """
     for point in entry_points(group="mibench.plugins"):
         try:
-            point.load()
+            with outlived():
+                point.load()
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a module may call sys.exit()
@@ -257,28 +259,20 @@ def include(path: str | Path) -> None:
 @contextmanager
 def _supervised(path: Path) -> Iterator[None]:
     """While a file is imported: it cannot end this process as if all were done, and it is named where it takes long."""
-    end, own = os._exit, os.getpid()
-
-    def refuse(status: int) -> NoReturn:
-        if os.getpid() != own:  # a child that it forked
-            end(status)
-        raise SystemExit(f"os._exit({status})")
-
     said = f"'{path}' has been importing for {_LONG:g} s; Ctrl-C gives up."
     timer = threading.Timer(_LONG, logging.getLogger(__name__).warning, [said])
     timer.daemon = True
     timer.start()
-    os._exit = refuse
     try:
-        yield
+        with outlived():
+            yield
     finally:
-        os._exit = end
         timer.cancel()
 
 
 def _described(error: BaseException) -> str:
     """What happened and where: ``ValueError: no such thing (plugin.py, line 3)``."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in _OURS]
     there = frames and not frames[-1].filename.startswith("<")  # not where Python itself gave up
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if there else ""
     said = " ".join(str(error).split()).rstrip(".")

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from mibench.endings import outlived
 from mibench.errors import NotInstalled, UsageError
 from mibench.estimator import Estimator
 from mibench.plugin import Plugin
@@ -167,10 +168,13 @@ def checks_for(plugin: Plugin) -> dict[str, Check]:
 
 def _outcome(name: str, check: Check, plugin: Plugin, reason: str | None) -> CheckResult:
     try:
-        check(plugin)
+        with outlived():
+            check(plugin)
     except (NotApplicable, NotInstalled) as error:
         return CheckResult(name, Verdict.SKIPPED, str(error))
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plug-in may call sys.exit()
         message = str(error) if isinstance(error, CheckFailed) else f"{type(error).__name__}: {error}"
         if reason is not None:
             return CheckResult(name, Verdict.EXPECTED, reason)

@@ -137,14 +137,15 @@ def _ask(estimator: Estimator, pair: Pair, seed: int) -> Answer:
     import numpy as np
 
     from mibench import api
+    from mibench.endings import outlived
 
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with warnings.catch_warnings(), np.errstate(all="ignore"), outlived():
             warnings.simplefilter("ignore")
             return Answer(estimator.label, api.estimate(pair.x.values, pair.y.values, estimator, seed))
     except MibenchError as error:
         return Answer(estimator.label, reason=str(error))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = (str(error).strip().splitlines() or ["no message"])[0]
         return Answer(estimator.label, reason=f"{type(error).__name__}: {said}")
 

@@ -261,12 +261,13 @@ def open_ui(
         return
     port = _free_port(host, port)
     announce(f"MLflow dashboard, ready in a few seconds (Ctrl-C ends it): http://{host}:{port}/{page}")
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", host, "--port"]
-    command += [str(port), "--workers", "1", "--uvicorn-opts", "--log-level=warning"]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
+    command += ["--uvicorn-opts", "--log-level=warning"]
     sys.stdout.flush()
     # a file of the working directory must not stand in for a module of the same name
     settings = {**_ENVIRONMENT, "PYTHONWARNINGS": "ignore", "PYTHONSAFEPATH": "1"}
-    os.execve(sys.executable, command, {**settings, **os.environ})
+    # every user of the machine can read a command line, and there may be a password in the address
+    os.execve(sys.executable, command, {**settings, **os.environ, "MLFLOW_BACKEND_STORE_URI": uri})
 
 
 def _free_port(host: str, port: int, tries: int = 20) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeAlias
@@ -635,3 +637,18 @@ def test_a_check_reads_as_a_sentence() -> None:
     assert (
         str(checks.CheckResult("takes_any_memory_layout", checks.Verdict.PASSED)) == "takes any memory layout: passed"
     )
+
+
+@pytest.mark.parametrize("name", ["exit", "_exit"])
+def test_an_estimator_that_ends_the_process_fails_its_checks(name: str) -> None:
+    class Ending(Estimator):
+        """It has better things to do."""
+
+        def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
+            getattr(sys if name == "exit" else os, name)(0)
+            return Estimate(0.0)
+
+    found = {result.name: result for result in checks.run(Ending())}
+    assert found["is_documented"].passed
+    assert found["answers_with_an_estimate"].failed
+    assert "SystemExit" in found["answers_with_an_estimate"].message

@@ -6,6 +6,7 @@ import copy
 import importlib
 import os
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, dataclass
@@ -283,6 +284,18 @@ class TestInclude:
         assert done.stderr.startswith(f"mibench: cannot include '{tmp_path / 'ends.py'}': SystemExit")
         assert done.stderr.count("\n") == 1
 
+    def test_an_estimator_that_ends_the_process_is_one_that_declined(self, tmp_path: Path) -> None:
+        text = "import os, mibench\n@mibench.register_estimator('ends')\nclass Ends(mibench.Estimator):\n"
+        (tmp_path / "ends.py").write_text(text + "    def estimate(self, x, y, seed=0): os._exit(0)\n")
+        (tmp_path / "data.csv").write_text("a,b\n1,2\n2,4.5\n3,5\n5,9\n7,15\n8,17\n")
+        arguments = ["estimate", "data.csv", "--x", "a", "--y", "b", "--include", "ends.py", "-e", "ends", "-e", "cca"]
+        done = subprocess.run(
+            [sys.executable, "-m", "mibench", *arguments], capture_output=True, text=True, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        assert "declined: SystemExit: os._exit(0)" in done.stdout
+        assert re.search(r"cca +\d\.\d+", done.stdout)
+
     def test_a_child_that_it_forks_may_end(self, tmp_path: Path) -> None:
         text = "import os\nchild = os.fork()\nif not child: os._exit(7)\n"
         (tmp_path / "forks.py").write_text(text + "status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])")
@@ -307,7 +320,9 @@ class TestInclude:
             registry.include(tmp_path / "nothing.py")
 
 
-@pytest.mark.parametrize("text", ["1 / 0", "import sys; sys.exit()", "import no_such_package"])
+@pytest.mark.parametrize(
+    "text", ["1 / 0", "import sys; sys.exit()", "import os; os._exit(0)", "import no_such_package"]
+)
 def test_a_broken_package_costs_a_warning_and_nothing_else(tmp_path: Path, text: str) -> None:
     installed = tmp_path / "broken_package-1.0.dist-info"
     installed.mkdir()
