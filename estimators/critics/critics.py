@@ -182,6 +182,10 @@ class Bilinear(_Products):
         return torch.cat([left, one], -1), torch.cat([y, one, one * constant], -1)
 
 
+_LEAST_LOG_VARIANCE = -16.0
+"""A column of y that does not vary has a density without bound; this one is beyond what float32 tells apart."""
+
+
 class GaussianConditional(_Products):
     """log q(y | x), q normal with independent coordinates whose means and variances are an encoder's outputs.
 
@@ -195,6 +199,7 @@ class GaussianConditional(_Products):
     def embed(self, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """The coefficients of y^2, y and 1, and these."""
         mean, log_variance = self._parameters(p, x).chunk(2, -1)
+        log_variance = log_variance.clamp(min=_LEAST_LOG_VARIANCE)
         precision = torch.exp(-log_variance)
         rest = -0.5 * (mean.square() * precision + log_variance + math.log(2 * math.pi)).sum(-1, keepdim=True)
         return (
