@@ -105,5 +105,5 @@ def _moved(radius: float, rule: Rule) -> float:
     moved = max(0.0, radius + by) if rule.max_norm else max(0.0, np.sqrt(radius) + by) ** 2
     if rule.closed:
         return max(radius, moved) if rule.slack > 0 else radius
-    below = max(0.0, np.nextafter(radius, 0.0))
+    below: float = max(0.0, np.nextafter(radius, 0.0))
     return min(below, moved) if rule.slack > 0 else below
