@@ -73,7 +73,8 @@ def outliers(x: Array, y: Array) -> dict[str, Any]:
 def _wildness(values: Array) -> Array:
     """The ratio above, shape (dim,); 0 where half of the values are the same."""
     low, high = np.quantile(values, [0.25, 0.75], axis=0)
-    return np.divide(1.349 * values.std(axis=0), high - low, out=np.zeros(len(low)), where=high > low)
+    ratio: Array = np.divide(1.349 * values.std(axis=0), high - low, out=np.zeros(len(low)), where=high > low)
+    return ratio
 
 
 def ties(x: Array, y: Array) -> dict[str, Any]:

@@ -57,12 +57,12 @@ def _moved(radius: torch.Tensor, rule: Rule) -> torch.Tensor:
     """The radius with what counts as equal to it, or without; at radius 0 samples at 0 count in any case."""
     import torch
 
-    if not rule.closed:
-        radius = torch.nextafter(radius, torch.zeros_like(radius))
-    if rule.slack > 0:
-        by = rule.slack if rule.closed else -rule.slack
-        radius = (radius + by).clamp(min=0) if rule.max_norm else (radius.sqrt() + by).clamp(min=0) ** 2
-    return radius
+    by = rule.slack if rule.closed else -rule.slack
+    moved = (radius + by).clamp(min=0) if rule.max_norm else (radius.sqrt() + by).clamp(min=0) ** 2
+    if rule.closed:
+        return torch.maximum(radius, moved) if rule.slack > 0 else radius
+    below = torch.nextafter(radius, torch.zeros_like(radius))
+    return torch.minimum(below, moved) if rule.slack > 0 else below
 
 
 def _distances(columns: torch.Tensor, start: int, stop: int, max_norm: bool) -> torch.Tensor:

@@ -101,9 +101,9 @@ def radii(found: Found, rule: Rule) -> tuple[float, float]:
 @compiled
 def _moved(radius: float, rule: Rule) -> float:
     """The radius with what counts as equal to it, or without; at radius 0 samples at 0 count in any case."""
-    if not rule.closed:
-        radius = max(0.0, np.nextafter(radius, 0.0))
-    if rule.slack > 0:
-        by = rule.slack if rule.closed else -rule.slack
-        radius = max(0.0, radius + by) if rule.max_norm else max(0.0, np.sqrt(radius) + by) ** 2
-    return radius
+    by = rule.slack if rule.closed else -rule.slack
+    moved = max(0.0, radius + by) if rule.max_norm else max(0.0, np.sqrt(radius) + by) ** 2
+    if rule.closed:
+        return max(radius, moved) if rule.slack > 0 else radius
+    below: float = max(0.0, np.nextafter(radius, 0.0))
+    return min(below, moved) if rule.slack > 0 else below

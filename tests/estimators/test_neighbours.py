@@ -38,18 +38,17 @@ def by_definition(x: Array, y: Array, rule: Rule) -> Counts:
     nearest = np.argsort(joint, axis=1, kind="stable")[:, : rule.k]
     kth = np.take_along_axis(joint, nearest[:, -1:], axis=1)
 
-    by = rule.slack if rule.closed else -rule.slack
-
-    def moved(radius: Array) -> Array:
-        at = radius + by if rule.max_norm else np.maximum(np.sqrt(radius) + by, 0) ** 2
-        return np.maximum(at, 0) if rule.slack else radius
+    def moved(radius: Array, by: float) -> Array:
+        return np.maximum(radius + by, 0) if rule.max_norm else np.maximum(np.sqrt(radius) + by, 0) ** 2
 
     def count(distances: Array) -> Counts:
         radius = np.take_along_axis(distances, nearest, axis=1).max(axis=1, keepdims=True) if rule.rectangle else kth
-        if rule.closed or rule.slack:
-            included = distances <= moved(radius)
+        if rule.closed:
+            included = (distances <= radius) | (bool(rule.slack) & (distances <= moved(radius, rule.slack)))
         else:
             included = (distances < radius) | ((radius == 0) & (distances == 0))
+            if rule.slack:
+                included &= distances <= moved(radius, -rule.slack)
         np.fill_diagonal(included, False)
         return included.sum(axis=1)
 
