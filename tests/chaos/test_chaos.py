@@ -115,11 +115,11 @@ def rogues(tmp_path: Path, deeds: list[str], monkeypatch: pytest.MonkeyPatch) ->
     """Each deed costs its own cells, and the cells that run between them in the same workers keep their values."""
     from mibench.engine import local
 
-    monkeypatch.setattr(local, "_START_UP", 10.0)  # what the deaf are given beyond their limit
+    monkeypatch.setattr(local, "_START_UP", 5.0)  # what the deaf are given beyond their limit
     registry.include(ROGUES)
     before = {p.pid for p in psutil.process_iter()}
     chosen = ["quiet", *(f"rogue[deed={deed}]" for deed in deeds)]
-    limits: dict[str, Any] = {"time_limit": 2.0, "memory_limit": 0.7}
+    limits: dict[str, Any] = {"time_limit": 6.0, "memory_limit": 0.7}
     results = run(chosen, "cheap", 20, 2, out=tmp_path, references=False, progress=False, workers=2, **limits)
     found = {(r.cell.estimator, r.cell.seed): str(r.status) for r in results}
     wanted = {(f"rogue[deed={deed}]", seed): EXPECTED[deed] for deed in deeds for seed in (0, 1)}
