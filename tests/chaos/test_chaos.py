@@ -46,9 +46,9 @@ def kill_at_random(out: Path, cells: int, kills: int, seed: int) -> Counter[str]
     done: Counter[str] = Counter()
     while done.total() < kills:
         command = [sys.executable, "-m", "mibench", *grid(out, cells)]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
-    ) as parent:
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
+        ) as parent:
         while parent.poll() is None and done.total() < kills:
             time.sleep(rng.uniform(0.05, 1.5))
             [how] = rng.choices(["worker", "SIGKILL", "SIGTERM", "SIGINT"], [9, 1, 1, 1])
