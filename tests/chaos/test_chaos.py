@@ -49,20 +49,20 @@ def kill_at_random(out: Path, cells: int, kills: int, seed: int) -> Counter[str]
         with subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
         ) as parent:
-        while parent.poll() is None and done.total() < kills:
-            time.sleep(rng.uniform(0.05, 1.5))
-            [how] = rng.choices(["worker", "SIGKILL", "SIGTERM", "SIGINT"], [9, 1, 1, 1])
-            if how == "worker":
-                with contextlib.suppress(psutil.NoSuchProcess, IndexError):
-                    rng.choice(psutil.Process(parent.pid).children()).kill()
-                    done["of a worker"] += 1
-            elif parent.poll() is None:
-                parent.send_signal(signal.Signals[how])
-                done[f"of the parent by {how}"] += 1
-                break
-        _, said = parent.communicate(timeout=120)
-        assert "Traceback" not in said, said[-3000:]
-        assert parent.returncode in (0, 130, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT), said
+            while parent.poll() is None and done.total() < kills:
+                time.sleep(rng.uniform(0.05, 1.5))
+                [how] = rng.choices(["worker", "SIGKILL", "SIGTERM", "SIGINT"], [9, 1, 1, 1])
+                if how == "worker":
+                    with contextlib.suppress(psutil.NoSuchProcess, IndexError):
+                        rng.choice(psutil.Process(parent.pid).children()).kill()
+                        done["of a worker"] += 1
+                elif parent.poll() is None:
+                    parent.send_signal(signal.Signals[how])
+                    done[f"of the parent by {how}"] += 1
+                    break
+            _, said = parent.communicate(timeout=120)
+            assert "Traceback" not in said, said[-3000:]
+            assert parent.returncode in (0, 130, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT), said
         if parent.returncode == 0 and done.total() < kills:
             (out / FILE).unlink()  # all is done: from the start
     return done
