@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all bench ui constraints clean
+.PHONY: help install run test test-all chaos bench ui constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(INSTALLED) ## lint, strict types and the fast tests
 
 test-all: $(INSTALLED) ## the fast tests and the slow statistical ones
 	$(BIN)/pytest -m 'not benchmark'
+
+chaos: $(INSTALLED) ## kill, starve and lie to whole runs for half an hour, and print the tallies
+	$(BIN)/pytest -m 'slow or not slow' tests/chaos
 
 bench: $(INSTALLED) ## time the estimators (pytest-benchmark)
 	$(BIN)/pytest -m benchmark tests/benchmarks

@@ -88,7 +88,7 @@ def _told(file: Path, found: _Contents) -> _Contents:
         log.warning("%s: %s left out (%s).", file, counted(len(found.damaged), "damaged line"), _lines(found.damaged))
     if found.later:
         what = counted(len(found.later), "record")
-        log.warning("%s: %s of a later version of mibench left out (%s).", file, what, _lines(found.later))
+        log.warning("%s: %s of another version of mibench left out (%s).", file, what, _lines(found.later))
     return found
 
 
@@ -168,7 +168,7 @@ class Store:
         found = _Contents(self.directory / FILE)
         if found.later:
             raise UsageError(
-                f"'{self.directory}' holds {counted(len(found.later), 'record')} of a later version of mibench "
+                f"'{self.directory}' holds {counted(len(found.later), 'record')} of another version of mibench "
                 f"({_lines(found.later)}), which this one cannot read: use that version, or another folder with --out."
             )
         return read_results(self.directory)

@@ -165,7 +165,7 @@ def test_what_is_over_the_time_budget_is_left_for_the_same_call(tmp_path: Path) 
 def test_output_of_plugins_goes_nowhere_but_into_the_message_of_a_crash(capfd: pytest.CaptureFixture[str]) -> None:
     results = run(["talk", "last-words"], workers=1)
     assert [r.status for r in results] == [Status.OK, Status.CRASH]
-    assert results[1].message == "the worker process ended with exit code 3, and said last: no [31mway out."
+    assert results[1].message == "the worker process ended with exit code 3, and said last: no  [31mway out."
     assert capfd.readouterr() == ("", "")
 
 

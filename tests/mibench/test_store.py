@@ -76,6 +76,7 @@ DAMAGED: list[tuple[str, Any]] = [
     ("truth_error", None),
     ("truth_error", float("nan")),
     ("truth", float("inf")),
+    ("truth", 1e308),
     ("family", None),
     ("family", "\ud800"),
     ("message", 5),
@@ -142,8 +143,8 @@ def test_records_of_a_later_version_are_kept_and_told_and_their_folder_is_left_a
         file.write(_later(make(seed=1), **changes))
     before = (tmp_path / FILE).read_bytes()
     assert [r.cell.seed for r in read_results(tmp_path)] == [0]
-    assert caplog.messages == [f"{tmp_path / FILE}: 1 record of a later version of mibench left out (line 2)."]
-    with Store(tmp_path) as store, pytest.raises(UsageError, match="holds 1 record of a later version"):
+    assert caplog.messages == [f"{tmp_path / FILE}: 1 record of another version of mibench left out (line 2)."]
+    with Store(tmp_path) as store, pytest.raises(UsageError, match="holds 1 record of another version"):
         store.results()
     assert (tmp_path / FILE).read_bytes() == before
 
