@@ -119,7 +119,8 @@ def test_nothing_sticks_out_and_no_name_is_broken(page: Any) -> None:
     lines = page.evaluate(
         """[...document.querySelectorAll('#ranking td.key')].map((cell) => {
           const pieces = cell.querySelectorAll('span');
-          return [...(pieces.length ? pieces : [cell.querySelector('a') ?? cell])].map((p) => p.getClientRects().length);
+          const parts = pieces.length ? [...pieces] : [cell.querySelector('a') ?? cell];
+          return parts.map((part) => part.getClientRects().length);
         })"""
     )
     assert lines and all(count == 1 for row in lines for count in row)
