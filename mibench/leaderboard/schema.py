@@ -41,8 +41,8 @@ class Column:
 
     @property
     def first(self) -> str:
-        """What a reader who sorts by it wants to see first: ``least``, ``most`` or, of a difference, ``zero``."""
-        return "zero" if self.signed else "least" if self.less or not self.numeric else "most"
+        """What who sorts by it wants to see first: ``least``, ``most`` or, of a difference, the ``nearest``."""
+        return "nearest" if self.signed else "least" if self.less or not self.numeric else "most"
 
 
 def column(

@@ -97,7 +97,7 @@ def _robust_limits(ax: Axes, level: float) -> tuple[float, float]:
     values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in ax.get_lines()])
     low, high = np.nanquantile(values, [0.03, 0.99])
     low, high = min(low, 0.0, level), max(high, level)
-    margin = 0.08 * (high - low or 1.0)
+    margin = 0.08 * (high - low or 1.0) + 1e-9 * abs(high)  # a few rounding errors are no height
     return float(low - margin), float(high + margin)
 
 

@@ -56,6 +56,7 @@ def draw(board: Board, unit: str = "nats") -> list[Drawing]:
     with theme():
         drawn = [
             scores(board, palette),
+            differences(board, palette),
             pareto(board, palette),
             ecdf(board, palette, u),
             truth(board, palette, u),
@@ -99,6 +100,37 @@ def scores(board: Board, palette: Palette) -> Drawing | None:
     caption = "Dot: the score, mean over families. Line: its 95 % t interval over families. Ticks: the families."
     alt = "Scores: " + ", ".join(f"{row.estimator} {row.score:.2f}" for row in board.ranking)
     return finish(figure, "scores", "Score and its interval", caption if several else "The score.", alt)
+
+
+def differences(board: Board, palette: Palette) -> Drawing | None:
+    """Score minus the best score: its simultaneous interval, and the families behind it."""
+    rows = [row for row in board.ranking if row.to_best_low is not None and row.to_best_high is not None]
+    if len(rows) < 2:
+        return None
+    scores = {(row.estimator, row.family): row.score for row in board.families}
+    best = rows[0].estimator
+    figure, grid = new_figure(HALF, max(2.2, 0.8 + 0.28 * len(rows)))
+    ax = grid[0, 0]
+    ax.axvline(0, color=MUTED, linewidth=0.9, zorder=1)
+    for y, row in enumerate(reversed(rows[1:])):
+        colour = palette[row.estimator].colour
+        for (name, family), score in scores.items():
+            if name == row.estimator:
+                (dot,) = ax.plot(score - scores[best, family], y, ".", color=colour, markersize=4, alpha=0.4)
+                hover(dot, f"{name} on {family}: {score:.3f}, {best} {scores[best, family]:.3f}")
+        ax.plot([row.to_best_low, row.to_best_high], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
+        ax.plot(row.to_best, y, "o", color=colour, markersize=7, markeredgecolor=PAPER, markeredgewidth=0.8)
+    ax.set_yticks(range(len(rows) - 1), [_placed(row) for row in reversed(rows[1:])])
+    ax.set(ylim=(-0.7, len(rows) - 1.3), xlabel=f"score minus that of {shorten(best)}")
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    caption = (
+        "Large dot: the difference to the best, mean over families. Line: intervals that hold for all pairs at once in "
+        "95 % of boards; one that reaches 0 cannot be told apart from the best. Small dots: the families."
+    )
+    alt = f"Differences to {best}: " + ", ".join(f"{row.estimator} {row.to_best:.3f}" for row in rows[1:])
+    return finish(figure, "differences", "Difference to the best", caption, alt)
 
 
 def ecdf(board: Board, palette: Palette, unit: Unit) -> Drawing | None:

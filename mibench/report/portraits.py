@@ -82,8 +82,13 @@ def _written(params: Mapping[str, Any]) -> str:
 def _tasks(name: str, rows: Sequence[TaskRow], unit: Unit) -> Table:
     """Every task and sample size."""
     of = columns(TaskRow)
-    headings = (of["task"], of["n"], of["truth"], Column("estimate", of["mean"].meaning), of["median_error"])
-    headings += (of["score"], Column("answered", "Cells with an answer."), of["cpu_s"])
+    headings = (
+        *(of[name] for name in ("task", "n", "truth")),
+        Column("estimate", of["mean"].meaning),
+        *(of[name] for name in ("median_error", "score")),
+        Column("answered", "Cells with an answer."),
+        of["cpu_s"],
+    )
     lines = []
     for row in sorted(rows, key=lambda row: (natural(row.task), row.n)):
         spread = f" ± {number(unit(row.sd))}" if row.sd is not None else ""

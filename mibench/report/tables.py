@@ -154,14 +154,14 @@ def tasks(board: Board, family: str, unit: Unit) -> Table:
     note = f"Mean estimate ± standard deviation over seeds, in {unit.name}; failed cells are counted in brackets."
     if len(lines) < len(estimators):
         headings, lines = _turned(headings, lines)
-    return Table(f"tasks-{family}", f"Estimates: {family}", note, tuple(headings), tuple(lines))
+    return Table(f"tasks-{family}", f"Estimates: {family}", note, headings, tuple(lines))
 
 
-def _turned(headings: Sequence[Column], lines: Sequence[Sequence[Entry]]) -> tuple[list[Column], list[Line]]:
+def _turned(headings: Sequence[Column], lines: Sequence[Sequence[Entry]]) -> tuple[tuple[Column, ...], list[Line]]:
     """A row per estimator instead of a column, where that is the narrower table; the truth is its first row."""
     tasks = [Column(f"{task.text} · {n.text}", less=True) for task, n, *_ in lines]
     rows = [(Entry(headings[i].heading), *(line[i] for line in lines)) for i in range(2, len(headings))]
-    return [Column("estimator", numeric=False), *tasks], rows
+    return (Column("estimator", numeric=False), *tasks), rows
 
 
 def independence(board: Board, unit: Unit) -> Table:

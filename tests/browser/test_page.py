@@ -110,7 +110,7 @@ def test_columns_are_chosen(page: Any) -> None:
 def test_a_row_leads_to_its_estimator_whose_section_opens(page: Any) -> None:
     page.click("#ranking tbody a:text-is('ksg')")
     section = page.locator("#estimator-ksg")
-    assert section.get_attribute("open") is not None
+    page.wait_for_selector("#estimator-ksg[open]")
     assert section.locator("table").first.is_visible() and "Kraskov" in section.inner_text()
 
 
@@ -119,13 +119,15 @@ def test_nothing_sticks_out_and_no_name_is_broken(page: Any) -> None:
     lines = page.evaluate(
         """[...document.querySelectorAll('#ranking td.key')].map((cell) => {
           const pieces = cell.querySelectorAll('span');
-          return [...(pieces.length ? pieces : [cell.querySelector('a') ?? cell])].map((p) => p.getClientRects().length);
+          const parts = pieces.length ? [...pieces] : [cell.querySelector('a') ?? cell];
+          return parts.map((part) => part.getClientRects().length);
         })"""
     )
     assert lines and all(count == 1 for row in lines for count in row)
     if page.viewport_size["width"] >= 1280:
         page.evaluate("document.querySelectorAll('details:not(.chooser)').forEach((d) => (d.open = true))")
-        wide = "[...document.querySelectorAll('.scroll')].filter((box) => box.scrollWidth > box.clientWidth + 1)"
+        boxes = "[...document.querySelectorAll('.scroll:has(> table)')]"
+        wide = f"{boxes}.filter((box) => box.scrollWidth > box.clientWidth + 1)"
         assert page.evaluate(f"{wide}.map((box) => box.ariaLabel)") == []
 
 

@@ -175,6 +175,14 @@ def test_who_knows_nothing_is_drawn_in_the_background(make: MakeResult) -> None:
     assert truth.alt == "Estimates against truth for ksg"
 
 
+def test_differences_are_drawn_with_their_families(make: MakeResult) -> None:
+    results = [make(e, f, family=f, mi=1.1 + k / 7) for k, e in enumerate(("a", "b", "c")) for f in ("x", "y", "z")]
+    board = Leaderboard.from_results(results)
+    (drawing,) = [d for d in figures.draw(board) if d.name == "differences"]
+    assert drawing.alt == f"Differences to a: b {board.ranking[1].to_best:.3f}, c {board.ranking[2].to_best:.3f}"
+    assert len(re.findall(r"<title>[bc] on [xyz]: 0\.\d+, a 0\.\d+</title>", drawing.svg)) == 6
+
+
 def test_names() -> None:
     assert len(shorten("x" * 50 + "y" * 50)) == 30
     assert shorten("a" * 30) == "a" * 30

@@ -7,6 +7,7 @@ import pytest
 import mibench
 from mibench.estimator import Role
 from mibench.leaderboard.compare import compare
+from mibench.report.figures import palette_of
 
 FOLDERS = sorted(p.parent for p in (Path(__file__).parents[2] / "results" / "published").glob("*/results.jsonl"))
 
@@ -26,3 +27,11 @@ def test_nothing_is_a_regression_of_itself(folder: Path) -> None:
     found = compare(results, results)
     assert not found.worse and not found.left_out and found.cells == len(results)
     assert {row.verdict for row in found.changes} == {"unchanged"}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
+def test_the_best_eight_have_eight_colours(folder: Path) -> None:
+    board = mibench.load_results(folder).leaderboard()
+    palette = palette_of(board)
+    best = [row.estimator for row in board.ranking if row.rank and row.estimator not in board.named(Role.FLOOR)][:8]
+    assert len({palette[name].colour for name in best}) == len(best)

@@ -16,7 +16,7 @@ for (const table of document.querySelectorAll("table")) {
         const text = row.cells[index].dataset.value;
         if (text === undefined) return null;
         const number = text === "inf" ? Infinity : Number(text);
-        return first === "zero" ? Math.abs(number) : number;
+        return first === "nearest" ? Math.abs(number) : number;
       };
       const numeric = rows.some((row) => value(row) !== null);
       rows.sort((a, b) => {
