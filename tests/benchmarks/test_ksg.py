@@ -10,15 +10,16 @@ from mibench.estimators.histogram import Histogram
 from mibench.estimators.kde import KDE
 from mibench.estimators.ksg import KSG, KSG2, MixedKSG
 from mibench.estimators.lnc import LNC
-from mibench.estimators.neighbours.brute import count_all_pairs
-from mibench.estimators.neighbours.tree import count_with_trees
+from mibench.estimators.neighbours.compiled import Rule
+from mibench.estimators.neighbours.search import count_all_pairs
+from mibench.estimators.neighbours.trees import count_with_trees
 from scipy.spatial import KDTree
 
 from mibench.estimator import Array, Estimator
 
 pytestmark = pytest.mark.benchmark
 
-HOW = {metric: (3, metric == "max", False, False) for metric in ("max", "euclidean")}  # KSG-1 with k = 3
+HOW = {metric: Rule(3, metric == "max", False, False) for metric in ("max", "euclidean")}  # KSG-1 with k = 3
 
 
 def gaussian(n: int, dim: int) -> tuple[Array, Array]:
@@ -51,8 +52,8 @@ def test_scipy_tree(benchmark: Any, dim: int) -> None:
 @pytest.mark.parametrize("n", [10_000, 40_000])
 @pytest.mark.parametrize("metric", HOW)
 def test_searches(benchmark: Any, search: Any, dim: int, n: int, metric: str) -> None:
-    search(*gaussian(100, dim), *HOW[metric])
-    benchmark.pedantic(search, (*gaussian(n, dim), *HOW[metric]), rounds=2)
+    search(*gaussian(100, dim), HOW[metric])
+    benchmark.pedantic(search, (*gaussian(n, dim), HOW[metric]), rounds=2)
 
 
 def clusters(x: Array, y: Array) -> tuple[Array, Array]:
@@ -64,8 +65,8 @@ def clusters(x: Array, y: Array) -> tuple[Array, Array]:
 @pytest.mark.parametrize("change", [clusters, lambda x, y: (np.round(x), np.round(y))], ids=["clusters", "lattice"])
 @pytest.mark.parametrize("metric", HOW)
 def test_pairs_to_decide(benchmark: Any, metric: str, change: Any) -> None:
-    problem = *change(*gaussian(10_000, 3)), *HOW[metric]
-    count_all_pairs(*gaussian(100, 3), *HOW[metric])
+    problem = *change(*gaussian(10_000, 3)), HOW[metric]
+    count_all_pairs(*gaussian(100, 3), HOW[metric])
     benchmark.pedantic(count_all_pairs, problem, rounds=2)
 
 
