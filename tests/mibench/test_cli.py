@@ -150,7 +150,7 @@ BAD = [
     (["run", "-t", "gauss", "-n", "x"], "cannot read -n 'x'"),
     (["run", "-t", "gauss", "--time-budget", "0"], "time budget must be greater than zero"),
     (["ls", "task"], "there is no list of 'task'; did you mean 'tasks'"),
-    (["check", "gaus"], "there is no estimator and no task 'gaus'; did you mean 'gauss'"),
+    (["check", "gaus"], "there is no estimator or task 'gaus'; did you mean 'gauss'"),
     (["run", "-t", "gaus"], "unknown task 'gaus'; did you mean 'gauss'"),
     (["run", "-t", "gauss", "-e", "kgs"], "did you mean 'ksg'"),
     (["run", "-t", "gauss", "-e", "ksg[k=5"], "not closed"),
