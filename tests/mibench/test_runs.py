@@ -62,7 +62,7 @@ def test_what_is_infinite_or_undefined_is_left_out(make: MakeResult) -> None:
         ("curve/train", 10): 1.0,
         ("curve/validation", 0): 0.5,
     }
-    assert run.tags["status"] == "error 1, ok 2"
+    assert run.tags["status"] == "error 1, nonfinite 1, ok 1"
     assert "seed 2: **error** it broke" in run.tags["mlflow.note.content"]
 
 
