@@ -11,6 +11,7 @@ import numpy as np
 from mibench.estimator import Array, Estimator
 from mibench.words import counted
 
+from .order import autocorrelation, is_sorted
 from .table import ColumnKind, Pair, Table
 
 _TIED = 0.05
@@ -214,19 +215,13 @@ def _few_samples(n: int, dim: int) -> Iterator[Remark]:
 def _order(columns: Sequence[_Column]) -> Iterator[Remark]:
     """Whether neighbouring rows resemble each other beyond chance, by the lag-1 correlation of the ranks."""
     tried = [c for c in columns if c.varies and not _is_index(c.values) and len(c.values) >= 20]
-    ordered = [c.name for c in tried if (d := np.diff(c.values)).min() >= 0 or d.max() <= 0]
+    ordered = [c.name for c in tried if is_sorted(c.values)]
     if ordered:
         said = f"the rows are sorted by {_list(ordered)}, so their order cannot show whether they are independent."
         yield Remark("sorted-rows", said, tuple(ordered))
         return
-    found = {}
-    for c in tried:
-        ranks = np.argsort(np.argsort(c.values, kind="stable"), kind="stable") if c.tied < _TIED else c.values
-        centred = ranks - ranks.mean()
-        lag = float(centred[1:] @ centred[:-1] / (centred @ centred))
-        # five standard errors: at 100 columns still one false alarm in 10,000
-        if abs(lag) > max(0.05, 5 / np.sqrt(len(ranks))):
-            found[c.name] = lag
+    lags = {c.name: autocorrelation(c.values, ranked=c.tied < _TIED) for c in tried}
+    found = {name: lag for name, lag in lags.items() if lag is not None}
     if found:
         strongest = max(found, key=lambda name: abs(found[name]))
         said = f"rows do not look independent: neighbouring values of {_list(list(found))} are correlated"
