@@ -12,7 +12,9 @@ from .student import StudentT
 
 for _module in iter_modules(__path__):
     if not _module.name.startswith("_"):
-        import_module(f"{__name__}.{_module.name}")
+        _found = import_module(f"{__name__}.{_module.name}")
+        for _name in getattr(_found, "PLUGINS", ()):
+            import_module(f"{_found.__name__}.{_name}")
 
 _classes = {
     name: value

@@ -1,5 +1,4 @@
 """Variational estimators: critics, bounds, and the one trainer that fits a whole stack of critics at once."""
 
-from . import methods
-
-__all__ = ["methods"]
+PLUGINS = ("methods",)
+"""The modules that register something; importing them here would tie each of them to all the others."""

@@ -1,5 +1,4 @@
 """Estimators that learn densities, scores or codes: doe, flow, minde and latent."""
 
-from . import doe, flow, latent, minde
-
-__all__ = ["doe", "flow", "latent", "minde"]
+PLUGINS = ("doe", "flow", "latent", "minde")
+"""The modules that register something; importing them here would tie each of them to all the others."""

@@ -118,6 +118,7 @@ def probe(estimator: Estimator) -> Probe:
 
 
 def of_samples_alone(estimator: Estimator) -> Probe:
+    """The probe of an estimator that sees samples and nothing else; not applicable to the others."""
     if estimator.capabilities.reads_task:
         raise NotApplicable("it reads the task, which says nothing about altered samples.")
     return probe(estimator)

@@ -57,6 +57,7 @@ def waiting(uri: str, progress: Callable[[], str]) -> Iterator[None]:
 
 
 def sqlite_file(uri: str) -> Path | None:
+    """The file of an embedded store, or None where the address is that of a server."""
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
