@@ -133,18 +133,22 @@ class Variational(Learned):
         each = max(1, self.folds)
         return [self._estimate(trained[i : i + each]) for i in range(0, len(trained), each)]
 
-    def _assignments(self, x: Array, y: Array, seed: int) -> list[_Assignment]:
-        parts = self.splits(len(x), seed)
-        return [_Assignment(x, y, *pair) for pair in zip(parts, rng_for(seed).spawn(len(parts)), strict=True)]
+    def prepared(self, assigned: Assignment) -> dict[str, npt.NDArray[np.float32]]:
+        """What the critic is given of each part of the samples, as ``"x train"`` and so on."""
+        return assigned.parts(*(scaled(v, assigned.split.train, self.standardize) for v in (assigned.x, assigned.y)))
 
-    def _train(self, assigned: Sequence[_Assignment]) -> Iterator[_TrainedCritic]:
+    def _assignments(self, x: Array, y: Array, seed: int) -> list[Assignment]:
+        parts = self.splits(len(x), seed)
+        return [Assignment(x, y, *pair) for pair in zip(parts, rng_for(seed).spawn(len(parts)), strict=True)]
+
+    def _train(self, assigned: Sequence[Assignment]) -> Iterator[TrainedCritic]:
         import torch
 
         from .evaluation import contributions
         from .trainer import fit
 
         device = torch.device(runtime.device())
-        data = [{k: torch.from_numpy(v).to(device) for k, v in a.scaled(self.standardize).items()} for a in assigned]
+        data = [{k: torch.from_numpy(v).to(device) for k, v in self.prepared(a).items()} for a in assigned]
 
         def stacked(part: str) -> tuple[Tensor, Tensor]:
             return torch.stack([d[f"x {part}"] for d in data]), torch.stack([d[f"y {part}"] for d in data])
@@ -156,9 +160,9 @@ class Variational(Learned):
             # one by one, because test parts may differ by a row
             terms = contributions(bound, critic, fitted.theta[i : i + 1], d["x test"][None], d["y test"][None])[0]
             numbers = terms.double().cpu().numpy()
-            yield _TrainedCritic(a.split, numbers, fitted.curves[i], fitted.steps[i], fitted.diverged[i])
+            yield TrainedCritic(a.split, numbers, fitted.curves[i], fitted.steps[i], fitted.diverged[i])
 
-    def _estimate(self, trained: Sequence[_TrainedCritic]) -> Estimate:
+    def _estimate(self, trained: Sequence[TrainedCritic]) -> Estimate:
         """The mean of the contributions over all that were tested; NaN if one critic diverged."""
         mi, stderr = pooled([critic.terms for critic in trained])
         first = trained[0]
@@ -229,7 +233,7 @@ class ConditionalDensity(Variational):
 
 
 @dataclass(frozen=True)
-class _Assignment:
+class Assignment:
     """What one critic is to learn: samples, their split, and a stream of randomness of its own."""
 
     x: Array
@@ -237,17 +241,17 @@ class _Assignment:
     split: Split
     rng: np.random.Generator
 
-    def scaled(self, scaling: Scaling) -> dict[str, npt.NDArray[np.float32]]:
-        """The parts of the scaled samples, as ``"x train"`` and so on."""
+    def parts(self, x: Array, y: Array) -> dict[str, npt.NDArray[np.float32]]:
+        """The parts of what became of the samples, as ``"x train"`` and so on."""
         answer: dict[str, npt.NDArray[np.float32]] = {}
-        for name, values in (("x", self.x), ("y", self.y)):
-            columns = scaled(values, self.split.train, scaling).astype(np.float32)
+        for name, values in (("x", x), ("y", y)):
+            columns = values.astype(np.float32)
             answer |= {f"{name} {part}": columns[rows] for part, rows in vars(self.split).items()}
         return answer
 
 
 @dataclass(frozen=True)
-class _TrainedCritic:
+class TrainedCritic:
     """What is left of a critic that was trained and tested: its contributions, its curve, its length."""
 
     split: Split
@@ -257,7 +261,7 @@ class _TrainedCritic:
     diverged: bool = False
 
 
-def _stacks(assigned: list[_Assignment]) -> Iterator[list[_Assignment]]:
+def _stacks(assigned: list[Assignment]) -> Iterator[list[Assignment]]:
     """As many at a time as their samples fit into memory together."""
     each = assigned[0].x.size + assigned[0].y.size
     size = max(1, STACK[runtime.device().partition(":")[0]] // each)
