@@ -1,0 +1,148 @@
+"""The answer to "which of these estimates should I trust": one value, its interval, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mibench.estimator import Array, check_samples
+from mibench.registry import estimators
+
+from .model import Model, usual_model
+from .panel import Answer, Panel, ask, observe
+
+_BEYOND = 1.0
+"""Distance to the neighbours, in units of what nearly all of the table's own samples keep, from which a sample is
+unlike anything tested."""
+
+
+@dataclass(frozen=True)
+class Typical:
+    """How a member erred on the reference samples most like this one, in nats.
+
+    error : median absolute error. bias : median error. cells : how many of them it answered.
+    """
+
+    error: float
+    bias: float
+    cells: int
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to answer for a sample.
+
+    mi, low, high : the recommended value in nats and the ends of its interval; no interval (None) where the sample is
+        unlike all that was tested.
+    level : the share of such intervals that hold the truth, over families of distributions that were left out.
+    why : two sentences. tested : whether the reference table has samples like this one.
+    answers : what each member of the panel said. typical : how each erred on samples like this one.
+    """
+
+    mi: float
+    low: float | None
+    high: float | None
+    level: float
+    why: str
+    tested: bool
+    cells: int
+    answers: tuple[Answer, ...]
+    typical: tuple[Typical | None, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """The recommended value as JSON."""
+        return {k: getattr(self, k) for k in ("mi", "low", "high", "level", "why", "tested", "cells")}
+
+
+def advise(x: Array, y: Array, seed: int = 0, fast: bool = False) -> Advice:
+    """The recommended value for paired samples x (n, dim_x) and y (n, dim_y).
+
+    fast : leave out the members that train a model; the reference table knows their absence.
+
+    Raises
+    ------
+    DataError : samples that cannot be used.
+    """
+    x, y = check_samples(x, y)
+    model, members = usual_model(), usual_members(fast)
+    answers = [ask(name, x, y, seed) for name in members]
+    observed = observe(x, y, Panel.of(model.facts).probes, seed)
+    known = {a.estimator: math.nan if a.estimate is None else float(a.estimate.mi) for a in answers} | observed
+    return _judge(model, known, answers, x, y)
+
+
+def usual_members(fast: bool = False) -> tuple[str, ...]:
+    """The members of the panel, without those that train where it must be fast."""
+    names = tuple(usual_model().facts["members"])
+    return tuple(n for n in names if not (fast and estimators.create(n).capabilities.trains))
+
+
+def _judge(model: Model, known: dict[str, float], answers: Sequence[Answer], x: Array, y: Array) -> Advice:
+    nearest, distance = model.reference.near(model.recipe.alike(known))
+    names = list(model.facts["members"])
+    typical = tuple(_typical(model.reference.errors[nearest, names.index(a.estimator)]) for a in answers)
+    value, low, high = (float(v[0]) for v in model.predict([known]))
+    endless = [a.estimator for a in answers if a.estimate is not None and a.estimate.mi == math.inf]
+    ceiling = min(_most(x), _most(y))
+    if endless and not math.isfinite(ceiling):
+        why = f"{endless[0]} finds an exact relation between X and Y, so the mutual information is infinite as far as "
+        why += "the digits reach. Whatever else the panel says is the resolution of its estimators."
+        return _advice(model, math.inf, (low, math.inf), why, True, nearest, answers, typical)
+    tested = distance <= _BEYOND and len(x) >= 50
+    value, low, high = (min(v, ceiling) for v in (value, low, high))
+    why = _why(value, answers, typical, len(nearest), tested)
+    return _advice(model, value, (low, high) if tested else (None, None), why, tested, nearest, answers, typical)
+
+
+def _advice(
+    model: Model,
+    value: float,
+    ends: tuple[float | None, float | None],
+    why: str,
+    tested: bool,
+    nearest: Any,
+    answers: Sequence[Answer],
+    typical: tuple[Typical | None, ...],
+) -> Advice:
+    level = float(model.facts["level"])
+    return Advice(value, *ends, level, why, tested, len(nearest), tuple(answers), typical)
+
+
+def _typical(errors: Array) -> Typical | None:
+    given = errors[np.isfinite(errors)]
+    if len(given) < 10:
+        return None
+    return Typical(float(np.median(np.abs(given))), float(np.median(given)), len(given))
+
+
+def _most(values: Array) -> float:
+    """The most that a variable can share, in nats: the log of its distinct values, where rows repeat; else infinite."""
+    distinct = len(np.unique(values, axis=0))
+    return math.log(distinct) if distinct <= len(values) / 4 else math.inf
+
+
+def _why(value: float, answers: Sequence[Answer], typical: Sequence[Typical | None], cells: int, tested: bool) -> str:
+    pairs = [(a, t) for a, t in zip(answers, typical, strict=True) if a.estimate is not None and t is not None]
+    if not pairs:
+        return "No member of the panel answered. The value rests on what the sample looks like alone."
+    pairs.sort(key=lambda pair: pair[1].error if pair[1] else math.inf)
+    best, err = pairs[0]
+    assert best.estimate is not None and err is not None
+    low, high = (f(a.estimate.mi for a, _ in pairs if a.estimate is not None) for f in (min, max))
+    said = (
+        f"The panel says {low:.2f} to {high:.2f} nats; of its members {best.estimator} ({best.estimate.mi:.3f}) errs least on "
+        f"the {cells} reference samples most like this one, by {err.error:.3f} nats (median)"
+    )
+    worst, far = pairs[-1]
+    assert far is not None
+    if far.error > 2 * err.error + 0.01:
+        way = "low" if far.bias < 0 else "high"
+        said += f", while {worst.estimator} is off by {far.error:.3f}, mostly too {way}"
+    if not tested:
+        return f"{said}. This sample is unlike anything in the reference table, so no interval is stated."
+    where = "near its answer" if abs(value - best.estimate.mi) <= max(0.01, 2 * err.error) else "away from it"
+    return f"{said}. The value is the mean of candidates weighted by how such samples have scored them, {where}."

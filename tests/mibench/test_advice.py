@@ -1,0 +1,210 @@
+"""The recommended value: what it must hold whatever the model has learned."""
+
+from __future__ import annotations
+
+import math
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+import mibench
+from mibench.advice import model as models
+from mibench.advice.forest import Forest, forest_arrays, read_forest
+from mibench.advice.looks import looks
+from mibench.advice.model import Recipe, interval, usual_model, weighed
+from mibench.advice.panel import Question, ask, observe, usual_panel
+from mibench.advice.verdict import advise, usual_members
+from mibench.advice.views import VIEWS, canonical, scores, standardized, surrogate
+from mibench.errors import DataError, MibenchError
+from mibench.estimator import Array
+
+
+def gauss(n: int, mi: float, dim: int = 1, seed: int = 0) -> tuple[Array, Array]:
+    task = mibench.get_task("gauss", mutual_information=mi, dim=dim)
+    assert isinstance(task, mibench.Task)
+    return task.sample(n, seed)
+
+
+def walk(forest: Forest, tree: int, row: Array) -> float:
+    """One tree, one row, one node at a time."""
+    at = forest.roots[tree]
+    while forest.left[at] != at:
+        seen = row[forest.feature[at]]
+        left = forest.missing_left[at] if math.isnan(seen) else seen <= forest.threshold[at]
+        at = forest.left[at] if left else forest.right[at]
+    return float(forest.value[at])
+
+
+def test_a_forest_predicts_what_a_walk_through_its_trees_gives() -> None:
+    forest = usual_model().median
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((20, len(usual_model().names))) * rng.choice([0.1, 1.0, 30.0], (20, 1))
+    inputs[rng.random(inputs.shape) < 0.2] = np.nan
+    slow = [forest.start + sum(walk(forest, t, row) for t in range(len(forest.roots))) for row in inputs]
+    assert forest.predict(inputs) == pytest.approx(slow, abs=1e-9)
+
+
+def test_exported_trees_predict_what_scikit_learn_predicts() -> None:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    rng = np.random.default_rng(1)
+    inputs = rng.standard_normal((400, 3))
+    inputs[rng.random(inputs.shape) < 0.1] = np.nan
+    y = np.nan_to_num(inputs[:, 0]) ** 2 + np.isnan(inputs[:, 1])
+    fitted = HistGradientBoostingRegressor(max_iter=20, max_leaf_nodes=6).fit(inputs, y)
+    trees = [predictors[0].nodes for predictors in fitted._predictors]
+    leaf = [t["is_leaf"].astype(bool) for t in trees]
+    starts = np.cumsum([0, *map(len, trees)])[:-1]
+    parts = [
+        (np.where(k, np.arange(len(t)), t[side]) + start)
+        for side in ("left", "right")
+        for t, k, start in zip(trees, leaf, starts, strict=True)
+    ]
+    nodes, is_leaf = np.concatenate(trees), np.concatenate(leaf)
+    forest = Forest(
+        nodes["feature_idx"].astype(np.int64),
+        nodes["num_threshold"],
+        np.concatenate(parts[: len(trees)]).astype(np.int64),
+        np.concatenate(parts[len(trees) :]).astype(np.int64),
+        nodes["missing_go_to_left"].astype(bool),
+        np.where(is_leaf, nodes["value"], 0.0),
+        starts,
+        float(np.ravel(fitted._baseline_prediction)[0]),
+        int(nodes["depth"].max()),
+    )
+    back = read_forest("f", forest_arrays("f", forest))
+    assert back.predict(inputs) == pytest.approx(fitted.predict(inputs), abs=1e-5)
+
+
+def test_the_model_is_small_and_holds_numbers_only() -> None:
+    path = files("mibench.advice").joinpath("model.npz")
+    with path.open("rb") as file:
+        assert len(file.read()) < 5_000_000
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        assert all(arrays[name].dtype.kind in "fiub" for name in arrays.files)
+
+
+def test_the_panel_is_the_one_that_the_model_was_fitted_to() -> None:
+    facts, panel = usual_model().facts, usual_panel()
+    assert tuple(facts["members"]) == panel.members
+    assert tuple(facts["probes"]) == tuple(map(str, panel.probes))
+    assert all(question.view in {"", *VIEWS} for question in panel.probes)
+    for question in (*map(Question, panel.members), *panel.probes):
+        mibench.get_estimator(question.estimator)
+
+
+def test_looks_do_not_depend_on_which_variable_is_called_x_nor_on_units() -> None:
+    x, y = gauss(300, 0.5, dim=3)
+    y = np.exp(y[:, :2])
+    seen = looks(x, y)
+    assert looks(y, x) == pytest.approx(seen)
+    assert looks(1e6 * x, 1e-6 * y + 3) == pytest.approx(seen)
+
+
+def test_a_surrogate_has_the_information_that_it_states() -> None:
+    x, y = gauss(2000, 1.0, dim=2)
+    u, v, stated = surrogate(x, y, np.random.default_rng(0))
+    joint = np.hstack([standardized(scores(x)), standardized(scores(y))])
+    covariance = joint.T @ joint / len(joint) + 0.02 * np.eye(4)
+    assert stated == pytest.approx(
+        mibench.get_task("multinormal", covariance=tuple(map(tuple, covariance)), dim_x=2).mutual_information, abs=1e-9
+    )
+    assert mibench.estimate(u, v, "cca").mi == pytest.approx(stated, abs=0.1)
+
+
+def test_canonical_variables_have_the_correlations_stated_but_for_the_ridge() -> None:
+    x, y = (standardized(v) for v in gauss(5000, 1.0, dim=3))
+    a, b, rho = canonical(x, y)
+    found = [np.corrcoef(a[:, i], b[:, i])[0, 1] for i in range(3)]
+    assert found == pytest.approx(rho, abs=0.02)
+
+
+def test_the_greatest_answer_is_the_base_and_answers_move_the_value() -> None:
+    recipe = Recipe(("a", "b"), (), (), ())
+    assert recipe.base_and_scale({"a": 0.3, "b": 0.5}) == pytest.approx((0.5, 0.22))
+    assert recipe.base_and_scale({"a": -0.3, "b": math.nan}) == pytest.approx((0.0, 0.02))
+    assert recipe.base_and_scale({"a": math.nan, "b": math.inf}) == (0.0, 1.0)
+
+
+def test_candidates_weigh_by_what_is_expected_of_them_and_those_without_an_answer_nothing() -> None:
+    values = np.array([[1.0, 2.0], [3.0, np.nan]])
+    assert weighed(values, np.array([[0.5, 0.1], [0.5, 0.9]])) == pytest.approx([2.0, 2.0])
+    assert weighed(values, np.array([[0.9, 0.1], [0.1, 0.9]]))[0] == pytest.approx(1.0)
+
+
+def test_intervals_hold_the_value_and_widen_with_the_stretch() -> None:
+    rng = np.random.default_rng(3)
+    value, base = rng.random(50), rng.random(50)
+    scale, median, low, high = rng.random(50), -rng.random(50), -2 * rng.random(50), rng.random(50)
+    narrow = interval(value, base, scale, median, low, high, (1.0, 1.0))
+    wide = interval(value, base, scale, median, low, high, (2.0, 2.0))
+    assert (narrow[0] <= value).all() and (value <= narrow[1]).all() and (narrow[0] >= 0).all()
+    assert (wide[0] <= narrow[0]).all() and (wide[1] >= narrow[1]).all()
+
+
+@pytest.mark.parametrize(("mi", "dim"), [(0.0, 1), (0.5, 1), (1.0, 3), (2.0, 5)])
+def test_gaussian_samples_get_an_interval_around_the_truth(mi: float, dim: int) -> None:
+    found = advise(*gauss(1500, mi, dim, seed=5))
+    assert found.tested and found.low is not None and found.high is not None
+    assert found.low <= mi + 0.01 and mi - 0.01 <= found.high
+    assert abs(found.mi - mi) < 0.12
+    assert found.low <= found.mi <= found.high
+
+
+def test_the_same_sample_gets_the_same_advice_and_fast_leaves_out_what_trains() -> None:
+    x, y = gauss(400, 0.5)
+    first = advise(x, y, seed=2, fast=True)
+    assert first.facts() == advise(x, y, seed=2, fast=True).facts()
+    assert [a.estimator for a in first.answers] == list(usual_members(fast=True))
+    assert set(usual_members(fast=True)) < set(usual_members())
+
+
+def test_letters_share_no_more_than_their_alphabet_holds() -> None:
+    x = np.random.default_rng(0).integers(0, 3, 600)
+    found = advise(x, x, fast=True)
+    assert found.mi <= math.log(3) + 1e-9
+    assert found.high is None or found.high <= math.log(3) + 1e-9
+
+
+def test_an_exact_relation_of_continuous_variables_is_infinite() -> None:
+    x = np.random.default_rng(0).standard_normal(500)
+    found = advise(x, 2 * x + 1, fast=True)
+    assert found.mi == math.inf and "exact relation" in found.why
+
+
+def test_a_sample_unlike_all_that_was_tested_gets_no_interval() -> None:
+    rng = np.random.default_rng(0)
+    found = advise(rng.standard_normal((60, 400)), rng.standard_normal((60, 400)), fast=True)
+    assert not found.tested and found.low is None and found.high is None
+    assert "unlike anything" in found.why
+
+
+def test_bad_samples_are_refused() -> None:
+    with pytest.raises(DataError, match="NaN"):
+        advise(np.array([1.0, np.nan, 2.0]), np.array([1.0, 2.0, 3.0]))
+
+
+def test_a_damaged_model_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    class Broken:
+        def joinpath(self, name: str) -> Broken:
+            return self
+
+        def open(self, mode: str) -> object:
+            raise OSError("cut short")
+
+    models.usual_model.cache_clear()
+    monkeypatch.setattr(models, "files", lambda package: Broken())
+    try:
+        with pytest.raises(MibenchError, match="install mibench again"):
+            usual_model()
+    finally:
+        monkeypatch.undo()
+        models.usual_model.cache_clear()
+
+
+def test_probes_that_decline_are_nan_and_the_rest_is_told() -> None:
+    x, y = gauss(200, 0.5, dim=3)
+    seen = observe(x, y, [Question("histogram"), Question("ksg", "half")], seed=0)
+    assert math.isnan(seen["histogram"]) and math.isfinite(seen["ksg@half"])
+    assert seen["n"] == 200 and ask("histogram", x, y).reason
