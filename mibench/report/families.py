@@ -140,7 +140,7 @@ def _panel(ax: Axes, sweep: Sweep, names: Sequence[str], floor: Collection[str],
         ys = [_average(own[x], sweep.signed, unit) for x in xs]
         style = palette[name]
         places = [x * (unit.factor if sweep.signed else 1) for x in xs]
-        named = {} if style.crowd else {"marker": style.marker, "label": shorten(name, 40)}
+        named: dict[str, Any] = {} if style.crowd else {"marker": style.marker, "label": shorten(name, 40)}
         hover(ax.plot(places, ys, **style.line, **named)[0], name)
         shown += ys if name not in floor else []
     what = "mean error" if sweep.signed else "median |error|"
