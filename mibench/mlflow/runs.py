@@ -154,17 +154,17 @@ def standing_runs(title: str, results: Sequence[Result]) -> list[Run]:
         metrics += [point for row in rows for point in _point(f"difference/{legal(row.metric)}", row.difference)]
         metrics += _point("cpu_s", rows[0].cpu_s)
         tags = {"group": group, "arm": arm, "seeds": str(rows[0].seeds)}
-        runs.append(_standing("arm", title, f"{arm} | {group}", tags, metrics, not rows[0].seeds))
+        runs.append(_standing("arm", title, arm, tags, metrics, not rows[0].seeds))
     return runs
 
 
 def _standing(role: str, title: str, name: str, tags: Mapping[str, str], metrics: Sequence[Point], failed: bool) -> Run:
     return Run(
         name=name,
-        key=digest([role, title, name]),
+        key=digest([role, title, name, tags.get("group", "")]),
         content=digest([FORMAT, name, dict(tags), sorted(metrics)]),
-        tags={"role": role, "title": title, "estimator": name.partition(" | ")[0], **tags},
-        params={"estimator": name.partition(" | ")[0]},
+        tags={"role": role, "title": title, "estimator": name, **tags},
+        params={"estimator": name},
         metrics=[(metric, float(f"{value:.4g}"), step) for metric, value, step in metrics],  # a column has little room
         failed=failed,
     )

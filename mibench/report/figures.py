@@ -182,7 +182,7 @@ def share_within(errors: npt.ArrayLike, weights: npt.ArrayLike, tolerances: npt.
     return shares
 
 
-def truth(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
+def truth(board: Board, palette: Palette, unit: Unit, per_row: int = 5) -> Drawing | None:
     """Mean estimates against the truth, one panel per estimator."""
     known = {row.estimator for row in board.ranking if row.yardstick and row.score == 1} | board.named(Role.FLOOR)
     by_estimator = {
@@ -197,7 +197,7 @@ def truth(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     top = max(row.truth for rows in by_estimator.values() for row in rows) * unit.factor
     high, low = max(1.25 * top, 0.3), -0.12 * max(top, 0.3)
     sizes = sorted({row.n for row in board.tasks})
-    figure, axes = small_multiples(len(names), 5, (2.15, 2.05), sharex=True, sharey=True)
+    figure, axes = small_multiples(len(names), per_row, (2.15, 2.05), sharex=True, sharey=True)
     palette = palette.among(names)
     for ax, name in zip(axes, names, strict=True):
         panel(ax, name)
@@ -297,12 +297,12 @@ def _heat(ax: Axes, cells: Sequence[Sequence[float | None]], unit: Unit) -> None
         spine.set_visible(False)
 
 
-def pareto(board: Board, palette: Palette) -> Drawing | None:
+def pareto(board: Board, palette: Palette, size: tuple[float, float] | None = None) -> Drawing | None:
     """Score against CPU time per cell, with the frontier of what nothing beats at both."""
     rows = [r for r in board.ranking if r.cpu_s and not r.yardstick and r.complete]
     if len(rows) < 2:
         return None
-    figure, grid = new_figure(*((HALF, 3.6) if len(rows) <= MOST_COLOURED else (WIDE * 0.86, 5.2)))
+    figure, grid = new_figure(*(size or ((HALF, 3.6) if len(rows) <= MOST_COLOURED else (WIDE * 0.86, 5.2))))
     ax, palette = grid[0, 0], palette.among(row.estimator for row in rows)
     frontier: list[Ranking] = []
     for row in sorted(rows, key=lambda r: (r.cpu_s or 0.0, -r.score)):
