@@ -84,8 +84,9 @@ def _fit(figure: Figure, width: float) -> None:
     """Make it as wide as that, with smaller letters; its places are settled anew."""
     from matplotlib.text import Text
 
-    for text in figure.findobj(Text):
-        text.set_fontsize(text.get_fontsize() * _SMALLER)  # type: ignore[attr-defined]
+    texts: list[Text] = figure.findobj(Text)
+    for text in texts:
+        text.set_fontsize(float(text.get_fontsize()) * _SMALLER)
     wide, tall = figure.get_size_inches()
     figure.set_size_inches(width, min(_TALLEST, tall * max(width / wide, 0.7)))
     figure.set_layout_engine("constrained")
