@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .report.leaderboard import Leaderboard
+    from .report.plots import Plots
 
 _SHOWN = 5  # names in a printed line
 
@@ -79,6 +80,13 @@ class Results(Sequence[Result]):
         from .report.leaderboard import Leaderboard
 
         return Leaderboard.from_results(self._results)
+
+    @property
+    def plot(self) -> Plots:
+        """Figures of these results: ``results.plot.truth()``, ``.score()``, ``.differences()``, ``.time()``."""
+        from .report.plots import Plots
+
+        return Plots(self.leaderboard())
 
     def report(self, directory: str | Path, title: str = "mibench leaderboard", unit: str = "nats") -> dict[str, Path]:
         """Write Markdown, CSV, JSON, figures and the HTML page; see :func:`mibench.report.write_report`."""

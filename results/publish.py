@@ -21,7 +21,7 @@ from mibench.engine.store import FILE
 from mibench.result import Cell, Result, Status
 
 PUBLISHED = Path(__file__).parent / "published"
-TABLES = ("leaderboard.md", "leaderboard.csv", "tasks.csv")
+TABLES = ("leaderboard.md", "leaderboard.csv", "tasks.csv", "downstream.csv")
 
 
 def publish(directory: Path) -> Path:
@@ -36,7 +36,7 @@ def publish(directory: Path) -> Path:
     # made of all that is published: a run's own tables may cover a part of what its folder holds
     with tempfile.TemporaryDirectory() as made:
         results.report(made, f"mibench: {target.name}")
-        for name in TABLES:
+        for name in filter(lambda name: (Path(made) / name).is_file(), TABLES):
             text = (Path(made) / name).read_text(encoding="utf-8")
             # the figures are not published
             text = re.sub(r"## Figures\n.*?(?=## Provenance)", "", text, flags=re.DOTALL)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import functools
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from numba import config as numba_config
 from numba import njit
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,6 +26,7 @@ Found: TypeAlias = tuple[Floats, Counts, Floats, Floats]
 ORDERED = frozenset({"nnan", "nsz"})
 
 Function: TypeAlias = Callable[..., Any]
+settings: Any = numba_config  # whose names are made at run time
 
 
 class Rule(NamedTuple):
@@ -44,19 +50,43 @@ class Rule(NamedTuple):
 def compiler(fastmath: frozenset[str], **options: Any) -> Callable[[F], F]:
     """A decorator that compiles a function on first use, free to reorder arithmetic as ``fastmath`` says.
 
-    The machine code is kept on disk wherever a folder for it can be written.
+    The machine code is kept on disk wherever a folder for it can be written, and is made anew when any module beside
+    that of the function changes: what a function calls is compiled into it, and numba looks at its own file alone.
     """
     options |= {"nogil": True, "fastmath": set(fastmath)}
 
     def decorate(function: F) -> F:
         made: F
         try:
-            made = njit(function, cache=True, **options)
+            with _kept_in(_folder(Path(function.__code__.co_filename).parent)):
+                made = njit(function, cache=True, **options)
         except RuntimeError:  # neither __pycache__ nor the user's cache folder is writable, and NUMBA_CACHE_DIR not set
             made = njit(function, **options)
         return made
 
     return decorate
+
+
+@contextlib.contextmanager
+def _kept_in(folder: str) -> Iterator[None]:
+    """Functions compiled meanwhile have their machine code there; those of others are where they were."""
+    before, settings.CACHE_DIR = settings.CACHE_DIR, folder
+    try:
+        yield
+    finally:
+        settings.CACHE_DIR = before
+
+
+@functools.cache
+def _folder(sources: Path) -> str:
+    """Where the machine code of these sources is kept: another place for every state that they are in.
+
+    Where that cannot be written numba takes a folder of its own choice.
+    """
+    state = hashlib.sha256()
+    for source in sorted(sources.glob("*.py")):
+        state.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    return str(Path(settings.CACHE_DIR or sources / "__pycache__") / f"compiled-{state.hexdigest()[:16]}")
 
 
 compiled = compiler(ORDERED)

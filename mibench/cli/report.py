@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -25,9 +25,6 @@ from .shared import (
     stdout,
     title,
 )
-
-if TYPE_CHECKING:
-    from mibench.results import Results
 
 
 @app.command(
@@ -86,11 +83,12 @@ def compare(
     from mibench.leaderboard.compare import TOLERANCE
     from mibench.leaderboard.compare import compare as compare_results
     from mibench.report import comparison as report_of
+    from mibench.results import load_results
 
     if as_markdown and as_json:
         raise UsageError("choose one of --markdown and --json.")
     found = compare_results(
-        _some_results(base), _some_results(new), TOLERANCE if tolerance is None else tolerance, max_slowdown
+        load_results(base), load_results(new), TOLERANCE if tolerance is None else tolerance, max_slowdown
     )
     if as_json:
         print_json({"base": str(base), "new": str(new), **found.to_json()})
@@ -104,15 +102,6 @@ def compare(
         raise typer.Exit(3)
     if found.worse:
         raise typer.Exit(1)
-
-
-def _some_results(directory: Path) -> Results:
-    from mibench.results import load_results
-
-    results = load_results(directory)
-    if not results:
-        raise UsageError(f"there are no results in '{directory}': its file is empty (`mibench run` fills it).")
-    return results
 
 
 @app.command(epilog=examples("mibench ui", "mibench ui results/quick --port 5050"))

@@ -14,8 +14,10 @@ The contract:
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
+import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,6 +68,7 @@ class _Contents:
     results: list[Result] = field(default_factory=list)
     damaged: list[int] = field(default_factory=list)
     later: list[int] = field(default_factory=list)
+    left_out: int = 0  # a checksum of these lines
 
     def __post_init__(self) -> None:
         try:
@@ -75,8 +78,10 @@ class _Contents:
                         self.results.append(decode(line))
                     except Damaged:
                         self.damaged.append(number)
+                        self.left_out = zlib.crc32(line, self.left_out)
                     except Later:
                         self.later.append(number)
+                        self.left_out = zlib.crc32(line, self.left_out)
                     except Torn:
                         continue
         except OSError as error:
@@ -85,11 +90,19 @@ class _Contents:
 
 def _told(file: Path, found: _Contents) -> _Contents:
     if found.damaged:
-        log.warning("%s: %s left out (%s).", file, counted(len(found.damaged), "damaged line"), _lines(found.damaged))
+        _warn(
+            f"{file}: {counted(len(found.damaged), 'damaged line')} left out ({_lines(found.damaged)}).", found.left_out
+        )
     if found.later:
         what = counted(len(found.later), "record")
-        log.warning("%s: %s of another version of mibench left out (%s).", file, what, _lines(found.later))
+        _warn(f"{file}: {what} of another version of mibench left out ({_lines(found.later)}).", found.left_out)
     return found
+
+
+@functools.cache
+def _warn(text: str, _: int) -> None:
+    """Once for the same lines: a run reads its file at the start, for the tracker and for the report."""
+    log.warning("%s", text)
 
 
 def _lines(numbers: Sequence[int]) -> str:

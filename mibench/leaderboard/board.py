@@ -29,6 +29,7 @@ from typing import Any, Self
 
 from mibench.estimator import Role
 from mibench.group import grouped, leaves
+from mibench.masking import masked
 from mibench.result import Result, Status
 from mibench.task import TaskKind
 from mibench.words import counted, listed
@@ -175,6 +176,8 @@ def _sound(result: Result) -> Result:
     changes |= {name: None for name, value in optional.items() if value is not None and not abs(value) <= _MOST}
     times = {name: getattr(result, name) for name in ("wall_s", "cpu_s", "truth_error")}
     changes |= {name: 0.0 for name, value in times.items() if value is None or not 0 <= value <= _MOST}
+    if (message := masked(result.message)) != result.message:  # of a version that stored what nobody should read
+        changes["message"] = message
     return dataclasses.replace(result, **changes) if changes else result
 
 
@@ -202,7 +205,7 @@ def provenance(results: Iterable[Result]) -> dict[str, tuple[str, ...]]:
     for result in results:
         for path, value in leaves(result.provenance):
             if value is not None and value != "":
-                seen[".".join(path)].add(str(value))
+                seen[".".join(path)].add(masked(str(value)))
     return {key: tuple(sorted(values)) for key, values in sorted(seen.items())}
 
 

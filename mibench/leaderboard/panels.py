@@ -99,6 +99,7 @@ def equitability(results: Sequence[Result]) -> tuple[Equitability, ...]:
                 sd=float(np.std(known, ddof=1)) if whole else None,
                 true_sd=float(np.std(truths, ddof=1)),
                 error=float(np.mean(np.abs(np.subtract(known, truths)))) if whole else None,
+                tasks=tuple(sorted({r.cell.task for r in same})),
             )
         )
     return tuple(rows)

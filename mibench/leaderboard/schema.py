@@ -25,7 +25,7 @@ class Column:
     heading : above it in a report; a column without one is for machines.
     unit : ``nats`` (the only unit that a report may show as bits), ``s`` (seconds), ``share`` (0 to 1), or none.
     signed : a difference, shown with its sign.
-    narrow : kept where space is short.
+    narrow : kept where space is short; vital : kept even on a phone.
     to : the column with the upper end, where this one is the lower end of an interval.
     less : less is better, or comes first.
     """
@@ -34,6 +34,7 @@ class Column:
     meaning: str = ""
     numeric: bool = True
     narrow: bool = True
+    vital: bool = False
     unit: str = ""
     signed: bool = False
     to: str = ""
@@ -46,11 +47,17 @@ class Column:
 
 
 def column(
-    meaning: str, unit: str = "", heading: str = "", signed: bool = False, narrow: bool = True, less: bool = False
+    meaning: str,
+    unit: str = "",
+    heading: str = "",
+    signed: bool = False,
+    narrow: bool = True,
+    less: bool = False,
+    vital: bool = False,
 ) -> Any:
     """A field of a row; of errors and times less is better."""
     less = less or unit in ("nats", "s")
-    described = Column(heading, meaning, narrow=narrow, unit=unit, signed=signed, less=less)
+    described = Column(heading, meaning, narrow=narrow, vital=vital, unit=unit, signed=signed, less=less)
     return field(metadata={"meaning": meaning, "column": described})
 
 
@@ -77,9 +84,10 @@ class Summary:
         "Area under the ECDF of |error| over log-spaced tolerances from 0.01 to 10 nats; a failed "
         "cell has infinite error. 1: every error is at most 0.01 nat; 0: none is below 10 nats.",
         heading="score",
+        vital=True,
     )
     median_error: float = column(
-        "Median |error|; infinite where at least half of the cells failed.", "nats", "med |err|"
+        "Median |error|; infinite where at least half of the cells failed.", "nats", "med |err|", vital=True
     )
     bias: float | None = column("Mean signed error of the cells that gave an answer.", "nats", "bias", signed=True)
     sd: float | None = column("Standard deviation over seeds, averaged over tasks and sample sizes.", "nats", "sd")
@@ -96,7 +104,7 @@ class Summary:
         "cover",
     )
     wall_s: float | None = column("Median wall time of a cell: its share of the batch it ran in.", "s", "wall")
-    cpu_s: float | None = column("Median CPU time of a cell: its share of the batch it ran in.", "s", "CPU")
+    cpu_s: float | None = column("Median CPU time of a cell: its share of the batch it ran in.", "s", "CPU", vital=True)
     cells: int = column("Cells in this row.")
 
 
@@ -105,10 +113,13 @@ class Ranking(Summary):
     """One estimator in the leaderboard."""
 
     rank: int | None = column(
-        "Place by score among the entrants that ran on everything; none for the others.", heading="#", less=True
+        "Place by score among the entrants that ran on everything; none for the others.",
+        heading="#",
+        less=True,
+        vital=True,
     )
     estimator: str = column(
-        "The estimator, with the hyperparameters that differ from its defaults.", heading="estimator"
+        "The estimator, with the hyperparameters that differ from its defaults.", heading="estimator", vital=True
     )
     kind: str = column(
         "What its number is: a lower bound on mutual information or an estimate of it.", heading="kind", narrow=False
@@ -223,6 +234,7 @@ class Equitability:
     sd: float | None = column("Standard deviation of the mean estimates over the functions.", "nats")
     true_sd: float = column("Standard deviation of the truths over the same functions.", "nats")
     error: float | None = column("Mean |error| of the mean estimates over the functions.", "nats")
+    tasks: Sequence[str] = column("The tasks compared.")
 
 
 @dataclass(frozen=True, kw_only=True)

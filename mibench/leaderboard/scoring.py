@@ -109,9 +109,13 @@ def differences(columns: npt.ArrayLike, to: int) -> tuple[Floats, Floats]:
     x = np.asarray(columns, dtype=float)
     families, entrants = x.shape
     d = x - x[:, [to]]
+    return d.mean(axis=0), reach(families, entrants) * d.std(axis=0, ddof=1) / math.sqrt(families)
+
+
+def reach(families: int, entrants: int) -> float:
+    """How many standard errors the intervals of :func:`differences` reach: a quantile of Student's t."""
     pairs = max(1, entrants * (entrants - 1) // 2)
-    reach = float(stdtrit(families - 1, 1 - (1 - CONFIDENCE) / (2 * pairs)))
-    return d.mean(axis=0), reach * d.std(axis=0, ddof=1) / math.sqrt(families)
+    return float(stdtrit(families - 1, 1 - (1 - CONFIDENCE) / (2 * pairs)))
 
 
 def standard_error(values: npt.ArrayLike) -> float:

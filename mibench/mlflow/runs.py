@@ -8,7 +8,6 @@ from tables and charts.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
 import statistics
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mibench.group import leaves
+from mibench.group import grouped, leaves
 from mibench.plugin import digest
 from mibench.result import Result, Status
 from mibench.task import TaskKind
@@ -30,6 +29,7 @@ FORMAT = 2
 """Raise it when the same results are to be written down in another way: runs of an older format are replaced."""
 
 _MOST_DESCRIBED = 50
+_MOST_STEPS = 40  # of a curve that stands beside others
 _ROLES = {TaskKind.INFORMATION: "estimate", TaskKind.CONSISTENCY: "consistency", TaskKind.DOWNSTREAM: "downstream"}
 _READABLE = str.maketrans("[=,]()/", " : .  _")
 
@@ -129,27 +129,55 @@ def summary_run(
     )
 
 
-def saved_views() -> dict[str, str]:
-    """Views of an experiment for MLflow's dashboard, as experiment tags: what to filter, show and group by."""
+def standing_runs(title: str, results: Sequence[Result]) -> list[Run]:
+    """The runs that show the tables of one invocation: a run per estimator of the leaderboard, and per arm.
 
-    def view(name: str, role: str, columns: Sequence[str], group_by: str = "") -> str:
-        state: dict[str, Any] = {"searchFilter": f"tags.role = '{role}'", "selectedColumns": list(columns)}
-        if group_by:
-            keys = [{"mode": "tag", "groupByData": group_by}]
-            state |= {"groupBy": {"aggregateFunction": "average", "groupByKeys": keys}, "groupsExpanded": {}}
-            state |= {"useGroupedValuesInCharts": True, "hideEmptyCharts": True}
-        return json.dumps({"name": name, "createdAt": 0, "updatedAt": 0, "state": json.dumps(state)})
+    A run of an estimator has its training curves too, of every task that of the largest sample, thinned.
+    """
+    from mibench.leaderboard.board import Board, usable
 
-    means = [f"metrics.`mean/{name}`" for name in ("truth", "mi", "abs_error", "cpu_s")]
-    arm = ["tags.`group`", "tags.`arm`", "tags.`seed`", "tags.`status`"]
-    views = {
-        "leaderboards": view("Leaderboards", "summary", ["params.`best`", "params.`best score`", "params.`cells`"]),
-        "estimates": view("Estimates", "estimate", [*means, "tags.`n`", "tags.`status`"]),
-        "estimators": view("Estimators compared", "estimate", means, "estimator"),
-        "downstream": view("Downstream", "downstream", arm),
-        "arms": view("Downstream arms compared", "downstream", arm, "arm"),
-    }
-    return {f"mlflow.sharedViewState.{key}": value for key, value in views.items()}
+    results = usable(results)
+    board = Board.from_results(results)
+    of = grouped(results, lambda r: r.cell.estimator)
+    runs = []
+    for row in board.ranking:
+        metrics: list[Point] = []
+        for name in ("score", "low", "high", "median_error", "bias", "sd", "failures", "cpu_s", "wall_s", "to_best"):
+            metrics += _point(name, getattr(row, name))
+        metrics += _point("rank", row.rank)
+        metrics += _curves_by_task(of[row.estimator])
+        place = "not ranked" if row.rank is None else str(row.rank)
+        tags = {"kind": row.kind, "place": place}
+        runs.append(_standing("place", title, row.estimator, tags, metrics, row.failures == 1))
+    for (group, arm), rows in grouped(board.downstream, lambda row: (row.group, row.arm)).items():
+        metrics = [point for row in rows for point in _point(legal(row.metric), row.mean)]
+        metrics += [point for row in rows for point in _point(f"difference/{legal(row.metric)}", row.difference)]
+        metrics += _point("cpu_s", rows[0].cpu_s)
+        tags = {"group": group, "arm": arm, "seeds": str(rows[0].seeds)}
+        runs.append(_standing("arm", title, arm, tags, metrics, not rows[0].seeds))
+    return runs
+
+
+def _standing(role: str, title: str, name: str, tags: Mapping[str, str], metrics: Sequence[Point], failed: bool) -> Run:
+    return Run(
+        name=name,
+        key=digest([role, title, name, tags.get("group", "")]),
+        content=digest([FORMAT, name, dict(tags), sorted(metrics)]),
+        tags={"role": role, "title": title, "estimator": name, **tags},
+        params={"estimator": name},
+        metrics=[(metric, float(f"{value:.4g}"), step) for metric, value, step in metrics],  # a column has little room
+        failed=failed,
+    )
+
+
+def _curves_by_task(results: Sequence[Result]) -> Iterator[Point]:
+    for task, own in grouped((r for r in results if r.curve), lambda r: r.cell.task).items():
+        largest = max(r.cell.n for r in own)
+        curves = grouped(_mean_curve([r for r in own if r.cell.n == largest]), lambda point: point[0])
+        name = "curve/validation" if "curve/validation" in curves else next(iter(curves), "")
+        points = sorted(curves.get(name, ()), key=lambda point: point[2])
+        every = -(-len(points) // _MOST_STEPS) or 1
+        yield from ((f"curve/{legal(task)}", value, step) for _, value, step in points[::every])
 
 
 def legal(text: str) -> str:

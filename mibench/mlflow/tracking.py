@@ -29,10 +29,12 @@ from mibench.words import counted
 
 from .access import TrackingError as TrackingError
 from .access import knock, lock, sqlite_file, turn, unusable, waiting
-from .runs import Run, runs_of, saved_views, summary_run
+from .runs import Run, runs_of, standing_runs, summary_run
 from .uri import default_uri as default_uri
+from .views import DESCRIPTION, landing, saved_views
 
 EXPERIMENT = "mibench"
+_STRAY = "Default"
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +84,7 @@ class Tracker:
         self, title: str, results: Sequence[Result], files: Mapping[str, Path], params: Mapping[str, Any] | None = None
     ) -> None:
         """Write the run that stands for an invocation: scores, tables, figures and the report in ``files``."""
-        self._put(lambda: [summary_run(title, results, files, params)])
+        self._put(lambda: [*standing_runs(title, results), summary_run(title, results, files, params)])
 
     def close(self) -> None:
         """Wait until everything is written; where that takes long, it is said what is waited for."""
@@ -130,7 +132,7 @@ def sync(
     book = _Book(uri, experiment, artifact_root)
     runs = runs_of(results, directory)
     if title:
-        runs.append(summary_run(title, results, files, directory=directory))
+        runs += [*standing_runs(title, results), summary_run(title, results, files, directory=directory)]
     if refused := sum(run.refused for run in runs):
         log.warning("%s left out: outside of %s.", counted(refused, "file"), directory or Path())
     written: list[bool] = []
@@ -183,10 +185,18 @@ class _Book:
                     client.set_terminated(run.info.run_id, status="KILLED")
 
     def page(self) -> str:
-        """The dashboard's page of this experiment, relative to its server."""
+        """The dashboard's page of this experiment, relative to its server; its views are those that suit its runs."""
         with _explained(self.uri):
-            self._open()
-        view = "viewStateShareKey=estimators&compareRunsMode=CHART&workflowType=machine_learning"
+            client = self._open()
+            measured: dict[str, dict[str, None]] = defaultdict(dict)
+            for run in _search(client, self._experiment_id):
+                measured[run.data.tags.get("role", "")].update(dict.fromkeys(sorted(run.data.metrics)))
+            known = client.get_experiment(self._experiment_id).tags
+            views = saved_views({role: list(names) for role, names in measured.items()})
+            for name, value in {"mlflow.note.content": DESCRIPTION, **views}.items():
+                if known.get(name) != value:
+                    client.set_experiment_tag(self._experiment_id, name, value)
+        view = f"viewStateShareKey={landing(measured)}&workflowType=machine_learning"
         return f"#/experiments/{self._experiment_id}/runs?{view}"
 
     def _create(self, client: Any, run: Run) -> str:
@@ -301,11 +311,14 @@ def _client(uri: str) -> Any:
         return MlflowClient(uri)
     database.parent.mkdir(parents=True, exist_ok=True)
     with lock(database.with_suffix(".lock")):
+        fresh = not database.is_file()
         # a write-ahead log, so that the dashboard can read while a run writes
         with contextlib.closing(sqlite3.connect(database)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
         client = MlflowClient(uri)
-        client.search_experiments(max_results=1)
+        default = client.search_experiments(filter_string=f"name = '{_STRAY}'", max_results=1)
+        if fresh and default:  # MLflow makes it, and nobody needs it
+            client.delete_experiment(default[0].experiment_id)
     return client
 
 
@@ -314,7 +327,8 @@ def _experiment(client: Any, name: str, artifact_root: Path | None) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         location = (artifact_root / name).absolute().as_uri() if artifact_root else None
-        tags = {"mlflow.experimentKind": "custom_model_development", **saved_views()}
+        kind = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": DESCRIPTION}
+        tags = {**kind, **saved_views()}
         return str(client.create_experiment(name, location, tags))
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)

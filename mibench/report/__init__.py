@@ -16,7 +16,7 @@ from typing import Any
 from mibench.errors import UsageError
 from mibench.group import grouped
 from mibench.leaderboard.board import Board
-from mibench.leaderboard.schema import plain
+from mibench.leaderboard.schema import Downstream, Ranking, TaskRow, columns, plain
 from mibench.result import Result
 
 __all__ = ["as_csv", "write_report"]
@@ -69,9 +69,9 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
             captions.append((f"{group}: {kind}", name))
         files["markdown"].write_text(markdown.render(board, title, unit, captions), encoding="utf-8")
         files["json"].write_text(json.dumps({"title": title, **board.to_json()}, indent=1, allow_nan=False) + "\n")
-        for name, rows in (("csv", board.ranking), ("tasks", board.tasks), ("downstream", board.downstream)):
+        for name, rows, row in _tables(board):
             if name in files:
-                files[name].write_text(as_csv(rows), encoding="utf-8")
+                files[name].write_text(as_csv(rows, row), encoding="utf-8")
         files["html"].write_text(html.render(board, title, unit, drawn, pictures), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write the report to '{directory}': {error.strerror or error}.") from error
@@ -81,10 +81,23 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
 _FILES = {"markdown": "md", "csv": "csv", "json": "json", "html": "html"}
 
 
-def as_csv(rows: Sequence[Any]) -> str:
-    """A table as comma-separated lines, one per row, full precision; counts by status become one column each."""
+def _tables(board: Board) -> tuple[tuple[str, Sequence[Any], type], ...]:
+    return (
+        ("csv", board.ranking, Ranking),
+        ("tasks", board.tasks, TaskRow),
+        ("downstream", board.downstream, Downstream),
+    )
+
+
+def as_csv(rows: Sequence[Any], row: type | None = None) -> str:
+    """A table as comma-separated lines, one per row, full precision; counts by status become one column each.
+
+    row : the type of the rows, whose columns are named even where there are no rows.
+    """
     records = [_flat(plain(row)) for row in rows]
     names = list(dict.fromkeys(name for record in records for name in record))
+    if row is not None and not names:
+        names = [name for name in columns(row) if name != "statuses"]
     lines = io.StringIO()
     writer = csv.DictWriter(lines, names, restval=0, lineterminator="\n")
     writer.writeheader()

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from mibench.errors import MibenchError, NotInstalled, UsageError
 from mibench.registry import Registry, estimators, tasks
 from mibench.task import AnyTask, Task, TaskKind
+from mibench.words import nearest
 
 from .docstring import documented, parse, plain
 
@@ -189,7 +190,8 @@ def _task_row(name: str) -> TaskRow:
 def _matching(registry: Registry[Any], pattern: str) -> list[str]:
     names = fnmatch.filter(registry.names(), pattern)
     if not names:
-        raise UsageError(f"no {registry.kind} matches '{pattern}'; `mibench ls {registry.kind}s` lists the known ones.")
+        hint = nearest(pattern.strip("*?"), registry.names()) or f"`mibench ls {registry.kind}s` lists the known ones."
+        raise UsageError(f"no {registry.kind} matches '{pattern}'; {hint}")
     return names
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,20 @@ from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Objective
 from mibench.result import Result, Status
 
-from .style import INK, MUTED, Drawing, Palette, finish, hover, left_out, shared_legend, shorten, slug, small_multiples
+from .labels import in_lines, left_out, shorten
+from .style import (
+    INK,
+    MOST_COLOURED,
+    MUTED,
+    Drawing,
+    Palette,
+    finish,
+    hover,
+    panel,
+    shared_legend,
+    slug,
+    small_multiples,
+)
 from .values import Unit
 
 if TYPE_CHECKING:
@@ -44,21 +57,28 @@ def training(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     if not chosen:
         return None
     figure, axes = small_multiples(len(chosen), 3, (2.9, 2.2))
+    shown = [r.cell.estimator for r in with_curves if (r.cell.task, r.cell.n) in chosen]
+    palette = palette.among(sorted(set(shown), key=_in_order([row.estimator for row in board.ranking])))
     for ax, (task, n) in zip(axes, chosen, strict=True):
         here = [r for r in with_curves if (r.cell.task, r.cell.n) == (task, n)]
         for name, own in grouped(here, lambda r: r.cell.estimator).items():
             steps, values = mean_curve([_series(r.curve) or ([], []) for r in own])
             style = palette[name]
             values = [v * unit.factor for v in values]
-            hover(ax.plot(steps, values, color=style.colour, linestyle=style.dashes, label=shorten(name, 24))[0], name)
+            label = "" if style.crowd else shorten(name, 40)
+            hover(ax.plot(steps, values, label=label, **style.line)[0], name)
         level = float(here[0].truth or 0.0) * unit.factor
         ax.axhline(level, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
-        ax.set_title(shorten(task, 29))
+        ax.set_title(in_lines(task, 30))
         ax.set_ylim(*_robust_limits(ax, level))
     shared_legend(figure, axes)
     figure.supxlabel("step", fontsize=9, color=INK)
     figure.supylabel(f"validation value ({unit.name})", fontsize=9, color=INK)
     caption = "Mean over the seeds still in training at a step; dashed: the truth. One task of each family."
+    if any(palette[name].crowd for name in shown):
+        caption += (
+            f" The first {MOST_COLOURED} of the ranking are coloured; the others say their names when pointed at."
+        )
     caption += left_out([task for task, _ in every], [task for task, _ in chosen])
     return finish(
         figure,
@@ -68,6 +88,12 @@ def training(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
         "Training curves on " + ", ".join(t for t, _ in chosen),
         "training",
     )
+
+
+def _in_order(names: Sequence[str]) -> Callable[[str], tuple[int, str]]:
+    """Sorts as these are, and others by name behind them."""
+    places = {name: place for place, name in enumerate(names)}
+    return lambda name: (places.get(name, len(places)), name)
 
 
 def _series(curve: Mapping[str, Sequence[Any]]) -> tuple[list[float], list[float]] | None:
@@ -128,7 +154,8 @@ def equitability(task: str, cells: Sequence[Result], board: Board, palette: Pale
         ax.fill_between(xs, true[:, 0], true[:, 1], color=MUTED, alpha=0.25, linewidth=0)
         ax.fill_between(xs, answered[:, 0], answered[:, 1], color=style.colour, alpha=0.15, linewidth=0)
         ax.plot(xs, answered, color=style.colour, marker=style.marker, markersize=3)
-        ax.set_title(shorten(name, 26))
+        ax.set_title(in_lines(name))
+        panel(ax, name)
     figure.supxlabel(noise.replace("_", " "), fontsize=9, color=INK)
     figure.supylabel(f"mutual information ({unit.name})", fontsize=9, color=INK)
     caption = (
@@ -182,7 +209,8 @@ def objective(rows: Sequence[Objective], palette: Palette, unit: Unit) -> Drawin
             ax.plot(x, exact, "o", markerfacecolor="none", markeredgecolor=colour, markersize=5)
             ax.plot(x, total, "o", color=colour, markersize=4)
         ax.axhline(0, color=MUTED, linewidth=0.9, zorder=1)
-        ax.set_title(shorten(name, 26))
+        ax.set_title(in_lines(name))
+        panel(ax, name)
     figure.supxlabel(f"true mutual information ({unit.name})", fontsize=9, color=INK)
     figure.supylabel(f"signed error ({unit.name})", fontsize=9, color=INK)
     caption = (

@@ -15,7 +15,20 @@ from mibench.result import Result, Status
 from mibench.task import TaskKind
 
 from .details import mean_curve
-from .style import INK, MUTED, Drawing, Palette, finish, new_figure, shared_legend, shorten, slug, small_multiples
+from .labels import in_lines, shorten
+from .style import (
+    INK,
+    MOST_COLOURED,
+    MUTED,
+    Drawing,
+    Palette,
+    finish,
+    hover,
+    new_figure,
+    shared_legend,
+    slug,
+    small_multiples,
+)
 
 _MOST_CURVES = 12
 
@@ -51,7 +64,7 @@ def metrics(group: str, runs: Sequence[Result], rows: Sequence[Downstream], pale
         if own[0].floor is not None:
             ax.axvline(own[0].floor, color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1)
         ax.set_title(_titled(own[0]))
-        ax.set_yticks(range(len(arms)), [shorten(arm) for arm in arms])
+        ax.set_yticks(range(len(arms)), [in_lines(arm, 30) for arm in arms])
         ax.set_ylim(-0.6, len(arms) - 0.4)
         ax.grid(axis="y", visible=False)
     caption = "Dots: seeds; circle and line: mean ± standard error; dashed: the control arm."
@@ -98,12 +111,14 @@ def curves(group: str, runs: Sequence[Result], rows: Sequence[Downstream], palet
     if not names:
         return None
     figure, axes = small_multiples(len(names), 3, (2.9, 2.1))
+    palette = palette.among(arms)
     for ax, name in zip(axes, names, strict=True):
         drawn: list[float] = []
         for arm, own in arms.items():
             steps, values = mean_curve([_pairs(r.curve[name]) for r in own if name in r.curve])
             style = palette[arm]
-            ax.plot(steps, values, color=style.colour, linestyle=style.dashes, label=shorten(arm, 24))
+            label = "" if style.crowd else shorten(arm, 40)
+            hover(ax.plot(steps, values, label=label, **style.line)[0], arm)
             drawn += values
         ax.set_title(name)
         if drawn:
@@ -114,11 +129,14 @@ def curves(group: str, runs: Sequence[Result], rows: Sequence[Downstream], palet
             ax.set_ylim(low - margin, high + margin)
     shared_legend(figure, axes)
     figure.supxlabel("step", fontsize=9, color=INK)
+    caption = "Mean over the seeds still in training at a step."
+    if any(palette[arm].crowd for arm in arms):
+        caption += f" The first {MOST_COLOURED} arms are coloured; the others say their names when pointed at."
     return finish(
         figure,
         f"curves-{slug(group)}",
         f"{group}: over training",
-        "Mean over the seeds still in training at a step.",
+        caption,
         f"Training of {group}: {', '.join(names)}",
         f"downstream:{group}",
     )

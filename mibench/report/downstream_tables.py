@@ -9,6 +9,7 @@ from mibench.group import grouped
 from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Column, Downstream, Flag, columns
 
+from .embedded import about
 from .flat import interval
 from .values import MISSING, Entry, Table, mean_over_seeds, number, seconds
 
@@ -62,7 +63,8 @@ def _downstream(group: str, own: Sequence[Downstream], flags: Sequence[Flag]) ->
     for flag, arms in grouped(flags, lambda row: row.flag).items():
         counts = "; ".join(f"{row.arm} in {row.seeds} of {row.runs}" for row in arms)
         note += f" {flag.replace('_', ' ').capitalize()}: {counts}."
-    return Table(f"downstream-{group}", group, note, tuple(headings), tuple(lines))
+    whose = tuple(about(group=group, arm=line[0].text) for line in lines)
+    return Table(f"downstream-{group}", group, note, tuple(headings), tuple(lines), whose=whose)
 
 
 def _difference(row: Downstream) -> Entry:

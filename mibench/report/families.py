@@ -18,7 +18,8 @@ from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import TaskRow
 from mibench.result import Result
 
-from .style import MUTED, Drawing, Palette, finish, hover, new_figure, shared_legend, shorten, slug
+from .labels import shorten
+from .style import MOST_COLOURED, MUTED, Drawing, Palette, finish, hover, new_figure, shared_legend, slug
 from .values import Unit
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _LEAST_ERROR = 1e-3
 _MOST_PARAMETERS = 2
-_MOST_COLOURED = 8
 _LEAST_VALUES = 3  # of a parameter, for a sweep
 _SAME_TRUTH = 1.0  # nats by which the truth may change along it; beyond, the panel of the true MI says it better
 
@@ -69,9 +69,9 @@ def figure(family: str, board: Board, palette: Palette, unit: Unit) -> Drawing |
         caption += " Mean error: below 0 is too low; the scale leaves out zero, which is wrong by the truth itself."
     if not all(sweep.signed for sweep in drawn):
         caption += f" Median |error|: drawn at {_LEAST_ERROR} where smaller."
-    if len(names) > _MOST_COLOURED:
+    if any(palette.among(names)[name].crowd for name in names):
         caption += (
-            f" The first {_MOST_COLOURED} of the ranking are coloured; the others say their names when pointed at."
+            f" The first {MOST_COLOURED} of the ranking are coloured; the others say their names when pointed at."
         )
     against = ", ".join(sweep.heading for sweep in drawn)
     return finish(
@@ -133,16 +133,15 @@ def _swept(name: str, rows: Sequence[TaskRow], params: Mapping[str, Mapping[str,
 def _panel(ax: Axes, sweep: Sweep, names: Sequence[str], floor: Collection[str], palette: Palette, unit: Unit) -> None:
     """``floor``: estimators that know nothing, whose errors do not set the scale."""
     shown: list[float] = [0.0]
-    coloured = [name for name in names if name not in floor][:_MOST_COLOURED]
+    palette = palette.among(names)
     for name in names:
         own = grouped((row for row in sweep.rows if row.estimator == name), sweep.of)
         xs = sorted(own)
         ys = [_average(own[x], sweep.signed, unit) for x in xs]
         style = palette[name]
         places = [x * (unit.factor if sweep.signed else 1) for x in xs]
-        look = {"marker": style.marker, "color": style.colour, "linestyle": style.dashes, "label": shorten(name, 24)}
-        drawn: dict[str, Any] = look if name in coloured else {"color": MUTED, "alpha": 0.3, "linewidth": 0.9}
-        hover(ax.plot(places, ys, **drawn)[0], name)
+        named: dict[str, Any] = {} if style.crowd else {"marker": style.marker, "label": shorten(name, 40)}
+        hover(ax.plot(places, ys, **style.line, **named)[0], name)
         shown += ys if name not in floor else []
     what = "mean error" if sweep.signed else "median |error|"
     ax.set(xlabel=f"{sweep.heading} ({unit.name})" if sweep.signed else sweep.heading, title=f"{what} ({unit.name})")

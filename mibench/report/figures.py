@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,12 @@ from mibench.leaderboard.summary import Weighted
 from mibench.task import TaskKind
 
 from . import details, downstream, families
+from .labels import in_lines, label_points, left_out, shorten
 from .style import (
     GRID,
     HALF,
     INK,
+    MOST_COLOURED,
     MUTED,
     PAPER,
     WIDE,
@@ -32,10 +35,8 @@ from .style import (
     Palette,
     finish,
     hover,
-    label_points,
-    left_out,
     new_figure,
-    shorten,
+    panel,
     small_multiples,
     theme,
 )
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_PANELS = 40
-_MOST_COLOURED = 8
-_MOST_LABELS = 10
 _MOST_HEAT_ROWS = 64
 
 
@@ -81,17 +80,20 @@ def scores(board: Board, palette: Palette) -> Drawing | None:
         return None
     rows = board.ranking[::-1]
     figure, grid = new_figure(HALF, max(2.2, 0.8 + 0.28 * len(rows)))
-    ax = grid[0, 0]
+    ax, palette = grid[0, 0], palette.among(row.estimator for row in board.ranking)
     by_family = grouped(board.families, lambda row: row.estimator)
     several = len({row.family for row in board.families}) > 1
     for y, row in enumerate(rows):
         style = palette[row.estimator]
         if several:
             own = [f.score for f in by_family[row.estimator]]
-            ax.plot(own, [y] * len(own), "|", color=style.colour, markersize=9, alpha=0.55, markeredgewidth=1.4)
+            ticks = {"color": style.colour, "markersize": 9, "alpha": 0.55, "markeredgewidth": 1.4}
+            hover(ax.plot(own, [y] * len(own), "|", **ticks)[0], row.estimator)
         if row.low is not None and row.high is not None:
-            ax.plot([row.low, row.high], [y, y], color=style.colour, linewidth=1.6, solid_capstyle="butt", alpha=0.8)
-        ax.plot(row.score, y, "o", color=style.colour, markersize=7, markeredgecolor=PAPER, markeredgewidth=0.8)
+            line = {"color": style.colour, "linewidth": 1.6, "solid_capstyle": "butt", "alpha": 0.8}
+            hover(ax.plot([row.low, row.high], [y, y], **line)[0], row.estimator)
+        dot = {"color": style.colour, "markersize": 7, "markeredgecolor": PAPER, "markeredgewidth": 0.8}
+        hover(ax.plot(row.score, y, "o", **dot)[0], row.estimator, f"{row.estimator}, score {row.score:.3f}")
     ax.set_yticks(range(len(rows)), [_placed(row) for row in rows])
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.7, len(rows) - 0.3), xlabel="score")
     ax.grid(axis="y", visible=False)
@@ -110,16 +112,18 @@ def differences(board: Board, palette: Palette) -> Drawing | None:
     scores = {(row.estimator, row.family): row.score for row in board.families}
     best = rows[0].estimator
     figure, grid = new_figure(HALF, max(2.2, 0.8 + 0.28 * len(rows)))
-    ax = grid[0, 0]
+    ax, palette = grid[0, 0], palette.among(row.estimator for row in board.ranking)
     ax.axvline(0, color=MUTED, linewidth=0.9, zorder=1)
     for y, row in enumerate(reversed(rows[1:])):
         colour = palette[row.estimator].colour
         for (name, family), score in scores.items():
             if name == row.estimator:
                 (dot,) = ax.plot(score - scores[best, family], y, ".", color=colour, markersize=4, alpha=0.4)
-                hover(dot, f"{name} on {family}: {score:.3f}, {best} {scores[best, family]:.3f}")
-        ax.plot([row.to_best_low, row.to_best_high], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
-        ax.plot(row.to_best, y, "o", color=colour, markersize=7, markeredgecolor=PAPER, markeredgewidth=0.8)
+                hover(dot, name, f"{name} on {family}: {score:.3f}, {best} {scores[best, family]:.3f}")
+        line = {"color": colour, "linewidth": 1.6, "solid_capstyle": "butt"}
+        hover(ax.plot([row.to_best_low, row.to_best_high], [y, y], **line)[0], row.estimator)
+        large = {"color": colour, "markersize": 7, "markeredgecolor": PAPER, "markeredgewidth": 0.8}
+        hover(ax.plot(row.to_best, y, "o", **large)[0], row.estimator, f"{row.estimator}: {row.to_best:.3f}")
     ax.set_yticks(range(len(rows) - 1), [_placed(row) for row in reversed(rows[1:])])
     ax.set(ylim=(-0.7, len(rows) - 1.3), xlabel=f"score minus that of {shorten(best)}")
     ax.grid(axis="y", visible=False)
@@ -143,15 +147,15 @@ def ecdf(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     figure, grid = new_figure(WIDE * 0.86, 4.6)
     ax = grid[0, 0]
     tolerances = np.logspace(math.log10(scoring.FLOOR / 2), math.log10(scoring.CEILING * 2), 241)
-    for place, row in enumerate(sorted(shown, key=lambda row: (row.rank is None, -row.score))):
+    ordered = sorted(shown, key=lambda row: (row.rank is None, -row.score))
+    palette = palette.among(row.estimator for row in ordered)
+    for row in ordered:
         cells = own[row.estimator]
         shares = share_within([r.error for r in cells], Weighted(cells).weights, tolerances)
         style = palette[row.estimator]
-        label = f"{row.score:.2f}  {shorten(row.estimator)}"
-        drawn: dict[str, Any] = {"color": style.colour, "linestyle": style.dashes, "label": label, "zorder": 3}
-        if place >= _MOST_COLOURED:
-            drawn = {"color": MUTED, "alpha": 0.35, "linewidth": 1.0, "zorder": 2}
-        hover(ax.plot(tolerances * unit.factor, shares, **drawn)[0], f"{row.estimator}, score {row.score:.3f}")
+        label = "" if style.crowd else f"{row.score:.2f}  {shorten(row.estimator, 40)}"
+        (curve,) = ax.plot(tolerances * unit.factor, shares, label=label, **style.line)
+        hover(curve, row.estimator, f"{row.estimator}, score {row.score:.3f}")
     ax.axvspan(scoring.FLOOR / 2 * unit.factor, scoring.FLOOR * unit.factor, color=GRID, alpha=0.6, linewidth=0)
     ax.axvspan(scoring.CEILING * unit.factor, scoring.CEILING * 2 * unit.factor, color=GRID, alpha=0.6, linewidth=0)
     ax.set_xscale("log")
@@ -163,8 +167,8 @@ def ecdf(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
         "The share of estimates within each tolerance of the truth, every family with equal weight. The area under a "
         "curve between the grey margins is its score; what a curve lacks at the right has failed or is beyond."
     )
-    if len(shown) > _MOST_COLOURED:
-        caption += f" The best {_MOST_COLOURED} are coloured; the others say their names when pointed at."
+    if any(palette[row.estimator].crowd for row in shown):
+        caption += f" The best {MOST_COLOURED} are coloured; the others say their names when pointed at."
     alt = "Error distribution curves; " + ", ".join(f"{r.estimator} has area {r.score:.2f}" for r in shown)
     return finish(figure, "ecdf", "How often the error is small enough", caption, alt)
 
@@ -178,7 +182,7 @@ def share_within(errors: npt.ArrayLike, weights: npt.ArrayLike, tolerances: npt.
     return shares
 
 
-def truth(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
+def truth(board: Board, palette: Palette, unit: Unit, per_row: int = 5) -> Drawing | None:
     """Mean estimates against the truth, one panel per estimator."""
     known = {row.estimator for row in board.ranking if row.yardstick and row.score == 1} | board.named(Role.FLOOR)
     by_estimator = {
@@ -193,8 +197,10 @@ def truth(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     top = max(row.truth for rows in by_estimator.values() for row in rows) * unit.factor
     high, low = max(1.25 * top, 0.3), -0.12 * max(top, 0.3)
     sizes = sorted({row.n for row in board.tasks})
-    figure, axes = small_multiples(len(names), 5, (2.15, 2.05), sharex=True, sharey=True)
+    figure, axes = small_multiples(len(names), per_row, (2.15, 2.05), sharex=True, sharey=True)
+    palette = palette.among(names)
     for ax, name in zip(axes, names, strict=True):
+        panel(ax, name)
         _truth_panel(ax, by_estimator[name], name, palette, unit, sizes, low, high)
     figure.supxlabel(f"true mutual information ({unit.name})", fontsize=9, color=INK)
     figure.supylabel("mean estimate", fontsize=9, color=INK)
@@ -230,7 +236,7 @@ def _truth_panel(
         inside = (mean <= high) & (mean >= low) & (spread > 0)
         ends = np.clip([mean - spread, mean + spread], low, high)[:, inside]
         ax.vlines(x[inside], *ends, linewidth=0.9, **drawn)
-    ax.set_title(shorten(name, 26))
+    ax.set_title(in_lines(name))
     ax.set(xlim=(low, high), ylim=(low, high))
 
 
@@ -244,7 +250,7 @@ def heat_map(board: Board, unit: Unit) -> Drawing | None:
     one_size = len({n for _, _, n in tasks}) == 1
     if len(tasks) <= _MOST_HEAT_ROWS:
         of = {(row.estimator, (row.family, row.task, row.n)): row.bias for row in board.tasks}
-        labels = [shorten(task, 44) + ("" if one_size else f" · {n:,}") for _, task, n in tasks]
+        labels = [shorten(task, 60) + ("" if one_size else f" · {n:,}") for _, task, n in tasks]
         cells = [[of.get((name, task), math.nan) for name in names] for task in tasks]
         breaks = [i for i in range(1, len(tasks)) if tasks[i][0] != tasks[i - 1][0]]
         what = "task"
@@ -256,7 +262,7 @@ def heat_map(board: Board, unit: Unit) -> Drawing | None:
     figure, grid = new_figure(3.1 + 0.58 * len(names), 1.3 + 0.215 * len(labels))
     ax = grid[0, 0]
     _heat(ax, cells, unit)
-    ax.set_xticks(np.arange(len(names)) + 0.5, [shorten(n, 22) for n in names], rotation=40, ha="left", va="bottom")
+    ax.set_xticks(np.arange(len(names)) + 0.5, [shorten(n, 40) for n in names], rotation=40, ha="left", va="bottom")
     ax.set_yticks(np.arange(len(labels)) + 0.5, labels, fontsize=7.5)
     ax.hlines(breaks, 0, len(names), color=INK, linewidth=0.8)
     caption = (
@@ -291,13 +297,13 @@ def _heat(ax: Axes, cells: Sequence[Sequence[float | None]], unit: Unit) -> None
         spine.set_visible(False)
 
 
-def pareto(board: Board, palette: Palette) -> Drawing | None:
+def pareto(board: Board, palette: Palette, size: tuple[float, float] | None = None) -> Drawing | None:
     """Score against CPU time per cell, with the frontier of what nothing beats at both."""
     rows = [r for r in board.ranking if r.cpu_s and not r.yardstick and r.complete]
     if len(rows) < 2:
         return None
-    figure, grid = new_figure(HALF, max(3.4, 0.8 + 0.28 * len(board.ranking)))
-    ax = grid[0, 0]
+    figure, grid = new_figure(*(size or ((HALF, 3.6) if len(rows) <= MOST_COLOURED else (WIDE * 0.86, 5.2))))
+    ax, palette = grid[0, 0], palette.among(row.estimator for row in rows)
     frontier: list[Ranking] = []
     for row in sorted(rows, key=lambda r: (r.cpu_s or 0.0, -r.score)):
         if not frontier or row.score > frontier[-1].score:
@@ -309,24 +315,30 @@ def pareto(board: Board, palette: Palette) -> Drawing | None:
         style = palette[row.estimator]
         edge = INK if row in frontier else PAPER
         (dot,) = ax.plot(row.cpu_s, row.score, style.marker, color=style.colour, markersize=8, markeredgecolor=edge)
-        hover(dot, f"{row.estimator}: {row.score:.3f} in {seconds(row.cpu_s).text}")
+        hover(dot, row.estimator, f"{row.estimator}: {row.score:.3f} in {seconds(row.cpu_s).text}")
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(lambda value, _: seconds(value).text.replace(".0", ""))
     ax.minorticks_off()
     ax.set(xlabel="median CPU time per cell", ylabel="score")
-    ax.margins(x=0.12)
-    named = [*frontier, *(row for row in rows if row not in frontier)][:_MOST_LABELS]
-    points = [(row.cpu_s or 0.0, row.score, shorten(row.estimator)) for row in named]
-    label_points(ax, points, [palette[row.estimator].colour for row in named])
+    ax.margins(x=0.12, y=0.12)
+    figure.draw_without_rendering()
+    ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())
+    named = [*frontier, *(row for row in rows if row not in frontier)]
+    points = [(row.cpu_s or 0.0, row.score, shorten(row.estimator, 40)) for row in named]
+    corners = [(row.cpu_s or 0.0, row.score) for row in frontier]
+    bends = [place for a, b in itertools.pairwise(corners) for place in ((b[0], a[1]), b)]
+    colours = [palette[row.estimator].colour for row in named]
+    nameless = label_points(ax, points, colours, line=[*corners[:1], *bends])
     best = ", ".join(row.estimator for row in frontier)
     caption = "The line is the frontier: the best score to be had for the time. Up and to the left is better."
-    if len(named) < len(rows):
+    if nameless:
         caption += " Dots without a name say it when pointed at."
     return finish(figure, "pareto", "Score against time", caption, f"Score against CPU time; on the frontier: {best}")
 
 
 def _placed(row: Ranking) -> str:
-    return shorten(row.estimator) if row.rank is None else f"{shorten(row.estimator)}  {row.rank}"
+    name = in_lines(row.estimator, 34)
+    return name if row.rank is None else f"{row.rank}  {name}"
 
 
 def _short(value: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from mibench.task import AnyTask, ConsistencyTask, Task, TaskKind
 from .catalogue import TaskRow, describe, dimensions, truth
 from .html import environment
 from .pictures import thumbnail
+from .portraits import linked
+from .style import slug
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,21 @@ class Exhibit:
     construction: str
     citation: str
     picture: str = ""
+
+    @property
+    def anchor(self) -> str:
+        """Where it is on the page."""
+        return f"task-{slug(self.row.name)}"
+
+    @property
+    def cited(self) -> list[tuple[str, str]]:
+        """Its source in pieces, each with the address that it links to."""
+        return linked(self.citation)
+
+    @property
+    def command(self) -> str:
+        """What tells more about it, as a shell takes it."""
+        return f"mibench info {shlex.quote(self.row.name)}"
 
 
 def write_gallery(tasks: Sequence[AnyTask], path: Path) -> None:

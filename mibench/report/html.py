@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,11 @@ from mibench.result import Status
 from mibench.words import plural
 
 from . import tables
+from .embedded import embedded
 from .portraits import portraits
 from .run_pictures import Picture
 from .style import HUES, NIGHT, Drawing, slug
+from .task_cards import task_cards
 from .values import Unit, seconds
 
 if TYPE_CHECKING:
@@ -35,8 +37,8 @@ def render(
 ) -> str:
     """The page; ``drawn`` are its figures, ``pictures`` those that the runs of each downstream task left."""
     built = {table.name: table for table in tables.build(board, unit)}
-    families = list(dict.fromkeys(row.family for row in board.tasks))
     painted = portraits(board, Unit(unit))
+    cards = grouped(task_cards(board, Unit(unit)), lambda card: card.family)
     groups = list(dict.fromkeys(row.group for row in board.downstream))
     page = (
         environment()
@@ -50,9 +52,13 @@ def render(
             hues=list(zip(HUES, NIGHT, strict=True)),
             portraits=painted,
             anchors={portrait.name: portrait.anchor for portrait in painted},
+            cards=cards,
+            task_anchors={card.name: card.anchor for own in cards.values() for card in own},
+            family_anchors=_anchors(cards),
+            data=embedded(board, Unit(unit)),
             how_to_read=tables.HOW_TO_READ,
             tables=built,
-            estimates={family: tables.tasks(board, family, Unit(unit)) for family in sorted(families)},
+            estimates={family: tables.tasks(board, family, Unit(unit)) for family in cards},
             figures=grouped(drawn, lambda figure: figure.section),
             groups={group: (pictures or {}).get(group, ()) for group in groups},
         )
@@ -78,15 +84,26 @@ def environment() -> Environment:
     return made
 
 
+def _anchors(families: Iterable[str]) -> dict[str, str]:
+    """Where the section of each family is."""
+    slugs = {family: f"family-{slug(family)}" for family in families}
+    twice = [a for a in slugs.values() if list(slugs.values()).count(a) > 1]
+    return {family: f"{a}-{i}" if a in twice else a for i, (family, a) in enumerate(slugs.items())}
+
+
 def _facts(board: Board) -> list[tuple[str, str]]:
-    """What was run, as (number, what) pairs."""
+    """What was run, as (number, what) pairs; who has no place in the ranking is counted apart."""
+    ranked = sum(row.rank is not None for row in board.ranking)
+    every = len({r.cell.estimator for r in board.cells})
+    facts = [(f"{every:,}", plural("estimator", every))]
+    if 0 < ranked < every:
+        facts = [(f"{ranked:,}", f"{plural('estimator', ranked)} ranked"), (f"{every - ranked:,}", "not ranked")]
     counts = {
-        "estimator": len({r.cell.estimator for r in board.cells}),
         "task": len({r.cell.task for r in board.cells}),
         "family": len({r.family for r in board.cells}),
         "cell": len(board.cells),
     }
-    facts = [(f"{count:,}", plural(noun, count)) for noun, count in counts.items()]
+    facts += [(f"{count:,}", plural(noun, count)) for noun, count in counts.items()]
     failed = sum(r.status is not Status.OK for r in board.ran)
     return [*facts, (f"{failed:,}", "failed"), (seconds(sum(r.cpu_s for r in board.cells)).text, "CPU time")]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from mibench.errors import UsageError
 from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Ranking, plain
 from mibench.words import counted, printable
@@ -18,6 +17,8 @@ from .values import Table, Unit
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from .plots import Plot
 
 _SHOWN = ("rank", "estimator", "score", "low", "median_error", "failed", "cpu_s")
 _MOST = 10
@@ -59,28 +60,23 @@ class Leaderboard(Board):
         r"""The ranking as a ``tabular`` of LaTeX, ruled by the package booktabs (``\usepackage{booktabs}``)."""
         return _latex(self._table(self.ranking, unit))
 
-    def plot(self, what: Literal["score", "time"] = "score") -> Figure:
-        """A matplotlib figure of the ranking.
+    def plot(self, what: Plot = "score", columns: int | None = None) -> Figure:
+        """A matplotlib figure; its ``savefig`` writes PDF, SVG or PNG, by the name of the file.
 
         Parameters
         ----------
-        what : ``score``, the scores with their intervals, or ``time``, the score against CPU time.
+        what : ``score``, the scores with their intervals, ``differences``, those to the best, ``time``, the score
+            against CPU time, or ``truth``, the estimates against the truth.
+        columns : 1 or 2, for a paper: as wide as one column of its page (3.35 inches) or as two (6.9 inches), with
+            smaller letters. None: as on the page of a report.
 
         Raises
         ------
         UsageError : another word, or too few estimators to draw.
         """
-        from . import figures
-        from .style import theme
+        from .plots import plot
 
-        if what not in ("score", "time"):
-            raise UsageError(f"cannot plot '{what}'; write score or time.")
-        palette = figures.palette_of(self)
-        with theme():
-            drawing = figures.scores(self, palette) if what == "score" else figures.pareto(self, palette)
-        if drawing is None:
-            raise UsageError("there are too few ranked estimators to draw.")
-        return drawing.figure
+        return plot(self, what, columns)
 
     def _table(self, rows: Sequence[Ranking], unit: str = "nats") -> Table:
         """The columns that fit anywhere."""

@@ -14,6 +14,7 @@ from mibench.registry import estimators
 from mibench.result import Result, Status
 
 from .docstring import documented, plain
+from .embedded import about
 from .style import slug
 from .tables import failures_of
 from .values import MISSING, Entry, Table, Unit, natural, number, seconds
@@ -90,7 +91,8 @@ def _tasks(name: str, rows: Sequence[TaskRow], unit: Unit) -> Table:
         of["cpu_s"],
     )
     lines = []
-    for row in sorted(rows, key=lambda row: (natural(row.task), row.n)):
+    ordered = sorted(rows, key=lambda row: (natural(row.task), row.n))
+    for row in ordered:
         spread = f" ± {number(unit(row.sd))}" if row.sd is not None else ""
         mean = MISSING if row.mean is None else number(unit(row.mean)) + spread
         answered = row.statuses.get(Status.OK, 0)
@@ -107,4 +109,5 @@ def _tasks(name: str, rows: Sequence[TaskRow], unit: Unit) -> Table:
             )
         )
     note = f"Mean estimate ± standard deviation over seeds, in {unit.name}."
-    return Table(f"of-{name}", f"{name}, task by task", note, headings, tuple(lines))
+    whose = tuple(about(estimator=name, task=row.task, n=row.n) for row in ordered)
+    return Table(f"of-{name}", f"{name}, task by task", note, headings, tuple(lines), whose=whose)

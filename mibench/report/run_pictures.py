@@ -13,7 +13,8 @@ from mibench.group import grouped
 from mibench.leaderboard.board import Board
 from mibench.result import Result
 
-from .style import INK, shorten
+from .labels import shorten
+from .style import INK
 from .values import natural
 
 if TYPE_CHECKING:

@@ -9,25 +9,25 @@ import functools
 import hashlib
 import io
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mibench.words import listed, printable
+from mibench.words import printable
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
 INK, MUTED, GRID, PAPER = "#1f2430", "#667080", "#dde2e9", "#fefefe"
 HALF, WIDE = 5.9, 11.4  # widths in inches of figures that fill half of the page, and all of it
 _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"}
 
 # Contrast at least 5 (WCAG AA for text is 4.5): the first of each pair on white, the second on the page's near-black.
-HUES = ("#2850e0", "#a85c00", "#0c7660", "#c13723", "#b01fb8", "#7a4c99", "#5b6b85", "#806a2e", "#0077a8", "#a8326b")
-NIGHT = ("#8ba6ff", "#f0a830", "#3fc2a0", "#ff8a70", "#ee82f5", "#c39ae0", "#a9b8d0", "#cbb878", "#5cc0ee", "#f48ab5")
+HUES = ("#2850e0", "#a85c00", "#0c7660", "#c13723", "#b01fb8", "#7a4c99", "#3d7a00", "#806a2e", "#0077a8", "#a8326b")
+NIGHT = ("#8ba6ff", "#f0a830", "#3fc2a0", "#ff8a70", "#ee82f5", "#c39ae0", "#9ad14b", "#cbb878", "#5cc0ee", "#f48ab5")
 _VARIABLES |= {hue: f"--hue-{i}" for i, hue in enumerate(HUES)}
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
@@ -36,13 +36,25 @@ _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.
 _SALT = 2261  # with it the best eight of each published board have eight colours
 
 
+MOST_COLOURED = 8
+"""What more names a figure has are grey until they are pointed at or chosen."""
+
+
 @dataclass(frozen=True)
 class LineStyle:
-    """How one estimator is drawn, in every figure alike."""
+    """How one estimator is drawn; ``crowd``: it is one of many, in grey."""
 
     colour: str
     marker: str
     dashes: Any
+    crowd: bool = False
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """What matplotlib's ``plot`` is told of its curve."""
+        if self.crowd:
+            return {"color": self.colour, "alpha": 0.35, "linewidth": 1.0, "zorder": 2}
+        return {"color": self.colour, "linestyle": self.dashes, "zorder": 3}
 
 
 _QUIET = LineStyle(MUTED, ".", (0, (1, 1.5)))
@@ -52,18 +64,37 @@ class Palette:
     """How estimators (and downstream arms) are drawn: a look follows from the name alone, in every report.
 
     quiet : what is there for comparison and drawn in the background.
+    loud : the names that have a colour here, where not all have one; the others are drawn in grey.
     """
 
-    def __init__(self, quiet: Collection[str] = ()) -> None:
-        self._quiet = frozenset(quiet)
+    def __init__(self, quiet: Collection[str] = (), loud: Collection[str] | None = None) -> None:
+        self._quiet, self._loud = frozenset(quiet), loud
 
     def __getitem__(self, name: str) -> LineStyle:
         if name in self._quiet:
             return _QUIET
-        drawn = int.from_bytes(hashlib.sha256(f"{_SALT}{name}".encode("utf-8", "replace")).digest()[:8], "big")
-        drawn, hue = divmod(drawn, len(HUES))
+        hue, drawn = _drawn(name)
         drawn, marker = divmod(drawn, len(_MARKERS))
+        if self._loud is not None and name not in self._loud:
+            return LineStyle(MUTED, _MARKERS[marker], "-", crowd=True)
         return LineStyle(HUES[hue], _MARKERS[marker], _DASHES[drawn % len(_DASHES)])
+
+    def among(self, names: Iterable[str]) -> Palette:
+        """The palette of a figure in which these are drawn, the best first: so many of them have a colour."""
+        loud = [name for name in dict.fromkeys(names) if name not in self._quiet][:MOST_COLOURED]
+        return Palette(self._quiet, loud)
+
+
+def hue(name: str) -> int:
+    """The place among ``HUES`` of the colour that belongs to a name."""
+    return _drawn(name)[0]
+
+
+def _drawn(name: str) -> tuple[int, int]:
+    """The hue of a name, and a number for the rest of its look."""
+    number = int.from_bytes(hashlib.sha256(f"{_SALT}{name}".encode("utf-8", "replace")).digest()[:8], "big")
+    number, which = divmod(number, len(HUES))
+    return which, number
 
 
 @dataclass(frozen=True)
@@ -170,9 +201,17 @@ def small_multiples(count: int, columns: int, size: tuple[float, float], **optio
     return figure, axes[:count]
 
 
-def hover(line: Line2D, name: str) -> None:
-    """Let the page say the name where the mouse is on the line."""
-    line.set_gid(f"hover:{printable(name)}")
+def hover(artist: Artist, name: str, text: str = "") -> None:
+    """Let the page know whose mark this is, and say so, or the text, where the mouse is on it."""
+    artist.set_gid(f"hover:{printable(name)}{_BETWEEN}{printable(text or name)}")
+
+
+def panel(ax: Axes, name: str) -> None:
+    """Let the page know whose panel this is."""
+    ax.set_gid(f"panel:{printable(name)}")
+
+
+_BETWEEN = "\u2066"  # never in a printable name
 
 
 def shared_legend(figure: Figure, axes: Sequence[Axes]) -> None:
@@ -181,67 +220,11 @@ def shared_legend(figure: Figure, axes: Sequence[Axes]) -> None:
     figure.legend(entries.values(), entries.keys(), loc="outside right center", handlelength=2.6)
 
 
-def label_points(ax: Axes, points: Sequence[tuple[float, float, str]], colours: Sequence[str]) -> None:
-    """Name points beside them: each label takes the first place around its point that is still free."""
-    figure: Any = ax.figure
-    figure.canvas.draw()  # so that the transforms are final and the sizes of texts known
-    renderer = figure.canvas.get_renderer()
-    taken = []
-    for x, y, _ in points:
-        px, py = ax.transData.transform((x, y))
-        taken.append((px - 6, py - 6, px + 6, py + 6))
-    frame = ax.get_window_extent()
-    for (x, y, text), colour in zip(points, colours, strict=True):
-        best, least = None, float("inf")
-        for dx, dy, ha in _PLACES:
-            label = ax.annotate(
-                text, (x, y), (dx, dy), textcoords="offset points", ha=ha, va="center", fontsize=8, color=colour
-            )
-            box = label.get_window_extent(renderer)
-            here = (box.x0, box.y0, box.x1, box.y1)
-            clash = sum(_overlap(here, other) for other in taken)
-            clash += 1e4 * (box.x0 < frame.x0 or box.x1 > frame.x1 + 40 or box.y0 < frame.y0 or box.y1 > frame.y1)
-            if clash < least:
-                if best is not None:
-                    best[0].remove()
-                best, least = (label, here), clash
-            else:
-                label.remove()
-            if least == 0:
-                break
-        if best is not None:
-            taken.append(best[1])
-
-
-_BESIDE = ((8, 0, "left"), (-8, 0, "right"), (0, 11, "center"), (0, -11, "center"))
-_CORNERS = ((8, 9), (8, -9), (-8, 9), (-8, -9), (8, 18), (8, -18))
-_PLACES = (*_BESIDE, *((x, y, "left" if x > 0 else "right") for x, y in _CORNERS))
-
-
-def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-
-
 def finish(figure: Figure, name: str, title: str, caption: str, alt: str, section: str = "main") -> Drawing:
     """The figure with its places settled; exports are made of it when they are asked for."""
     figure.draw_without_rendering()  # solves for the places,
     figure.set_layout_engine(None)  # once: with an engine, every export would draw twice
     return Drawing(name, title, caption, alt, section, figure)
-
-
-def left_out(every: Sequence[str], drawn: Sequence[str]) -> str:
-    """A sentence on what there was no room for."""
-    missing = [shorten(name) for name in every if name not in set(drawn)]
-    return f" Not drawn for want of room: {listed(missing)}." if missing else ""
-
-
-def shorten(label: str, most: int = 30) -> str:
-    """A long selector with its middle left out."""
-    label = printable(label)
-    if len(label) <= most:
-        return label
-    head = (most - 1) * 2 // 3
-    return f"{label[:head]}…{label[head + 1 - most :]}"
 
 
 def slug(text: str) -> str:
@@ -260,7 +243,10 @@ def _themed(svg: str, name: str, alt: str, inches: float) -> str:
     head = re.sub(r'\s(width|height)="[\d.]+pt"', "", head)
     head = head.replace("<svg", f'<svg role="img" aria-label="{escape(alt, quote=True)}" style="{size}"', 1)
     prefix = slug(name)
-    rest = re.sub(r'<g id="hover:([^"]*)">', r'<g class="hover"><title>\1</title>', rest)
+    rest = re.sub(
+        rf'<g id="hover:([^"{_BETWEEN}]*){_BETWEEN}([^"]*)">', r'<g class="hover" data-of="\1"><title>\2</title>', rest
+    )
+    rest = re.sub(r'<g id="panel:([^"]*)">', r'<g class="panel" data-of="\1">', rest)
     rest = re.sub(r'\bid="', f'id="{prefix}-', rest)
     rest = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{prefix}-", rest)
     for colour, variable in _VARIABLES.items():

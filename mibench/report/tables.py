@@ -29,6 +29,7 @@ from mibench.result import Status
 from mibench.words import listed
 
 from .downstream_tables import downstream
+from .embedded import about
 from .flat import flat
 from .values import MISSING, Entry, Table, Unit, mean_over_seeds, natural, number, share
 
@@ -81,7 +82,8 @@ def ranking(board: Board, unit: Unit) -> Table:
         taken=lambda row: Entry(f"{row.taken} of {row.families}", row.taken),
     )
     note = f"Errors in {unit.name}; times are medians per cell. {_legend(board)}"
-    return Table("ranking", "Leaderboard", note, headings, lines)
+    whose = tuple(about(estimator=row.estimator) for row in board.ranking)
+    return Table("ranking", "Leaderboard", note, headings, lines, whose=whose)
 
 
 def ranking_columns(board: Board) -> list[str]:
@@ -134,7 +136,11 @@ def families(board: Board) -> Table:
         cells = [_score(scores.get(f), "best" if entrant and scores.get(f) == best[f] else "") for f in names]
         lines.append((Entry(estimator, estimator), *cells))
     note = "The score within each family; the headline is the mean of these. The best entrant of a family is marked."
-    return Table("families", "Score by family", note, headings, tuple(lines) if names else (), False, heat=True)
+    if not names:
+        return Table("families", "Score by family", note, headings, ())
+    whose = tuple(about(estimator=estimator) for estimator in by_estimator)
+    where = (None, *(about(family=name) for name in names))
+    return Table("families", "Score by family", note, headings, tuple(lines), False, True, whose, where)
 
 
 def tasks(board: Board, family: str, unit: Unit) -> Table:
@@ -152,9 +158,12 @@ def tasks(board: Board, family: str, unit: Unit) -> Table:
         entries = [_estimate(of.get(name), unit) for name in estimators]
         lines.append((Entry(first.task, first.task), Entry(f"{n:,}", n), truth, *entries))
     note = f"Mean estimate ± standard deviation over seeds, in {unit.name}; failed cells are counted in brackets."
+    whose = tuple(about(task=line[0].text, n=line[1].value) for line in lines)
+    where = (None, None, None, *(about(estimator=name) for name in estimators))
     if len(lines) < len(estimators):
         headings, lines = _turned(headings, lines)
-    return Table(f"tasks-{family}", f"Estimates: {family}", note, headings, tuple(lines))
+        whose, where = ("", *(about(estimator=name) for name in estimators)), (None, *whose)
+    return Table(f"tasks-{family}", f"Estimates: {family}", note, headings, tuple(lines), whose=whose, where=where)
 
 
 def _turned(headings: Sequence[Column], lines: Sequence[Sequence[Entry]]) -> tuple[tuple[Column, ...], list[Line]]:
@@ -171,7 +180,9 @@ def independence(board: Board, unit: Unit) -> Table:
         "Beside it, where an estimator states a standard error, the share of estimates above twice that error "
         "(2.3 % is right)."
     )
-    return Table("independence", "Independent variables", note, *flat(Independence, board.independence, unit))
+    whose = tuple(about(estimator=row.estimator, truth=0) for row in board.independence)
+    shown = flat(Independence, board.independence, unit)
+    return Table("independence", "Independent variables", note, *shown, whose=whose)
 
 
 def unranked(board: Board, unit: Unit) -> Table:
@@ -180,7 +191,9 @@ def unranked(board: Board, unit: Unit) -> Table:
         f"Not ranked: distance to the truth is no measure of them. Gap: the number minus the true MI in {unit.name}; "
         "an upper bound should never be below the truth. Rank correlation with the truth over tasks."
     )
-    return Table("unranked", "Upper bounds and other quantities", note, *flat(Unranked, board.unranked, unit))
+    whose = tuple(about(estimator=row.estimator) for row in board.unranked)
+    shown = flat(Unranked, board.unranked, unit)
+    return Table("unranked", "Upper bounds and other quantities", note, *shown, whose=whose)
 
 
 def objective(board: Board, unit: Unit) -> Table:
@@ -201,7 +214,8 @@ def objective(board: Board, unit: Unit) -> Table:
         f"Signed, in {unit.name}. Objective error: the bound evaluated on the exact critic (the task's own log density "
         "ratio) minus the truth. Learning error: what the trained critic adds to that. Errors of opposite sign cancel."
     )
-    return Table("objective", "Objective error and learning error", note, headings, tuple(lines), brief=False)
+    whose = tuple(about(estimator=line[0].text, family=line[1].text) for line in lines)
+    return Table("objective", "Objective error and learning error", note, headings, tuple(lines), False, whose=whose)
 
 
 def equitability(board: Board, unit: Unit) -> Table:
@@ -212,17 +226,19 @@ def equitability(board: Board, unit: Unit) -> Table:
         *(of_row[name] for name in ("setting", "n", "true_spread")),
         *(Column(name, of_row["spread"].meaning) for name in estimators),
     )
-    lines = []
+    lines, whose = [], []
     alike = grouped(board.equitability, lambda row: (row.setting, row.n))
     for (setting, n), own in sorted(alike.items(), key=lambda item: (natural(item[0][0]), item[0][1])):
         of = {row.estimator: row.spread for row in own}
         spreads = [unit.entry(of.get(name)) for name in estimators]
         lines.append((Entry(setting, setting), Entry(f"{n:,}", n), unit.entry(own[0].true_spread), *spreads))
+        whose.append(about(task=sorted({task for row in own for task in row.tasks}), n=n))
+    where = (None, None, None, *(about(estimator=name) for name in estimators))
     note = (
         f"Greatest minus least mean estimate over the functions, in {unit.name}. Mutual information itself depends on "
         "the function: a perfect estimator shows the true spread, not 0."
     )
-    return Table("equitability", "Equitability", note, headings, tuple(lines), brief=False)
+    return Table("equitability", "Equitability", note, headings, tuple(lines), False, False, tuple(whose), where)
 
 
 def consistency(board: Board) -> Table:
@@ -243,7 +259,9 @@ def consistency(board: Board) -> Table:
         expected = Entry(number(own[0].expected), own[0].expected)
         lines.append((Entry(task, task), Entry(f"{n:,}", n), expected, *entries))
     note = "Mean ± standard error over seeds of a ratio whose true value is known though the mutual information is not."
-    return Table("consistency", "Self-consistency", note, headings, tuple(lines))
+    whose = tuple(about(task=line[0].text, n=line[1].value) for line in lines)
+    where = (None, None, None, *(about(estimator=name) for name in estimators))
+    return Table("consistency", "Self-consistency", note, headings, tuple(lines), whose=whose, where=where)
 
 
 def failures(board: Board, unit: Unit) -> Table:
@@ -262,7 +280,8 @@ def failures_of(rows: Sequence[Failure], unit: Unit, name: str = "failures") -> 
         tasks=lambda row: Entry(listed(row.tasks, 1)),
     )
     note = f"Every cell that did not end ok. `{Status.NOT_INSTALLED.replace('_', ' ')}` does not count against anyone."
-    return Table(name, "Failures", note, headings, lines)
+    whose = tuple(about(estimator=row.estimator, status=row.status, message=row.message) for row in rows)
+    return Table(name, "Failures", note, headings, lines, whose=whose)
 
 
 def place(row: Ranking) -> Entry:

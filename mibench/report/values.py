@@ -30,6 +30,8 @@ class Table:
     """A titled table; ``note`` says how to read it, ``brief`` tables are short enough for a terminal.
 
     heat : its numbers are scores, 0 to 1, which a page may colour.
+    whose, where : which cells the numbers of each row and of each column are of, as queries (see ``embedded.about``);
+        a column whose query is None has numbers of another kind.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Table:
     rows: tuple[tuple[Entry, ...], ...]
     brief: bool = True
     heat: bool = False
+    whose: tuple[str, ...] = ()
+    where: tuple[str | None, ...] = ()
 
 
 class Unit:

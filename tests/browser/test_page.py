@@ -49,7 +49,8 @@ def page(request: pytest.FixtureRequest, browser: Any, address: str) -> Iterator
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.goto(address)
     yield opened
-    assert not wrong and [url for url in asked if not url.startswith("data:")] == [address]
+    inside = ("data:", "blob:", "about:")
+    assert not wrong and {url.partition("#")[0] for url in asked if not url.startswith(inside)} == {address}
     context.close()
 
 
@@ -86,6 +87,10 @@ def test_the_filter_leaves_the_rows_that_hold_every_word(page: Any) -> None:
 
 
 def test_a_first_click_shows_the_best_and_a_second_the_worst(page: Any) -> None:
+    if not page.locator("#ranking th", has_text=re.compile("^bias$")).is_visible():
+        page.click("#ranking .chooser summary")
+        page.check("#ranking .chooser label:has-text('bias') input")
+        page.click("#ranking .chooser summary")
     errors = numbers(sort(page, "med |err|"))
     assert errors == sorted(errors) and numbers(sort(page, "med |err|")) == sorted(errors, reverse=True)
     scores = numbers(sort(page, "score"))
@@ -100,11 +105,10 @@ def test_columns_are_chosen(page: Any) -> None:
 
     page.click("#ranking .chooser summary")
     box = page.locator("#ranking .chooser label", has_text=re.compile("^bias$")).locator("input")
-    assert shown()
-    box.uncheck()
-    assert not shown()
-    box.check()
-    assert shown()
+    assert shown() == box.is_checked() == (page.viewport_size["width"] > 640)
+    for wanted in (True, False, True):
+        box.set_checked(wanted)
+        assert shown() == wanted
 
 
 def test_a_row_leads_to_its_estimator_whose_section_opens(page: Any) -> None:
@@ -155,3 +159,148 @@ def test_a_command_can_be_copied(page: Any) -> None:
 def test_a_grey_curve_says_its_name(page: Any) -> None:
     names = page.locator("#figure-ecdf .hover title").all_text_contents()
     assert len(names) > 8 and any(name.startswith("histogram, score") for name in names)
+
+
+def test_chosen_estimators_stand_side_by_side_and_figures_follow(page: Any) -> None:
+    tick = "#ranking input[aria-label='Compare {}']"
+    for name in ("ksg", "latent"):
+        page.check(tick.format(name))
+    compared = page.locator("#compare")
+    assert compared.locator("h2").inner_text() == "Side by side"
+    assert compared.locator("figure svg").count() == 3 and compared.locator("table").count() == 3
+    scores = dict(zip(column(page, "estimator"), column(page, "score"), strict=True))
+    told = compared.locator("table").first.locator("tr", has_text=re.compile("^score[^ ]")).first.locator("td")
+    assert told.all_inner_texts()[1:] == [scores["ksg"], scores["latent"]]
+    assert page.locator("#figure-ecdf .hover.chosen").count() == 2
+    assert page.locator("#figure-truth .panel.chosen").count() == 2
+    for name in ("cca", "nwj", "flow"):
+        page.check(tick.format(name))
+    assert page.locator(tick.format("ba")).is_disabled()
+    link = page.url
+    page.click("#tray button:text-is('Clear')")
+    assert compared.is_hidden() and not page.locator(".hover.chosen").count()
+    page.goto("about:blank")
+    page.goto(link)
+    assert page.locator("#ranking tbody input:checked").count() == 5
+    page.locator("#compare .chips button").first.click()
+    assert page.locator("#ranking tbody input:checked").count() == 4
+
+
+def test_the_interval_of_a_pair_is_that_of_the_leaderboard(page: Any) -> None:
+    """The first row's difference to another, computed by the page, is what the ranking says of it."""
+    best, other = column(page, "estimator")[:2]
+    said = dict(zip(column(page, "estimator"), column(page, "to the best"), strict=True))[other]
+    for name in (other, best):
+        page.check(f"#ranking input[aria-label='Compare {name}']")
+    cells = page.locator("#compare table").nth(1).locator("tbody td").all_inner_texts()
+    mean, low, high = (float(x) for x in re.findall(r"[+-]?\d+\.\d+", said.replace("−", "-")))
+    shown = [float(x) for text in cells[1:3] for x in re.findall(r"[+-]?\d+\.\d+", text.replace("−", "-"))]
+    assert shown == pytest.approx([mean, low, high], abs=0.006)
+
+
+def test_a_number_leads_to_its_cells(page: Any) -> None:
+    results = [r for r in mibench.load_results(FULL) if r.cell.estimator == "ksg" and r.family == "gaussian"]
+    row = page.locator("#families tbody tr", has=page.locator("a:text-is('ksg')"))
+    place = page.evaluate(
+        "[...document.querySelectorAll('#families th button')].findIndex((b) => b.textContent.trim() === 'gaussian')"
+    )
+    row.locator("td").nth(place).locator("a").click()
+    shown = page.locator("#cells tbody tr")
+    assert shown.count() == len(results) > 0
+    estimates = page.locator("#cells tbody tr").first.inner_text()
+    assert any(f"{r.mi:.3f}" in estimates for r in results if r.mi is not None)
+    assert "cells?estimator=ksg&family=gaussian" in page.url
+    page.keyboard.press("Escape")
+    assert page.locator("#cells").is_hidden() and "cells?" not in page.url
+
+
+def test_every_number_with_cells_has_some(page: Any) -> None:
+    """In every table of the page, whatever its rows and columns stand for."""
+    page.evaluate("document.querySelectorAll('details:not(.chooser)').forEach((d) => (d.open = true))")
+    page.wait_for_function("document.querySelector('#estimator-ksg a.cell')")
+    empty = page.evaluate(
+        """[...new Set([...document.querySelectorAll('a.cell')].map((a) => a.hash.split('?')[1]))]
+             .filter((query) => !cellsOf(query).length)"""
+    )
+    assert empty == []
+    without = "[...document.querySelectorAll('.scroll:has(table)')].filter((b) => !b.querySelector('a.cell'))"
+    assert page.evaluate(f"{without}.map((box) => box.ariaLabel)") == []
+
+
+def test_a_family_leads_to_its_tasks_and_they_to_their_source(page: Any) -> None:
+    page.locator("#families th a[aria-label='The tasks of gaussian']").click()
+    page.wait_for_selector("#family-gaussian[open]")
+    task = page.locator("#family-gaussian details.task").first
+    assert task.locator("table").is_visible() and "mutual information" in task.inner_text()
+    assert page.locator("#family-student .task dd a[href^='https://']").count()
+
+
+def test_every_table_can_be_saved(page: Any) -> None:
+    with page.expect_download() as waiting:
+        page.locator("#ranking .caption button").first.click()
+    lines = Path(waiting.value.path()).read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + page.locator("#ranking tbody tr").count() and lines[0].startswith("#,")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_the_contrast_of_wcag_aa(browser: Any, address: str, scheme: Any) -> None:
+    """4.5 to 1, for text that stands on the page, in tables with or without colours, and in figures."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(address)
+    for name in ("ksg", "latent"):
+        page.check(f"#ranking input[aria-label='Compare {name}']")
+    page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+    faint = page.evaluate(
+        """() => {
+          const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+          const rgb = (colour) => {
+            probe.clearRect(0, 0, 1, 1);
+            probe.fillStyle = colour;
+            probe.fillRect(0, 0, 1, 1);
+            const [r, g, b, a] = probe.getImageData(0, 0, 1, 1).data;
+            return [r, g, b, a / 255];
+          };
+          const over = (top, below) => top.slice(0, 3).map((c, i) => c * top[3] + below[i] * (1 - top[3]));
+          const light = (c) => {
+            const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+            const [r, g, b] = c.map((v) => linear(v / 255));
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          const paper = (element) => {
+            if (!element) return [255, 255, 255];
+            const own = rgb(getComputedStyle(element).backgroundColor);
+            return own[3] === 1 ? own.slice(0, 3) : over(own, paper(element.parentElement));
+          };
+          const found = new Set();
+          const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+          while (walker.nextNode()) {
+            const element = walker.currentNode.parentElement;
+            const text = walker.currentNode.data.trim();
+            if (!text || !element.getClientRects().length || element.closest("script, title")) continue;
+            if (element.closest("#figure-heatmap svg")) continue; // on colours of its own
+            const style = getComputedStyle(element);
+            const below = paper(element);
+            const ink = over(rgb(element.closest("svg") ? style.fill : style.color), below);
+            const [a, b] = [light(ink), light(below)].sort((x, y) => y - x);
+            if ((a + 0.05) / (b + 0.05) < 4.5) found.add(`${text}: ${style.color} on ${below}`);
+          }
+          return [...found].slice(0, 20);
+        }"""
+    )
+    context.close()
+    assert faint == []
+
+
+def test_on_a_phone_the_columns_that_matter_fit(browser: Any, address: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(address)
+    shown = page.locator("#ranking th:visible button").all_inner_texts()
+    assert [text.replace("\n", " ") for text in shown] == ["#", "estimator", "score", "med |err|", "CPU"]
+    box = page.locator("#ranking .scroll")
+    assert box.evaluate("(box) => box.scrollWidth <= box.clientWidth + 1")
+    page.click("#ranking .chooser summary")
+    page.check("#ranking .chooser label:has-text('bias') input")
+    assert "bias" in page.locator("#ranking th:visible button").all_inner_texts()
+    context.close()

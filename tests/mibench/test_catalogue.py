@@ -250,3 +250,11 @@ def test_parameters_are_read_with_a_heading_and_without(heading: str) -> None:
     assert docs.parameters == {"x, y": "first and more.", "z": "second, of two lines."}
     assert docs.paragraphs == ("One ``a``\nsentence.", "And : this is\nprose.", "The end.")
     assert docs.summary == "One ``a`` sentence."
+
+
+def test_a_glob_that_matches_nothing_offers_what_is_near() -> None:
+    known = max((row.name for row in catalogue.list_tasks()), key=len)
+    with pytest.raises(UsageError, match=f"no task matches '{known}x'; did you mean '{known}'"):
+        catalogue.list_tasks(f"{known}x")
+    with pytest.raises(UsageError, match="`mibench ls tasks` lists the known ones"):
+        catalogue.list_tasks("qqqqqq")

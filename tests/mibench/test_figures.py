@@ -16,9 +16,10 @@ from mibench.leaderboard import scoring
 from mibench.leaderboard.scoring import spearman
 from mibench.report import families, figures, run_pictures
 from mibench.report.figures import share_within
+from mibench.report.labels import shorten
 from mibench.report.leaderboard import Leaderboard
 from mibench.report.run_pictures import Picture, contact_sheet
-from mibench.report.style import HUES, NIGHT, shorten, slug
+from mibench.report.style import HUES, NIGHT, slug
 from mibench.result import Result, Status
 
 from .conftest import MakeResult, tiny_png
@@ -122,7 +123,7 @@ def test_colours_can_be_read_by_day_and_by_night(hues: tuple[str, ...], paper: s
 def test_of_many_curves_eight_are_coloured_and_all_say_their_names(make: MakeResult) -> None:
     board = Leaderboard.from_results([make(f"e{i:02d}", f"t{k}", mi=1.1 + i / 50) for i in range(20) for k in (1, 2)])
     (ecdf,) = [d for d in figures.draw(board) if d.name == "ecdf"]
-    named = re.findall(r'<g class="hover"><title>(e\d\d), score 0\.\d+</title>', ecdf.svg)
+    named = re.findall(r'<g class="hover" data-of="e\d\d"><title>(e\d\d), score 0\.\d+</title>', ecdf.svg)
     assert sorted(named) == [f"e{i:02d}" for i in range(20)]
     assert ecdf.svg.count("stroke-opacity: 0.35") == 12
 

@@ -158,7 +158,9 @@ def test_a_gallery_stands_alone_and_names_what_is_missing(tmp_path: Path) -> Non
     page = Page(text)
     assert len(page.all("article")) == 5
     images = [(image["src"] or "").startswith("data:image/png;base64,") for image in page.all("img")]
-    assert images == [True] * 3 and not page.all("script") and not page.all("link")
+    assert images == [True] * 3 and page.all("script") == [{}] and not page.all("link")
+    ids = [attributes["id"] for tag, attributes in page.elements if tag == "article"]
+    assert len(set(ids)) == 5 and f"mibench info {Coins().label}" in page.words
     shown = (
         "the data are missing",
         "independent coordinates <each>",

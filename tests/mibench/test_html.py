@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
 from mibench.report import figures, html, run_pictures, tables
 from mibench.report.leaderboard import Leaderboard
 from mibench.report.style import INK, MUTED
+from mibench.report.task_cards import task_cards
+from mibench.report.values import Unit
 from mibench.result import Result, Status
 
 from .conftest import MakeResult, tiny_png
@@ -108,13 +112,60 @@ def test_sort_keys_are_numbers(page: Page) -> None:
         float(key or "")
 
 
+def test_the_script_finds_every_cell_in_the_page(text: str, plausible_board: Leaderboard) -> None:
+    data = json.loads(text.split('id="data">')[1].split("</script>")[0])
+    cells = data["cells"]
+    assert {len(column) for column in cells.values()} == {len(plausible_board.cells)}
+    for i, r in enumerate(plausible_board.cells):
+        task, n, truth, family, group = data["points"][cells["point"][i]]
+        assert (data["estimators"][cells["estimator"][i]]["name"], task, n) == (r.cell.estimator, r.cell.task, r.cell.n)
+        assert (family, group, data["statuses"][cells["status"][i]]) == (r.family, r.group, r.status)
+        assert cells["mi"][i] == (r.mi if r.mi is None else pytest.approx(r.mi, rel=1e-6))
+        assert truth == (r.truth if r.truth is None else pytest.approx(r.truth, rel=1e-6))
+
+
+def test_every_row_of_a_table_says_which_cells_its_numbers_are_of(plausible_board: Leaderboard) -> None:
+    fields = {"estimator": "estimator", "task": "task", "n": "n"}
+    for table in tables.build(plausible_board):
+        assert len(table.whose) == len(table.rows) and len(table.where) in (0, len(table.columns)), table.name
+        for query in {f"{row}&{column or ''}" for row in table.whose for column in table.where or ("",)}:
+            asked = parse_qs(query)
+            for name, attribute in fields.items():
+                values = {str(getattr(r.cell, attribute)) for r in plausible_board.cells}
+                assert set(asked.get(name, ())) <= values
+
+
+def test_a_task_is_told_with_its_source_and_every_estimator(make: MakeResult) -> None:
+    results = [
+        make(e, "gauss[dim=3]", n, s, 1.1, truth=1.0) for e in ("ksg", "cca") for n in (100, 200) for s in (0, 1)
+    ]
+    (card,) = task_cards(Leaderboard.from_results([*results, make("oracle", "gauss[dim=3]", 100)]), Unit())
+    assert card.anchor == "task-gauss-dim-3" and "N(0, I)" in card.construction and card.citation
+    assert ("samples", "100, 200") in card.facts and ("mutual information", "1.000 nats") in card.facts
+    assert {row[0].text for row in card.estimators.rows} == {"ksg", "cca", "oracle"} and len(card.estimators.rows) == 5
+    assert [row[3].mark for row in card.estimators.rows if row[0].text == "oracle"] == [""]
+
+
+def test_a_task_that_is_not_installed_has_a_section_all_the_same(make: MakeResult) -> None:
+    (card,) = task_cards(Leaderboard.from_results([make(task="no-such-task", mi=1.0)]), Unit())
+    assert not card.construction and not card.citation and len(card.estimators.rows) == 1
+
+
+def test_the_head_counts_who_is_ranked_apart(make: MakeResult) -> None:
+    entrants = [make(e, f, family=f, mi=1.1) for e in ("a", "b") for f in ("x", "y")]
+    others = [make("oracle", f, family=f, reads_task=True) for f in ("x", "y")]
+    words = "".join(Page(html.render(Leaderboard.from_results([*entrants, *others]), "T")).words)
+    assert "2 estimators ranked" in words and "1 not ranked" in words
+    assert "2 estimators\n" in "".join(Page(html.render(Leaderboard.from_results(entrants), "T")).words)
+
+
 def test_no_name_breaks_out(make: MakeResult) -> None:
     evil = "<script>alert(1)</script>"
     results = [make(evil, f'"><img src=x onerror=y>{t}', seed=s, mi=1.0) for t in range(2) for s in range(2)]
     results += [make("ksg", seed=9, mi=None, message=f"`{evil}` & </table>")]
     board = Leaderboard.from_results(results)
     page = Page(html.render(board, evil, drawn=figures.draw(board)))
-    assert len(page.all("script")) == 1
+    assert page.all("script") == [{"type": "application/json", "id": "data"}, {}]
     assert not page.all("img")
     assert "".join(page.words).count(evil) >= 2
 

@@ -48,7 +48,7 @@ def test_latex_has_a_cell_per_column_and_no_bare_special_character(make: MakeRes
 def test_plots_are_figures_and_other_words_are_refused(plausible_board: Leaderboard, make: MakeResult) -> None:
     assert [ax.get_xlabel() for ax in plausible_board.plot().axes] == ["score"]
     assert [ax.get_xlabel() for ax in plausible_board.plot("time").axes] == ["median CPU time per cell"]
-    with pytest.raises(UsageError, match="cannot plot 'colour'; write score or time"):
+    with pytest.raises(UsageError, match="cannot plot 'colour'; write score, differences, time or truth"):
         plausible_board.plot("colour")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="too few"):
         Leaderboard.from_results([make()]).plot("time")

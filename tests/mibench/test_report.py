@@ -178,3 +178,23 @@ def test_thousands_of_cells_make_a_page_of_reasonable_size(tmp_path: Path, make:
     ]
     files = write_report(results, tmp_path, "T")
     assert files["html"].stat().st_size < 3e6
+
+
+def test_a_table_without_rows_names_its_columns(make: MakeResult, tmp_path: Path) -> None:
+    told = {"group": "g", "family": "downstream", "truth": None, "status": Status.OK, "metrics": {"m": 1.0}}
+    files = write_report([make("arm", "g", 0, 0, None, arm="arm", **told)], tmp_path, "T")
+    (ranking,) = files["csv"].read_text().splitlines()
+    assert ranking.startswith("rank,estimator,kind,score,")
+    (head, line) = files["downstream"].read_text().splitlines()
+    assert dict(zip(head.split(","), line.split(","), strict=True))["arm"] == "arm"
+
+
+def test_a_password_of_an_old_record_is_in_no_file_of_a_report(make: MakeResult, tmp_path: Path) -> None:
+    address = "postgresql://me:hunter2@server/runs"
+    provenance = {"command": f"mibench run quick --mlflow {address}"}
+    results = [make("ksg", seed=0, provenance=provenance)]
+    results += [make("ksg", seed=1, mi=None, message=f"cannot reach {address}: hunter2 is refused")]
+    files = write_report(results, tmp_path, "T")
+    for path in files.values():
+        assert b"hunter2" not in path.read_bytes(), path.name
+    assert "postgresql://me:***@server" in files["html"].read_text()

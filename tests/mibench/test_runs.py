@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mibench.mlflow.runs import legal, runs_of, saved_views, summary_run
+from mibench.mlflow.runs import legal, runs_of, standing_runs, summary_run
+from mibench.mlflow.views import landing, saved_views
 from mibench.report.leaderboard import Leaderboard
 from mibench.result import Result, Status
 from mibench.task import TaskKind
@@ -166,6 +167,53 @@ def test_legal_names_stay_readable_and_apart() -> None:
 
 
 def test_saved_views_are_json_in_json() -> None:
-    for value in saved_views().values():
+    for value in saved_views({"place": ["score", "curve/gauss"], "arm": ["quality"]}).values():
         state = json.loads(json.loads(value)["state"])
         assert state["searchFilter"].startswith("tags.role = ")
+        sections = {section["uuid"] for section in state.get("compareRunSections", ())}
+        charts = state.get("compareRunCharts", ())
+        assert {chart["metricSectionId"] for chart in charts} == sections
+        assert len({chart["uuid"] for chart in charts}) == len(charts)
+
+
+def test_what_is_there_decides_where_the_dashboard_opens() -> None:
+    assert landing(["summary", "estimate", "place"]) == "leaderboard"
+    assert landing(["summary", "downstream", "arm"]) == "downstream"
+    assert landing(["estimate"]) == "estimates"
+    assert f"mlflow.sharedViewState.{landing([])}" in saved_views()
+
+
+def test_a_run_per_place_and_per_arm_shows_the_tables(
+    plausible_run: list[Result], plausible_board: Leaderboard
+) -> None:
+    every = standing_runs("T", plausible_run)
+    runs = {run.name: run for run in every if run.tags["role"] == "place"}
+    trained = {run.name: run for run in every if run.tags["role"] == "arm"}
+    assert {name for name, run in runs.items() if run.tags["role"] == "place"} == {
+        row.estimator for row in plausible_board.ranking
+    }
+    for row in plausible_board.ranking:
+        shown = {name: value for name, value, _ in runs[row.estimator].metrics}
+        assert shown["score"] == pytest.approx(row.score, rel=1e-3) and shown.get("rank") == row.rank
+    arms = {(row.arm, row.metric): row.mean for row in plausible_board.downstream}
+    assert len({arm for arm, _ in arms}) == len(trained) == len(every) - len(runs)
+    for (arm, metric), mean in arms.items():
+        assert {n: v for n, v, _ in trained[arm].metrics}[metric] == pytest.approx(mean, rel=1e-3)
+    assert len({run.key for run in every}) == len(every)
+
+
+def test_the_curves_beside_a_place_are_those_of_each_task_at_its_largest_sample(make: MakeResult) -> None:
+    def trained(task: str, n: int, seed: int, height: float) -> Result:
+        steps = list(range(0, 1000, 5))
+        return make("nwj", task, n, seed, 1.0, curve={"step": steps, "validation": [height] * len(steps)})
+
+    results = [
+        trained("a", 100, 0, 9.0),
+        trained("a", 200, 0, 1.0),
+        trained("a", 200, 1, 3.0),
+        trained("b", 100, 0, 5.0),
+    ]
+    (run,) = standing_runs("T", results)
+    curves = {name: [(v, s) for m, v, s in run.metrics if m == name] for name in ("curve/a", "curve/b")}
+    assert {value for value, _ in curves["curve/a"]} == {2.0} and {value for value, _ in curves["curve/b"]} == {5.0}
+    assert [step for _, step in curves["curve/a"]] == list(range(0, 1000, 25))

@@ -97,9 +97,10 @@ def test_one_flat_run_for_each_group_and_one_summary(store: Any) -> None:
         "mine | gan | seed 0",
         "mine | gan | seed 1",
         "quick",
+        *("ksg", "mine", "cca"),  # places in the leaderboard, and an arm
     }
     assert not [run for run in runs.values() if "mlflow.parentRunId" in run.data.tags]
-    assert runs["cca | asinh | n=1000"].info.status == "FAILED"
+    assert runs["cca | asinh | n=1000"].info.status == runs["cca"].info.status == "FAILED"
     assert {run.info.status for name, run in runs.items() if not name.startswith("cca")} == {"FINISHED"}
 
 
@@ -168,6 +169,8 @@ def test_a_doubled_run_is_written_once(store: Any, results: list[Result]) -> Non
 
 def test_the_experiment_carries_its_views_and_no_parameter_is_too_long(store: Any) -> None:
     assert any(tag.startswith("mlflow.sharedViewState.") for tag in store.experiment.tags)
+    assert "leaderboard" in store.experiment.tags["mlflow.note.content"]
+    assert [experiment.name for experiment in store.client.search_experiments()] == [tracking.EXPERIMENT]
     long = make("ksg", "long", task_params={"covariance": list(range(10_000))})
     assert store.sync([long]) == 1
 
@@ -189,7 +192,10 @@ def test_the_dashboard_opens_where_the_runs_are(store: Any, monkeypatch: pytest.
     assert store.uri not in command  # which every user of the machine can read
     assert launched["env"]["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     assert launched["env"]["PYTHONSAFEPATH"] == "1"
-    assert f"/#/experiments/{store.experiment.experiment_id}/runs?" in said[0]
+    assert f"/#/experiments/{store.experiment.experiment_id}/runs?viewStateShareKey=leaderboard" in said[0]
+    views = store.client.get_experiment(store.experiment.experiment_id).tags
+    assert "curve/gauss" in views["mlflow.sharedViewState.leaderboard"]
+    assert "quality" in views["mlflow.sharedViewState.downstream"]
 
 
 def test_a_port_that_browsers_refuse_is_passed_over() -> None:

@@ -1,6 +1,21 @@
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+
+// Elements: make("a", { href: "#x", onclick: f }, "text", child).
+const make = (tag, attributes = {}, ...children) => {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+};
+
 // A click on a heading sorts its table: first what one wants to see first, then the other way round. Differences go by
 // their size, missing values stand last, everything else is text.
-for (const table of document.querySelectorAll("table")) {
+const sortable = (table) => {
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, index) => {
     const first = heading.dataset.first;
@@ -31,9 +46,11 @@ for (const table of document.querySelectorAll("table")) {
       table.tBodies[0].append(...rows);
     });
   });
-}
+};
+document.querySelectorAll("table").forEach(sortable);
 
-// Filter and columns of the ranking.
+// Filter and columns of the ranking. On a phone only the columns that matter are there, until others are asked for.
+const phone = matchMedia("(max-width: 40rem)");
 for (const tools of document.querySelectorAll(".tools")) {
   const table = tools.nextElementSibling.querySelector("table");
   const search = tools.querySelector("input[type=search]");
@@ -50,25 +67,47 @@ for (const tools of document.querySelectorAll(".tools")) {
     count.textContent = words.length ? `${left} of ${rows.length}` : "";
   };
   search.addEventListener("input", filter);
+  const boxes = [...tools.querySelectorAll("input[type=checkbox]")];
   const choose = (box) => {
-    for (const row of table.rows) row.cells[box.value].classList.toggle("unchosen", !box.checked);
+    for (const row of table.rows) {
+      row.cells[box.value].classList.toggle("unchosen", !box.checked);
+      row.cells[box.value].classList.toggle("chosen", box.checked);
+    }
   };
-  for (const box of tools.querySelectorAll("input[type=checkbox]")) {
-    box.addEventListener("change", () => choose(box));
-    choose(box);
-  }
+  const begin = () => {
+    for (const box of boxes) {
+      box.checked = box.hasAttribute(phone.matches ? "data-vital" : "checked");
+      choose(box);
+    }
+  };
+  phone.addEventListener("change", begin);
+  begin();
+  for (const box of boxes) box.addEventListener("change", () => choose(box));
 }
 
-// A link into a closed section opens it.
-const open = () => {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (target instanceof HTMLDetailsElement) {
-    target.open = true;
-    target.scrollIntoView();
-  }
+// Every table as comma-separated values, in full precision; a text that says more than its number stands beside it.
+const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const csv = (table) => {
+  const rows = [...table.rows].map((row) => [...row.cells]);
+  const told = rows[0].map((_, i) => rows.some((row) => row[i].dataset.value && /[±[(]/.test(row[i].textContent)));
+  const line = (cells, top) =>
+    cells.flatMap((cell, i) => {
+      const text = (cell.querySelector("button") ?? cell).textContent.trim();
+      const value = cell.dataset.value ?? (text === "–" ? "" : text);
+      return told[i] ? [value, top ? `${text}, written` : text] : [value];
+    });
+  return rows.map((row, i) => line(row, i === 0).map(quoted).join(",") + "\n").join("");
 };
-addEventListener("hashchange", open);
-open();
+const download = (name, text) => {
+  const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: name });
+  link.click();
+  URL.revokeObjectURL(link.href);
+};
+for (const box of document.querySelectorAll(".scroll")) {
+  const table = box.querySelector("table");
+  const name = `${box.ariaLabel ?? "table"}.csv`.replace(/[^\w.[\]=,-]+/g, "-");
+  if (table) box.nextElementSibling.append(" ", make("button", { type: "button", class: "plain", onclick: () => download(name, csv(table)) }, "CSV"));
+}
 
 for (const button of document.querySelectorAll(".command button")) {
   button.hidden = !navigator.clipboard;
@@ -92,3 +131,20 @@ addEventListener("afterprint", () => {
   for (const details of closed) details.open = false;
   for (const table of document.querySelectorAll(".scroll > table")) table.style.zoom = "";
 });
+
+// A link into a closed section opens it; #cells?... shows cells, #compare?... puts estimators side by side.
+const follow = () => {
+  const [place, query] = location.hash.slice(1).split("?");
+  if (query !== undefined && place === "cells") return showCells(query);
+  document.getElementById("cells").close();
+  if (query !== undefined && place === "compare") return choose(new URLSearchParams(query).getAll("with"), true);
+  const target = document.getElementById(decodeURIComponent(place));
+  for (let element = target; element; element = element.parentElement) {
+    if (element instanceof HTMLDetailsElement) element.open = true;
+  }
+  if (target instanceof HTMLDetailsElement) target.scrollIntoView();
+};
+const start = () => {
+  addEventListener("hashchange", follow);
+  if (location.hash) follow();
+};
