@@ -11,12 +11,9 @@ import numpy as np
 from mibench.estimator import Array, Estimator
 from mibench.words import counted
 
+from .natures import FEW_TIES, is_discrete, tied_share
 from .order import autocorrelation, is_sorted
 from .table import ColumnKind, Pair, Table
-
-_TIED = 0.05
-"""Share of repeated values up to which numbers pass for continuous."""
-
 
 @dataclass(frozen=True)
 class Remark:
@@ -38,7 +35,7 @@ def remarks(pair: Pair, estimators: Sequence[Estimator] = ()) -> list[Remark]:
         x, y = (replace(t, names=tuple(f"{of} {n}" for n in t.names)) for of, t in (("X", x), ("Y", y)))
     names, kinds = (*x.names, *y.names), (*x.kinds, *y.kinds)
     values = np.hstack([x.values, y.values])
-    tied = _tied_share(values)
+    tied = tied_share(values)
     columns = [_Column(*c) for c in zip(names, kinds, values.T, tied.tolist(), strict=True)]
     return [
         *_discrete(columns, estimators),
@@ -62,20 +59,11 @@ class _Column:
     @property
     def discrete(self) -> bool:
         """Labels, and integers that repeat."""
-        return self.kind.label or (self.kind is ColumnKind.INTEGER and self.tied > _TIED)
+        return is_discrete(self.kind, self.tied)
 
     @property
     def varies(self) -> bool:
         return bool(self.values.min() < self.values.max())
-
-
-def _tied_share(values: Array) -> Array:
-    """For each column, the share of rows whose value another row has too."""
-    ordered = np.sort(values, axis=0)
-    same = ordered[1:] == ordered[:-1]
-    edge = np.zeros((1, values.shape[1]), bool)
-    share: Array = (np.vstack([same, edge]) | np.vstack([edge, same])).mean(axis=0)
-    return share
 
 
 def _discrete(columns: Sequence[_Column], estimators: Sequence[Estimator]) -> Iterator[Remark]:
@@ -84,7 +72,7 @@ def _discrete(columns: Sequence[_Column], estimators: Sequence[Estimator]) -> It
     if discrete:
         assumed = f"; {_list(unfit)} {'assumes' if len(unfit) == 1 else 'assume'} densities" if unfit else ""
         yield Remark("discrete-columns", f"{_list(discrete)} {_are(discrete)} discrete{assumed}.", tuple(discrete))
-    rounded = [c for c in columns if not c.discrete and c.tied > _TIED and c.varies]
+    rounded = [c for c in columns if not c.discrete and c.tied > FEW_TIES and c.varies]
     if rounded:
         names = [c.name for c in rounded]
         share = max(c.tied for c in rounded)
@@ -220,7 +208,7 @@ def _order(columns: Sequence[_Column]) -> Iterator[Remark]:
         said = f"the rows are sorted by {_list(ordered)}, so their order cannot show whether they are independent."
         yield Remark("sorted-rows", said, tuple(ordered))
         return
-    lags = {c.name: autocorrelation(c.values, ranked=c.tied < _TIED) for c in tried}
+    lags = {c.name: autocorrelation(c.values, ranked=c.tied < FEW_TIES) for c in tried}
     found = {name: lag for name, lag in lags.items() if lag is not None}
     if found:
         strongest = max(found, key=lambda name: abs(found[name]))

@@ -27,14 +27,15 @@ SOURCES = {"mibench": "mibench", "mibench.estimators": "estimators", "mibench.ta
 ORDER: dict[str, set[str]] = {
     "contracts": set(),
     "leaderboard": {"contracts"},
+    "dependence": {"contracts"},
     "engine": {"contracts"},
     "checks": {"contracts"},
     "mlflow": {"contracts", "leaderboard", "engine"},
     "report": {"contracts", "leaderboard", "engine"},
     "results": {"contracts", "leaderboard", "engine", "report"},
     "api": {"contracts", "leaderboard", "engine", "mlflow", "report", "results"},
-    "front": {"contracts", "engine", "checks", "results", "api"},
-    "cli": {"contracts", "leaderboard", "engine", "checks", "mlflow", "report", "results", "api", "front"},
+    "front": {"contracts", "engine", "checks", "dependence", "results", "api"},
+    "cli": {"contracts", "leaderboard", "engine", "checks", "dependence", "mlflow", "report", "results", "api", "front"},
     "estimators": {"contracts"},
     "tasks": {"contracts"},
 }
