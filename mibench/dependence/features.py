@@ -26,8 +26,8 @@ def waves(scores: Array, most: int) -> Array:
     """cos(pi j u), j = 1 ... ``most``, of each column of uniform scores, made orthonormal: (n, dim, most), float32.
 
     The first is a monotone function of the rank, each following one turns once more. A column with few distinct values
-    has fewer functions; the rest are 0. The sum of the squared correlations of two columns' waves, times n, is Pearson's
-    chi-squared where both have at most ``most`` + 1 values.
+    has fewer functions; the rest are 0. The sum of the squared correlations of two columns' waves, times n, is
+    Pearson's chi-squared where both have at most ``most`` + 1 values.
     """
     n, dim = scores.shape
     found = np.zeros((n, dim, most), np.float32)
@@ -44,7 +44,7 @@ def orthonormal(columns: Array) -> Array:
         rest = column.copy()
         for _ in range(2):
             rest -= basis[:, :j] @ (basis[:, :j].T @ rest)
-        size, whole = np.linalg.norm(rest), np.linalg.norm(column)
+        size, whole = float(np.linalg.norm(rest)), float(np.linalg.norm(column))
         if size > _NEGLIGIBLE * max(whole, 1.0):
             basis[:, j] = rest / size
     return basis

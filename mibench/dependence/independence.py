@@ -70,7 +70,7 @@ def independence_test(
     """Test whether x and y, (n,) or (n, dim) each, are independent.
 
     Five statistics see different kinds of dependence: rank correlations of all pairs of columns, summed; the strongest
-    pair, whose ranks may also turn; a kernel on the whole rows (HSIC); and neighbours that x and y share, at two scales.
+    pair, whose ranks may also turn; a kernel on the whole rows (HSIC); neighbours that x and y share, at two scales.
     All are computed on the same permutations. Each permuted sample, and the sample itself, gets the p of each statistic
     among all of them, and the mean of 1 / p is compared. The level is exact, whatever the margins, because under
     independence all these samples are equally likely.

@@ -62,24 +62,16 @@ def p_values(left: Sequence[Ranked], right: Sequence[Ranked]) -> Array:
     flat_right = np.hstack([column.waves for column in right])
     squares = np.square(flat_left.T @ flat_right, dtype=np.float64) * (n - 1)
     squares = squares.reshape(len(left), _WAVES, len(right), _WAVES)
-    p = np.stack(
-        [
-            _tail(statistic, *(np.outer([f(c)[i] for c in left], [f(c)[i] for c in right]) for f in (_dims, _excess)), n)
-            for i, statistic in enumerate((squares[:, 0, :, 0], squares.sum(axis=(1, 3))))
-        ]
-    ).min(axis=0)
+    tails = []
+    for i, statistic in enumerate((squares[:, 0, :, 0], squares.sum(axis=(1, 3)))):
+        mean = np.outer([c.dims[i] for c in left], [c.dims[i] for c in right])
+        excess = np.outer([c.excess[i] for c in left], [c.excess[i] for c in right])
+        tails.append(_tail(statistic, mean, excess, n))
+    p = np.minimum(*tails)
     # where there is one wave on either side both tests are one
     alone = np.outer([c.dims[1] for c in left], [c.dims[1] for c in right]) <= 1
     found: Array = np.where(alone, p, p * (2 - p))
     return found
-
-
-def _dims(column: Ranked) -> tuple[int, int]:
-    return column.dims
-
-
-def _excess(column: Ranked) -> tuple[float, float]:
-    return column.excess
 
 
 def _tail(statistic: Array, mean: Array, excess: Array, n: int) -> Array:

@@ -19,7 +19,7 @@ def memory(x: Array, y: Array) -> tuple[int, float]:
 
     The variance of a correlation of two independent series is that of n / (1 + 2 sum_k r_x(k) r_y(k)) independent rows
     (Bartlett 1935), r being the autocorrelations of the ranks. The sum ends, and the memory with it, at the first lag
-    at which the products of all columns are lost in their error. Of several columns the pair that remembers most counts.
+    at which the products are lost in their error. Of several columns the pair that remembers most counts.
     """
     in_x, in_y = (_autocorrelations(v) for v in (x, y))
     n = len(x)
@@ -47,9 +47,7 @@ def _autocorrelations(values: Array) -> list[Array]:
     return found
 
 
-def shifts(
-    n: int, step: int, least: int, count: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
+def shifts(n: int, step: int, least: int, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """At most ``count`` different circular shifts, multiples of ``step`` and at least ``least`` rows either way.
 
     Raises

@@ -124,7 +124,9 @@ def level(args: argparse.Namespace) -> None:
 def power(args: argparse.Namespace) -> None:
     """How often p <= 0.05 where they are not."""
     samples = min(args.samples, 200)
-    print(f"| {samples} dependent samples, n = {args.n} | this test | distance covariance | Pearson |\n|---|---|---|---|")
+    print(
+        f"| {samples} dependent samples, n = {args.n} | this test | distance covariance | Pearson |\n|---|---|---|---|"
+    )
     for name, draw in DEPENDENT.items():
         found: dict[str, list[float]] = {"own": [], "distances": [], "pearson": []}
         for seed in range(samples):
@@ -143,7 +145,8 @@ def distance_covariance(x: Array, y: Array, g: Rng, permutations: int = 199) -> 
     a = a - a.mean(0) - a.mean(1)[:, None] + a.mean()
     observed = (a * b).sum()
     orders = (g.permutation(len(b)) for _ in range(permutations))
-    return (1 + sum((a * b[np.ix_(o, o)]).sum() >= observed * (1 - 1e-12) for o in orders)) / (1 + permutations)
+    at_least = sum(bool((a * b[np.ix_(o, o)]).sum() >= observed * (1 - 1e-12)) for o in orders)
+    return (1 + at_least) / (1 + permutations)
 
 
 def series(args: argparse.Namespace) -> None:
@@ -204,7 +207,7 @@ def speed(args: argparse.Namespace) -> None:
 
 def _share(found: list[float], alpha: float) -> str:
     share = float(np.mean(np.array(found) <= alpha))
-    digits = max(1, -int(math.floor(math.log10(alpha))) - 1)
+    digits = max(1, -math.floor(math.log10(alpha)) - 1)
     error = 100 * math.sqrt(alpha * (1 - alpha) / len(found))
     return f"{100 * share:.{digits}f} ± {error:.{digits}f} %"
 
@@ -216,7 +219,9 @@ def main() -> None:
     measured = {"level": level, "power": power, "series": series, "screen": screen, "speed": speed}
     parser.add_argument("what", choices=list(measured))
     parser.add_argument("--samples", type=int, default=2000, help="samples of each kind")
-    parser.add_argument("--n", type=int, default=None, help="rows of a sample (default 60 for the level, 300 for power)")
+    parser.add_argument(
+        "--n", type=int, default=None, help="rows of a sample (default 60 for the level, 300 for power)"
+    )
     args = parser.parse_args()
     args.n = args.n or (60 if args.what == "level" else 300)
     measured[args.what](args)
