@@ -21,6 +21,7 @@ from mibench.estimator import Array
 from .features import uniform_scores, waves
 
 _WAVES = 4
+_LEAST = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ def p_values(left: Sequence[Ranked], right: Sequence[Ranked]) -> Array:
     # where there is one wave on either side both tests are one
     alone = np.outer([c.dims[1] for c in left], [c.dims[1] for c in right]) <= 1
     found: Array = np.where(alone, p, p * (2 - p))
-    return found
+    return np.maximum(found, _LEAST)  # none is 0
 
 
 def _tail(statistic: Array, mean: Array, excess: Array, n: int) -> Array:

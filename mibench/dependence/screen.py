@@ -216,6 +216,8 @@ def _one(
     if (np.ptp(values, axis=0) == 0).any():
         return replace(blank, note="constant in the common rows")
     note = "each determines the other" if of is not Nature.DISCRETE and _same(values) else ""
+    if of is Nature.DISCRETE and 4 * len(np.unique(values, axis=0)) > len(values):
+        note = "few rows for each pair of values"
     for nature_tried in dict.fromkeys((of, Nature.MIXED)):
         estimator = usual[nature_tried]
         x, y = (_for_distances(values[:, c], kinds[c], nature_tried) for c in (0, 1))

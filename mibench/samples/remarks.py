@@ -15,6 +15,7 @@ from .natures import FEW_TIES, is_discrete, tied_share
 from .order import autocorrelation, is_sorted
 from .table import ColumnKind, Pair, Table
 
+
 @dataclass(frozen=True)
 class Remark:
     """code : what kind of finding. message : one sentence. columns : those it is about."""
