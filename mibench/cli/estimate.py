@@ -14,6 +14,7 @@ import typer
 from mibench.errors import MibenchError, UsageError
 from mibench.words import nearest
 
+from .independence import tested
 from .shared import Include, Json, Unit, app, examples, include_files, print_json
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def estimate(
     include_files(include)
     from mibench.estimator import check_samples
     from mibench.registry import estimators as registry
-    from mibench.samples import Declared, read_pair, remarks
+    from mibench.samples import Declared, answer_remarks, read_pair, remarks
 
     if target is not None or all_pairs:
         from . import screen
@@ -117,13 +118,16 @@ def estimate(
         typer.echo(f"dropped {rows} with a missing value in a column used", err=True)
     check_samples(pair.x.values, pair.y.values)
     found = remarks(pair, panel)
+    answers = [_ask(e, pair, seed) for e in panel]
+    found += answer_remarks(pair, [(a.estimator, a.estimate) for a in answers if a.estimate is not None], found)
     for remark in found:
         typer.echo(f"warning: {remark.message}", err=True)
-    answers = [_ask(e, pair, seed) for e in panel]
+    independence = tested(pair, seed, time_series)
     if as_json:
-        print_json(_facts(answers, pair, found, unit))
+        print_json({**_facts(answers, pair, found, unit), "independence": independence.facts()})
     else:
         _show(answers, pair, unit)
+        typer.echo(str(independence))
     if all(a.estimate is None for a in answers):
         raise UsageError("no estimator answered: " + "; ".join(f"{a.estimator}: {a.reason}" for a in answers))
 

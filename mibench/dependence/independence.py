@@ -19,8 +19,8 @@ from .features import fourier, normal_scores, uniform_scores, waves
 from .neighbours import SharedNeighbours
 from .series import memory, shifts
 
-PERMUTATIONS = 199
-
+_PERMUTATIONS, _PERMUTATIONS_OF_FEW = 199, 499
+_FEW_ROWS, _FEW_VALUES = 2_000, 20_000
 _MOST_ROWS = 20_000
 _MOST_IN_GRAPHS = 4_096
 _MOST_PRODUCTS = 2e11  # multiplications in all permutations: some seconds
@@ -28,10 +28,7 @@ _FREQUENCIES = 50
 _WAVES = 6
 _COLUMNS_OF_WAVES = 256
 
-_AUTOCORRELATED = (
-    "neighbouring rows of both variables are correlated, so that permuted rows are no fair comparison and p is too "
-    "small: use the test for time series"
-)
+_AUTOCORRELATED = "neighbouring rows of both are correlated, so that p is too small: say that it is a time series"
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Independence:
     rows : how many rows were used; n unless there were too many.
     effective_n : how many independent rows those are worth.
     parts : the p of each part, before they are combined.
-    warning : why p does not hold, or nothing.
+    warning : why p does not hold, or nothing. time_series : y was shifted in a circle, not permuted.
     """
 
     p: float
@@ -57,6 +54,7 @@ class Independence:
     effective_n: float
     parts: Mapping[str, float] = field(default_factory=dict)
     warning: str = ""
+    time_series: bool = False
 
     def facts(self) -> dict[str, Any]:
         """As JSON."""
@@ -65,7 +63,7 @@ class Independence:
 
 
 def independence_test(
-    x: npt.ArrayLike, y: npt.ArrayLike, seed: int = 0, permutations: int = PERMUTATIONS, time_series: bool = False
+    x: npt.ArrayLike, y: npt.ArrayLike, seed: int = 0, permutations: int | None = None, time_series: bool = False
 ) -> Independence:
     """Test whether x and y, (n,) or (n, dim) each, are independent.
 
@@ -75,6 +73,7 @@ def independence_test(
     among all of them, and the mean of 1 / p is compared. The level is exact, whatever the margins, because under
     independence all these samples are equally likely.
 
+    permutations : 499 of up to 2,000 rows and 20,000 values of x or y, 199 of more, unless told otherwise.
     time_series : the rows follow one another in time. In place of permutations y is shifted against x in a circle, by
         at least as many rows as the two remember: each series keeps its own order, and the level holds for stationary
         series, approximately where the ends do not meet.
@@ -88,9 +87,12 @@ def independence_test(
     ------
     DataError : samples that cannot be used, or a series that is too short. UsageError : fewer than 19 permutations.
     """
+    x, y = check_samples(x, y, 4)
+    if permutations is None:
+        few = len(x) <= _FEW_ROWS and max(x.size, y.size) <= _FEW_VALUES
+        permutations = _PERMUTATIONS_OF_FEW if few else _PERMUTATIONS
     if permutations < 19:
         raise UsageError(f"{permutations} permutations are too few: with fewer than 19 no p is as small as 0.05.")
-    x, y = check_samples(x, y, 4)
     rng = np.random.default_rng([11, seed])
     warning = _AUTOCORRELATED if not time_series and in_both(x, y) is not None else ""
     kept = _kept(len(x), _rows_for(x.shape[1], y.shape[1], permutations), time_series, rng)
@@ -120,6 +122,7 @@ def independence_test(
         effective_n=effective,
         parts={name: float(p[0]) for name, p in own.items()},
         warning=warning,
+        time_series=time_series,
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mibench.estimator import Array, Nature
 
-from .table import ColumnKind
+from .table import ColumnKind, Table
 
 FEW_TIES = 0.05
 """Share of repeated values up to which numbers pass for continuous."""
@@ -31,3 +31,8 @@ def nature(kind: ColumnKind, tied: float) -> Nature:
     if is_discrete(kind, tied):
         return Nature.DISCRETE
     return Nature.MIXED if tied > FEW_TIES else Nature.CONTINUOUS
+
+
+def natures(table: Table) -> list[Nature]:
+    """Of each column."""
+    return [nature(kind, tied) for kind, tied in zip(table.kinds, tied_share(table.values).tolist(), strict=True)]

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mibench.estimator import Array, Estimator
+from mibench.estimator import Array, Estimator, Nature
 from mibench.words import counted
 
-from .natures import FEW_TIES, is_discrete, tied_share
+from .functions import smooth_functions
+from .natures import FEW_TIES, is_discrete, natures, tied_share
 from .order import autocorrelation, is_sorted
 from .table import ColumnKind, Pair, Table
 
@@ -43,6 +44,7 @@ def remarks(pair: Pair, estimators: Sequence[Estimator] = ()) -> list[Remark]:
         *_constant(columns),
         *_row_index(columns),
         *_deterministic(x, y),
+        *_same_keys(x, y),
         *_duplicates(columns, values),
         *_tails(columns),
         *_few_samples(*values.shape),
@@ -118,13 +120,50 @@ def _deterministic(x: Table, y: Table) -> Iterator[Remark]:
         for i in by_rank.get((column.max() - column).tobytes(), []):
             found[y.names[j], x.names[i]] = "is a decreasing function of"
     for (of, by), how in found.items():
-        yield Remark("deterministic", f"{of} {how} {by}: the two share all they hold.", (by, of))
+        share = "all of their entropy"
+        if dict(zip(y.names, natures(y), strict=True))[of] is Nature.CONTINUOUS:
+            share = "infinitely much, for they are continuous"
+        yield Remark("deterministic", f"{of} {how} {by}: the two share {share}.", (by, of))
     if found:
         return
+    exact = False
     for one, other, ranks in ((y, x, ranks_x), (x, y, ranks_y)):
         for j in _functions_of(one, other, ranks):
             said = f"{one.names[j]} is an exact function of {_list(list(other.names))}."
             yield Remark("deterministic", said, (*other.names, one.names[j]))
+            exact = True
+    if not exact:
+        yield from _smooth(x, y)
+
+
+def _smooth(x: Table, y: Table) -> Iterator[Remark]:
+    """Functions of continuous columns without noise, in either direction; the weaker of the two words that hold."""
+    one, other = (
+        table.columns([i for i, one in enumerate(natures(table)) if one is Nature.CONTINUOUS]) for table in (x, y)
+    )
+    if not one.names or not other.names:
+        return
+    for of, by in ((other, one), (one, other)):
+        found = list(smooth_functions(by.values, of.values))
+        for chosen, j, share in found:
+            names = [by.names[i] for i in chosen]
+            said = f"{of.names[j]} follows {_list(names)} smoothly, within {max(share, 1e-12):.1g} of its spread"
+            said += ": without any noise the two would share infinitely much."
+            yield Remark("deterministic", said, (*names, of.names[j]))
+        if found:
+            return
+
+
+def _same_keys(x: Table, y: Table) -> Iterator[Remark]:
+    """A column of x and one of y that hold the same different values in another order: rows that were not matched."""
+    for name, column in zip(x.names, x.values.T, strict=True):
+        ordered = np.sort(column)
+        if len(ordered) < 20 or (ordered[1:] == ordered[:-1]).any():
+            continue
+        for other, values in zip(y.names, y.values.T, strict=True):
+            if not (values == column).all() and (np.sort(values) == ordered).all():
+                said = f"{name} and {other} hold the same values in another order: do rows belong together by them?"
+                yield Remark("same-keys", said, (name, other))
 
 
 def _functions_of(one: Table, other: Table, ranks: np.typing.NDArray[np.int64]) -> Iterator[int]:
@@ -215,7 +254,11 @@ def _order(columns: Sequence[_Column]) -> Iterator[Remark]:
         strongest = max(found, key=lambda name: abs(found[name]))
         said = f"rows do not look independent: neighbouring values of {_list(list(found))} are correlated"
         most = f"{found[strongest]:.2f}" + (f" in {strongest}" if len(found) > 1 else "")
-        yield Remark("autocorrelated-rows", f"{said} ({most}); standard errors are too small.", tuple(found))
+        yield Remark(
+            "autocorrelated-rows",
+            f"{said} ({most}); standard errors are too small, and so is p without --time-series.",
+            tuple(found),
+        )
 
 
 def _are(names: Sequence[str]) -> str:

@@ -27,6 +27,7 @@ from mibench.dependence import independence_test
 from mibench.dependence.rank_tests import p_values, prepare
 from mibench.estimator import Array
 
+PERMUTATIONS = 199
 Rng: TypeAlias = np.random.Generator
 Draw: TypeAlias = Callable[[Rng, int], tuple[Any, Any]]
 
@@ -117,7 +118,7 @@ def level(args: argparse.Namespace) -> None:
         found = []
         for seed in range(args.samples):
             g = np.random.default_rng([2, seed])
-            found.append(independence_test(draw_x(g, args.n), draw_y(g, args.n), seed).p)
+            found.append(independence_test(draw_x(g, args.n), draw_y(g, args.n), seed, PERMUTATIONS).p)
         print(f"| {name} | {_share(found, 0.05)} | {_share(found, 0.01)} |", flush=True)
 
 
@@ -131,7 +132,7 @@ def power(args: argparse.Namespace) -> None:
         found: dict[str, list[float]] = {"own": [], "distances": [], "pearson": []}
         for seed in range(samples):
             x, y = draw(np.random.default_rng([3, seed]), args.n)
-            found["own"].append(independence_test(x, y, seed).p)
+            found["own"].append(independence_test(x, y, seed, PERMUTATIONS).p)
             found["distances"].append(distance_covariance(x, y, np.random.default_rng([4, seed])))
             if np.ndim(x) == 1:
                 found["pearson"].append(float(pearsonr(x, y).pvalue))
@@ -139,7 +140,7 @@ def power(args: argparse.Namespace) -> None:
         print(f"| {name} | {' | '.join(shares)} |", flush=True)
 
 
-def distance_covariance(x: Array, y: Array, g: Rng, permutations: int = 199) -> float:
+def distance_covariance(x: Array, y: Array, g: Rng, permutations: int = PERMUTATIONS) -> float:
     """The p of the permutation test of Székely, Rizzo & Bakirov (2007)."""
     a, b = (squareform(pdist(np.reshape(v, (len(v), -1)))) for v in (x, y))
     a = a - a.mean(0) - a.mean(1)[:, None] + a.mean()
@@ -159,11 +160,11 @@ def series(args: argparse.Namespace) -> None:
         for seed in range(samples):
             g = np.random.default_rng([5, seed])
             x, y = (lfilter([1], [1, -phi], g.standard_normal(1000))[500:] for _ in "xy")
-            of_series = independence_test(x, y, seed, time_series=True)
+            of_series = independence_test(x, y, seed, PERMUTATIONS, time_series=True)
             told.append(of_series.p)
             worth.append(of_series.effective_n)
             if seed < samples // 5:
-                of_rows = independence_test(x, y, seed)
+                of_rows = independence_test(x, y, seed, PERMUTATIONS)
                 plain.append(of_rows.p)
                 warned += bool(of_rows.warning)
         said = f"{warned} of {len(plain)}"
@@ -200,7 +201,7 @@ def speed(args: argparse.Namespace) -> None:
             g = np.random.default_rng(0)
             x, y = g.standard_normal((2, n, dim))
             cpu, wall = time.process_time(), time.perf_counter()
-            found = independence_test(x, y)
+            found = independence_test(x, y, permutations=PERMUTATIONS)
             cells.append(f"{time.process_time() - cpu:.2f} / {time.perf_counter() - wall:.2f} s, {found.rows:,} rows")
         print(f"| {dim} + {dim} | {' | '.join(cells)} |", flush=True)
 
