@@ -5,6 +5,7 @@
     python tests/benchmarks/independence.py series    # 1,000 pairs of independent AR(1) series
     python tests/benchmarks/independence.py screen    # p-values of pairs of independent columns, and their tails
     python tests/benchmarks/independence.py speed
+    python tests/benchmarks/independence.py pairs     # all pairs of 200 columns, 1,000 rows: seconds
 
 Each prints one table of Markdown, in which a level is given with the share's standard error. Run it with
 OMP_NUM_THREADS=1; --samples and --n make it shorter or sharper.
@@ -25,7 +26,10 @@ from scipy.stats import pearsonr
 
 from mibench.dependence import independence_test
 from mibench.dependence.rank_tests import p_values, prepare
+from mibench.dependence.screen import screen as compare
 from mibench.estimator import Array
+from mibench.samples import Table
+from mibench.samples.cells import kinds_of
 
 PERMUTATIONS = 199
 Rng: TypeAlias = np.random.Generator
@@ -177,7 +181,7 @@ def screen(args: argparse.Namespace) -> None:
         "continuous": lambda g, n: g.standard_cauchy(n),
         "counts, Poisson(2)": lambda g, n: g.poisson(2, n),
         "binary, 10 % ones": lambda g, n: g.random(n) < 0.1,
-        "three columns in four at one value": lambda g, n: np.maximum(g.standard_normal(n) - 0.67, 0),
+        "three values in four the same": lambda g, n: np.maximum(g.standard_normal(n) - 0.67, 0),
     }
     print("| pairs of independent columns | " + " | ".join(f"p ≤ {a:g}" for a in (0.05, 0.01, 1e-3, 1e-4)) + " |")
     print("|---|---|---|---|---|")
@@ -206,6 +210,18 @@ def speed(args: argparse.Namespace) -> None:
         print(f"| {dim} + {dim} | {' | '.join(cells)} |", flush=True)
 
 
+def pairs(args: argparse.Namespace) -> None:
+    """Seconds of all pairs of 200 columns: continuous ones, and with a third of them rounded to integers."""
+    print("| all 19,900 pairs of 200 columns, 1,000 rows | CPU / wall-clock |\n|---|---|")
+    for name, rounded in (("continuous", 0), ("a third of the columns are integers", 67)):
+        values = np.random.default_rng(0).standard_normal((1000, 200))
+        values[:, :rounded] = np.round(2 * values[:, :rounded])
+        table = Table(tuple(map(str, range(200))), kinds_of(values), values)
+        cpu, wall = time.process_time(), time.perf_counter()
+        compare(table)
+        print(f"| {name} | {time.process_time() - cpu:.0f} / {time.perf_counter() - wall:.0f} s |", flush=True)
+
+
 def _share(found: list[float], alpha: float) -> str:
     share = float(np.mean(np.array(found) <= alpha))
     digits = max(1, -math.floor(math.log10(alpha)) - 1)
@@ -217,7 +233,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage=argparse.SUPPRESS
     )
-    measured = {"level": level, "power": power, "series": series, "screen": screen, "speed": speed}
+    measured = {"level": level, "power": power, "series": series, "screen": screen, "speed": speed, "pairs": pairs}
     parser.add_argument("what", choices=list(measured))
     parser.add_argument("--samples", type=int, default=2000, help="samples of each kind")
     parser.add_argument(
