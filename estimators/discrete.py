@@ -7,7 +7,7 @@ occur and of how many there could be; ``ENTROPIES`` holds them by name, in nats.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.special import betaln, digamma, polygamma, xlogy
 
 from mibench.errors import Unsupported
-from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
+from mibench.estimator import Array, Capabilities, Estimate, Estimator, Nature, check_samples
 from mibench.parameters import Count
 from mibench.registry import register_estimator
 
@@ -246,6 +246,7 @@ class Grassberger(_FromCounts):
     """
 
     citation: ClassVar[str] = "Grassberger (2003, 2008), Entropy estimates from insufficient samplings, eq. 27 and 35"
+    capabilities: ClassVar = replace(_FromCounts.capabilities, usual_for=(Nature.DISCRETE,))
 
 
 @register_estimator("chao-shen")

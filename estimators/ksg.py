@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from scipy.special import digamma
 
-from mibench.estimator import Array, Estimate, Estimator, check_samples
+from mibench.estimator import Array, Estimate, Estimator, Nature, check_samples
 from mibench.parameters import Count
 from mibench.registry import register_estimator
 
@@ -130,7 +130,9 @@ class KSG(_NearestNeighbours):
     """
 
     citation: ClassVar[str] = f"{KRASKOV}, algorithm 1 (eq. 8)"
-    capabilities: ClassVar = needing(_k_others, min_n=4, reference=True, devices=("cpu", "cuda"), memory=0.1)
+    capabilities: ClassVar = needing(
+        _k_others, min_n=4, reference=True, usual_for=(Nature.CONTINUOUS,), devices=("cpu", "cuda"), memory=0.1
+    )
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
         samples = self._prepared(x, y)
@@ -183,7 +185,9 @@ class MixedKSG(_NearestNeighbours):
     citation: ClassVar[str] = (
         "Gao, Kannan, Oh & Viswanath (2017), Estimating mutual information for discrete-continuous mixtures, alg. 1"
     )
-    capabilities: ClassVar = needing(_k_others, min_n=6, discrete=True, devices=("cpu", "cuda"), memory=0.1)
+    capabilities: ClassVar = needing(
+        _k_others, min_n=6, discrete=True, usual_for=(Nature.MIXED,), devices=("cpu", "cuda"), memory=0.1
+    )
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
         samples = self._prepared(x, y)

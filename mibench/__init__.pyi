@@ -9,6 +9,8 @@ from .api import list_tasks as list_tasks
 from .api import run as run
 from .bound import Bound as Bound
 from .checks import parametrize_with_checks as parametrize_with_checks
+from .dependence import Independence as Independence
+from .dependence import independence_test as independence_test
 from .engine.executor import Executor as Executor
 from .engine.grid import Grid as Grid
 from .engine.runner import Observer as Observer

@@ -45,6 +45,15 @@ class Role(StrEnum):
     """No estimator at all: the arm with which a downstream task compares the others."""
 
 
+class Nature(StrEnum):
+    """What a pair of variables is, as far as it decides which estimators suit it."""
+
+    CONTINUOUS = "continuous"
+    DISCRETE = "discrete"
+    MIXED = "mixed"
+    """One of each, or values between the two: rounded readings, atoms."""
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What an estimator can take. The engine reads these fields; it never asks for names.
@@ -57,6 +66,7 @@ class Capabilities:
     reads_task : looks at the task itself (its truth or its density), so it is a yardstick, not an entrant.
     reference : shown in every table whatever was selected for comparison.
     role : what its row is there for.
+    usual_for : the natures of pairs of columns for which it is asked where thousands of pairs are and nobody chose.
     devices : where it can run.
     memory : peak memory of one cell at n = 10,000 in GiB, measured.
     """
@@ -69,6 +79,7 @@ class Capabilities:
     reads_task: bool = False
     reference: bool = False
     role: Role = Role.ENTRANT
+    usual_for: tuple[Nature, ...] = ()
     devices: tuple[str, ...] = ("cpu",)
     memory: float | None = None
 

@@ -14,6 +14,7 @@ import typer
 from mibench.errors import MibenchError, UsageError
 from mibench.words import nearest
 
+from .independence import tested
 from .shared import Include, Json, Unit, app, examples, include_files, print_json
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Answer:
         "mibench estimate x.npy y.npy",
         "mibench estimate data.csv --x height,weight --y age -e ksg -e infonce",
         "mibench estimate data.csv --x 0-3 --y '\"income, k\"' --missing refuse --json",
+        "mibench estimate data.csv --target y",
+        "mibench estimate data.csv --all-pairs --out pairs.html",
         "zcat data.csv.gz | mibench estimate - --x a --y b --decimal ,",
     )
 )
@@ -60,6 +63,16 @@ def estimate(
     ],
     x: Annotated[str | None, typer.Option("--x", help="Columns of X: names, numbers from 0, ranges 2-5.")] = None,
     y: Annotated[str | None, typer.Option("--y", help="Columns of Y likewise.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Rank every other column (or those of --x) by what it shares with this one.")
+    ] = None,
+    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Compare all pairs of columns (or of --x).")] = False,
+    time_series: Annotated[
+        bool, typer.Option("--time-series", help="Rows follow one another in time: test by circular shifts.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="With --target and --all-pairs, write .html, .png, .svg or .csv.")
+    ] = None,
     estimators: Annotated[
         list[str] | None,
         typer.Option("-e", "--estimator", help="Names, selectors, globs. [default: the reference ones]"),
@@ -85,8 +98,17 @@ def estimate(
     include_files(include)
     from mibench.estimator import check_samples
     from mibench.registry import estimators as registry
-    from mibench.samples import Declared, read_pair, remarks
+    from mibench.samples import Declared, answer_remarks, read_pair, remarks
 
+    if target is not None or all_pairs:
+        from . import screen
+
+        if y is not None or estimators or (target is not None and all_pairs):
+            raise UsageError("--target, --all-pairs, --y and -e exclude each other: say what to compare once.")
+        asked = screen.Asked(target, x, missing is Missing.REFUSE, time_series, seed, unit, out, as_json)
+        return screen.show(files, Declared(_delimiter(delimiter), decimal, header), asked)
+    if out is not None:
+        raise UsageError("--out goes with --target or --all-pairs.")
     panel = registry.select(estimators) if estimators else _reference_panel(registry.select("*"))
     pair = read_pair(files, x, y, Declared(_delimiter(delimiter), decimal, header), missing)
     for source in pair.sources:
@@ -96,13 +118,16 @@ def estimate(
         typer.echo(f"dropped {rows} with a missing value in a column used", err=True)
     check_samples(pair.x.values, pair.y.values)
     found = remarks(pair, panel)
+    answers = [_ask(e, pair, seed) for e in panel]
+    found += answer_remarks(pair, [(a.estimator, a.estimate) for a in answers if a.estimate is not None], found)
     for remark in found:
         typer.echo(f"warning: {remark.message}", err=True)
-    answers = [_ask(e, pair, seed) for e in panel]
+    independence = tested(pair, seed, time_series)
     if as_json:
-        print_json(_facts(answers, pair, found, unit))
+        print_json({**_facts(answers, pair, found, unit), "independence": independence.facts()})
     else:
         _show(answers, pair, unit)
+        typer.echo(str(independence))
     if all(a.estimate is None for a in answers):
         raise UsageError("no estimator answered: " + "; ".join(f"{a.estimator}: {a.reason}" for a in answers))
 

@@ -115,7 +115,7 @@ def _of_estimator(estimator: Estimator, factory: Callable[..., Any], source: str
     values = {
         "kind": str(estimator.kind),
         "ranked": ranked,
-        "capabilities": dataclasses.asdict(can) | {"devices": list(can.devices)},
+        "capabilities": dataclasses.asdict(can) | {"devices": list(can.devices), "usual_for": list(can.usual_for)},
         "stands_in_a_loss": in_a_loss,
         "citation": estimator.citation,
         "version": estimator.version,

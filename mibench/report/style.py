@@ -126,6 +126,14 @@ class Drawing:
         return stream.getvalue()
 
     @functools.cached_property
+    def picture(self) -> bytes:
+        """For files: an SVG by itself, on white."""
+        stream = io.BytesIO()
+        with theme():
+            self.figure.savefig(stream, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+        return stream.getvalue()
+
+    @functools.cached_property
     def svg(self) -> str:
         """For the page: with the page's own ink and paper."""
         stream = io.StringIO()

@@ -18,6 +18,7 @@ import numpy as np
 from mibench.errors import UsageError
 from mibench.words import listed
 
+from .answers import answer_remarks
 from .choose import choose
 from .remarks import Remark, remarks
 from .table import DELIMITERS, ColumnKind, Declared, Pair, Readable, Source, Table
@@ -30,6 +31,7 @@ __all__ = [
     "Remark",
     "Source",
     "Table",
+    "answer_remarks",
     "open_file",
     "read_pair",
     "remarks",

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from mibench.estimator import Array, Estimator
+from mibench.estimator import Array, Estimator, Nature
 from mibench.words import counted
 
+from .functions import smooth_functions
+from .natures import FEW_TIES, is_discrete, natures, tied_share
 from .order import autocorrelation, is_sorted
 from .table import ColumnKind, Pair, Table
-
-_TIED = 0.05
-"""Share of repeated values up to which numbers pass for continuous."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,14 @@ def remarks(pair: Pair, estimators: Sequence[Estimator] = ()) -> list[Remark]:
         x, y = (replace(t, names=tuple(f"{of} {n}" for n in t.names)) for of, t in (("X", x), ("Y", y)))
     names, kinds = (*x.names, *y.names), (*x.kinds, *y.kinds)
     values = np.hstack([x.values, y.values])
-    tied = _tied_share(values)
+    tied = tied_share(values)
     columns = [_Column(*c) for c in zip(names, kinds, values.T, tied.tolist(), strict=True)]
     return [
         *_discrete(columns, estimators),
         *_constant(columns),
         *_row_index(columns),
         *_deterministic(x, y),
+        *_same_keys(x, y),
         *_duplicates(columns, values),
         *_tails(columns),
         *_few_samples(*values.shape),
@@ -62,20 +62,11 @@ class _Column:
     @property
     def discrete(self) -> bool:
         """Labels, and integers that repeat."""
-        return self.kind.label or (self.kind is ColumnKind.INTEGER and self.tied > _TIED)
+        return is_discrete(self.kind, self.tied)
 
     @property
     def varies(self) -> bool:
         return bool(self.values.min() < self.values.max())
-
-
-def _tied_share(values: Array) -> Array:
-    """For each column, the share of rows whose value another row has too."""
-    ordered = np.sort(values, axis=0)
-    same = ordered[1:] == ordered[:-1]
-    edge = np.zeros((1, values.shape[1]), bool)
-    share: Array = (np.vstack([same, edge]) | np.vstack([edge, same])).mean(axis=0)
-    return share
 
 
 def _discrete(columns: Sequence[_Column], estimators: Sequence[Estimator]) -> Iterator[Remark]:
@@ -84,7 +75,7 @@ def _discrete(columns: Sequence[_Column], estimators: Sequence[Estimator]) -> It
     if discrete:
         assumed = f"; {_list(unfit)} {'assumes' if len(unfit) == 1 else 'assume'} densities" if unfit else ""
         yield Remark("discrete-columns", f"{_list(discrete)} {_are(discrete)} discrete{assumed}.", tuple(discrete))
-    rounded = [c for c in columns if not c.discrete and c.tied > _TIED and c.varies]
+    rounded = [c for c in columns if not c.discrete and c.tied > FEW_TIES and c.varies]
     if rounded:
         names = [c.name for c in rounded]
         share = max(c.tied for c in rounded)
@@ -129,13 +120,50 @@ def _deterministic(x: Table, y: Table) -> Iterator[Remark]:
         for i in by_rank.get((column.max() - column).tobytes(), []):
             found[y.names[j], x.names[i]] = "is a decreasing function of"
     for (of, by), how in found.items():
-        yield Remark("deterministic", f"{of} {how} {by}: the two share all they hold.", (by, of))
+        share = "all of their entropy"
+        if dict(zip(y.names, natures(y), strict=True))[of] is Nature.CONTINUOUS:
+            share = "infinitely much, for they are continuous"
+        yield Remark("deterministic", f"{of} {how} {by}: the two share {share}.", (by, of))
     if found:
         return
+    exact = False
     for one, other, ranks in ((y, x, ranks_x), (x, y, ranks_y)):
         for j in _functions_of(one, other, ranks):
             said = f"{one.names[j]} is an exact function of {_list(list(other.names))}."
             yield Remark("deterministic", said, (*other.names, one.names[j]))
+            exact = True
+    if not exact:
+        yield from _smooth(x, y)
+
+
+def _smooth(x: Table, y: Table) -> Iterator[Remark]:
+    """Functions of continuous columns without noise, in either direction; the weaker of the two words that hold."""
+    one, other = (
+        table.columns([i for i, one in enumerate(natures(table)) if one is Nature.CONTINUOUS]) for table in (x, y)
+    )
+    if not one.names or not other.names:
+        return
+    for of, by in ((other, one), (one, other)):
+        found = list(smooth_functions(by.values, of.values))
+        for chosen, j, share in found:
+            names = [by.names[i] for i in chosen]
+            said = f"{of.names[j]} follows {_list(names)} smoothly, within {max(share, 1e-12):.1g} of its spread"
+            said += ": without any noise the two would share infinitely much."
+            yield Remark("deterministic", said, (*names, of.names[j]))
+        if found:
+            return
+
+
+def _same_keys(x: Table, y: Table) -> Iterator[Remark]:
+    """A column of x and one of y that hold the same different values in another order: rows that were not matched."""
+    for name, column in zip(x.names, x.values.T, strict=True):
+        ordered = np.sort(column)
+        if len(ordered) < 20 or (ordered[1:] == ordered[:-1]).any():
+            continue
+        for other, values in zip(y.names, y.values.T, strict=True):
+            if not (values == column).all() and (np.sort(values) == ordered).all():
+                said = f"{name} and {other} hold the same values in another order: do rows belong together by them?"
+                yield Remark("same-keys", said, (name, other))
 
 
 def _functions_of(one: Table, other: Table, ranks: np.typing.NDArray[np.int64]) -> Iterator[int]:
@@ -220,13 +248,17 @@ def _order(columns: Sequence[_Column]) -> Iterator[Remark]:
         said = f"the rows are sorted by {_list(ordered)}, so their order cannot show whether they are independent."
         yield Remark("sorted-rows", said, tuple(ordered))
         return
-    lags = {c.name: autocorrelation(c.values, ranked=c.tied < _TIED) for c in tried}
+    lags = {c.name: autocorrelation(c.values, ranked=c.tied < FEW_TIES) for c in tried}
     found = {name: lag for name, lag in lags.items() if lag is not None}
     if found:
         strongest = max(found, key=lambda name: abs(found[name]))
         said = f"rows do not look independent: neighbouring values of {_list(list(found))} are correlated"
         most = f"{found[strongest]:.2f}" + (f" in {strongest}" if len(found) > 1 else "")
-        yield Remark("autocorrelated-rows", f"{said} ({most}); standard errors are too small.", tuple(found))
+        yield Remark(
+            "autocorrelated-rows",
+            f"{said} ({most}); standard errors are too small, and so is p without --time-series.",
+            tuple(found),
+        )
 
 
 def _are(names: Sequence[str]) -> str:

@@ -57,7 +57,7 @@ def test_without_a_choice_the_reference_estimators_answer_once_each(estimate: Co
     panel = [e for e in estimators.select("*") if e.capabilities.reference and e.capabilities.role is Role.ENTRANT]
     assert len(named) == len(set(named)) == len({json.dumps(e.identity()) for e in panel})
     assert set(named) <= {e.label for e in panel}
-    assert set(found) == {"unit", "estimates", "declined", "data", "warnings"}
+    assert set(found) == {"unit", "estimates", "declined", "data", "warnings", "independence"}
     assert found["data"]["files"][0]["file"] == "x.npy"
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from mibench.estimator import Estimator
+from mibench.estimator import Estimate, Estimator
 from mibench.registry import estimators
-from mibench.samples import ColumnKind, Pair, Table, remarks
+from mibench.samples import ColumnKind, Pair, Table, answer_remarks, remarks
+from mibench.samples.answers import greatest_entropy
 from mibench.samples.cells import kinds_of
 
 N = 400
@@ -137,3 +139,60 @@ def test_rows_in_an_order_of_their_own() -> None:
     assert codes(x, x + normal(1)) == {"sorted-rows"}
     shuffled = np.random.default_rng(0).permutation(2000)
     assert codes(*series[:, shuffled]) == set()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_smooth_functions_are_told_from_noise_of_any_size_that_shows(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, noise = rng.standard_normal((2, 1000))
+    plane = rng.standard_normal((1000, 2))
+    for predictor, y in ((x, np.sin(3 * x)), (x, x**2), (plane, plane[:, 0] * plane[:, 1])):
+        (found,) = [r for r in remarks(pair(predictor, y)) if r.code == "deterministic"]
+        assert "y0 follows" in found.message and "infinitely" in found.message
+        (found,) = [r for r in remarks(pair(y, predictor)) if r.code == "deterministic"]  # in either direction
+        assert "x0 follows" in found.message
+        for size in (1e-1, 1e-2):
+            assert "deterministic" not in codes(predictor, y + size * noise)
+    assert "deterministic" not in codes(np.cumsum(x), np.cumsum(noise))  # two walks are no function of each other
+    assert "deterministic" not in codes(np.round(x, 1), np.sin(x) + 0.01 * noise)
+
+
+def test_no_infinity_is_claimed_of_discrete_copies() -> None:
+    x = np.random.default_rng(0).integers(0, 4, N)
+    (found,) = [r for r in remarks(pair(x, x)) if r.code == "deterministic"]
+    assert "entropy" in found.message and "infinit" not in found.message
+    (found,) = [r for r in remarks(pair(normal(0), normal(0))) if r.code == "deterministic"]
+    assert "infinitely" in found.message
+
+
+def test_keys_in_another_order_are_noticed() -> None:
+    keys = np.random.default_rng(0).permutation(N)
+    assert "same-keys" in codes(keys, np.random.default_rng(1).permutation(keys))
+    assert "same-keys" not in codes(keys, keys) and "same-keys" not in codes(keys, keys + 1)
+
+
+def test_answers_above_the_entropy_are_errors() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.random(1000) < 0.1
+    two = pair(x.astype(float), normal(1, 1000))
+    entropy = -0.1 * math.log(0.1) - 0.9 * math.log(0.9)
+    most = greatest_entropy(two.x)
+    assert most is not None and entropy < most < 1.2 * entropy and greatest_entropy(two.y) is None
+    answers = [("low", Estimate(0.9 * entropy)), ("high", Estimate(0.6)), ("wild", Estimate(math.inf))]
+    (found,) = answer_remarks(two, answers)
+    assert found.code == "above-entropy" and found.columns == ("high", "wild") and f"{most:.3f} nats" in found.message
+    # the limit holds in 98 % of samples and more: letters that were not seen can make it too low
+    h = (-0.4 * math.log(0.4) - 0.6 * math.log(0.6)) / 0.4
+    drawn = (np.random.default_rng(seed).geometric(0.4, 150) for seed in range(200))
+    limits = [greatest_entropy(pair(v, v).x) for v in drawn]
+    assert np.mean([limit is None or limit > h for limit in limits]) >= 0.98
+
+
+def test_answers_near_log_n_say_so_once() -> None:
+    two = pair(normal(0), normal(1))
+    near = ("near", Estimate(math.log(N) - 1))
+    told = ("bound", Estimate(3.0, diagnostics={"saturated": True}))
+    assert answer_remarks(two, [("low", Estimate(1.0))]) == []
+    assert [r.columns for r in answer_remarks(two, [near, told, ("low", Estimate(1.0))])] == [("bound",), ("near",)]
+    copy = pair(normal(0), normal(0))
+    assert answer_remarks(copy, [near], remarks(copy)) == []

@@ -1,0 +1,271 @@
+"""Tables of many columns, for ``mibench estimate``: every column with a target, or all pairs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mibench.errors import UsageError
+from mibench.words import counted, listed, plural, printable
+
+from .shared import Unit, print_json, stderr, write
+
+if TYPE_CHECKING:
+    from mibench.dependence.screen import Progress, Screen, Screened
+    from mibench.samples import Declared, Table
+
+_SURE = 0.05
+_SHOWN = 20  # of all pairs, on a terminal
+_ON_PAGE = 500
+_SUFFIXES = (".html", ".png", ".svg", ".csv")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks of a table.
+
+    target : the column that every other is compared with, or None for all pairs. columns : which take part.
+    """
+
+    target: str | None
+    columns: str | None = None
+    refuse_missing: bool = False
+    time_series: bool = False
+    seed: int = 0
+    unit: Unit = Unit.NATS
+    out: Path | None = None
+    as_json: bool = False
+
+
+def show(files: Sequence[Path], declared: Declared, asked: Asked) -> None:
+    """Read the table, compare its columns, and print, write or draw what was found."""
+    from mibench.dependence.screen import screen
+
+    _suffix(asked.out)
+    if len(files) != 1:
+        raise UsageError("--target and --all-pairs compare the columns of one table: give one file.")
+    table, target, unread = _read(files[0], declared, asked)
+    began = time.monotonic()
+    with _progress() as progress:
+        found = screen(table, target, asked.seed, asked.time_series, progress)
+    for name, why in {**unread, **found.left_out}.items():
+        typer.echo(f"left out {printable(name)}: it {printable(why)}", err=True)
+    remarks = list(_remarks(found, asked))
+    for remark in remarks:
+        typer.echo(f"warning: {remark}", err=True)
+    rows = len(table.values)
+    if asked.out is not None:
+        write(asked.out, _file(found, asked, rows))
+        typer.echo(f"wrote {asked.out}", err=True)
+    if asked.as_json:
+        print_json(_facts(found, asked, rows, {**unread, **found.left_out}, remarks))
+    else:
+        _print(found, asked, rows)
+        typer.echo(f"{counted(len(found.pairs), 'pair')} in {time.monotonic() - began:.1f} s", err=True)
+
+
+def _suffix(out: Path | None) -> str:
+    suffix = "" if out is None else out.suffix.lower()
+    if out is not None and suffix not in _SUFFIXES:
+        raise UsageError(f"--out '{out}': the name must end in {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}.")
+    return suffix
+
+
+def _read(path: Path, declared: Declared, asked: Asked) -> tuple[Table, int | None, dict[str, str]]:
+    """The table, the place of the target in it, and why columns could not be read."""
+    import numpy as np
+
+    from mibench.samples import open_file
+    from mibench.samples.choose import choose
+
+    file = open_file(path, declared, least=2)
+    typer.echo(f"read {file.source}", err=True)
+    where, count = file.source.file, len(file.names)
+    if len(set(file.names)) < count:
+        raise UsageError(f"two columns of {where} have the same name; rename one.")
+    chosen = choose(asked.columns, file.names, file.named, where) if asked.columns else list(range(count))
+    target = None
+    if asked.target is not None:
+        target, *more = choose(asked.target, file.names, file.named, where)
+        if more:
+            raise UsageError("--target is one column; use --x and --y for the information of several together.")
+        if target in chosen and asked.columns:
+            raise UsageError(f"column '{file.names[target]}' of {where} is in both --x and --target.")
+        chosen = [i for i in chosen if i != target] + [target]
+    unread: dict[str, str] = {}
+    try:
+        table = file.read(chosen)
+    except UsageError:  # one column that cannot be used costs itself and not the others
+        readable = []
+        for i in chosen:
+            try:
+                file.read([i])
+                readable.append(i)
+            except UsageError as error:
+                if i == target:
+                    raise
+                unread[file.names[i]] = f"cannot be used: {error}"
+        if len(readable) < 2:
+            raise
+        chosen, table = readable, file.read(readable)
+    gaps = np.isnan(table.values)
+    if bool(gaps.any()):
+        names = [table.names[i] for i in np.flatnonzero(gaps.any(axis=0)).tolist()]
+        holds = f"{counted(int(gaps.sum()), 'missing value')} in {listed(list(map(printable, names)), 4)}"
+        if asked.refuse_missing:
+            raise UsageError(f"{where} has {holds}.")
+        typer.echo(f"{holds}: each pair uses the rows in which it has both", err=True)
+    return table, None if target is None else chosen.index(target), unread
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar on a terminal, nothing elsewhere."""
+    console = stderr()
+    if not console.is_terminal:
+        yield lambda done, total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    bar = Progress(
+        BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True
+    )
+    task = bar.add_task("")
+    with bar:
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _remarks(found: Screen, asked: Asked) -> Iterator[str]:
+    from mibench.estimator import Nature
+
+    if found.autocorrelated:
+        yield "neighbouring rows are correlated, so that p and q are too small; say --time-series if time orders them."
+    if found.shifts is not None:
+        yield (
+            f"p of a time series is the share of {found.shifts} shifts and not below {1 / (1 + found.shifts):.2g}, "
+            "and q accordingly."
+        )
+    same = [p for p in found.pairs if p.note.startswith("each")]
+    if same:
+        names = listed([f"{printable(p.x)} and {printable(p.y)}" for p in same], 3)
+        yield f"{names}: each determines the other, so that the number estimated has no meaning."
+    declined = [p for p in found.pairs if p.mi is None]
+    if declined:
+        yield f"{counted(len(declined), 'pair')} without an estimate: {printable(declined[0].note)}"
+    letters = [p for p in found.pairs if p.nature is Nature.DISCRETE and "few rows" in p.note]
+    if letters:
+        yield f"{counted(len(letters), 'pair')} of labels with few rows for each pair of values: expect large errors."
+
+
+def _print(found: Screen, asked: Asked, rows: int) -> None:
+    pairs = found.pairs if found.target is not None else found.pairs[:_SHOWN]
+    if found.target is not None:
+        head = f"mutual information with {printable(found.target)}"
+    else:
+        head = f"mutual information of {counted(len(found.pairs), 'pair')} of {counted(len(found.columns), 'column')}"
+    typer.echo(f"{counted(rows, 'row')}; {head}, in {asked.unit}")
+    headings, *lines = _cells(found, pairs, asked.unit)
+    widths = [max(map(len, column)) for column in zip(headings, *lines, strict=True)]
+    texts = 1 if found.target is not None else 2
+    for line in (headings, *lines):
+        padded = (
+            f"{cell:<{width}}" if i < texts or i >= len(line) - 2 else f"{cell:>{width}}"
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        typer.echo(("  " + "  ".join(padded)).rstrip())
+    sure = sum(p.q is not None and p.q <= _SURE for p in found.pairs)
+    few = f"; the {len(pairs)} strongest are shown" if len(pairs) < len(found.pairs) else ""
+    typer.echo(f"q <= {_SURE:g} in {sure} of {counted(len(found.pairs), 'pair')}{few}")
+
+
+def _cells(found: Screen, pairs: Sequence[Screened], unit: Unit) -> list[list[str]]:
+    """Headings and rows for people."""
+    lines = [["column"] if found.target is not None else ["x", "y"]]
+    lines[0] += ["estimate", "p", "q", "n", "estimator", "remark"]
+    for pair in pairs:
+        names = [printable(pair.x)] + ([printable(pair.y)] if found.target is None else [])
+        mi = "-" if pair.mi is None else f"{pair.mi * _scale(unit):.4f}"
+        lines.append([*names, mi, _chance(pair.p), _chance(pair.q), str(pair.n), pair.estimator, printable(pair.note)])
+    return lines
+
+
+def _chance(p: float | None) -> str:
+    return "-" if p is None else f"{p:.3f}" if p >= 0.001 else "< 1e-99" if p < 1e-99 else f"{p:.0e}"
+
+
+def _scale(unit: Unit) -> float:
+    return 1 / math.log(2) if unit is Unit.BITS else 1.0
+
+
+def _plain(pair: Screened, unit: Unit) -> dict[str, Any]:
+    """One pair for machines."""
+    scaled = {"mi": pair.mi, "stderr": pair.stderr}
+    return {
+        "x": pair.x,
+        "y": pair.y,
+        **{k: None if v is None or not math.isfinite(v) else v * _scale(unit) for k, v in scaled.items()},
+        "p": pair.p,
+        "q": pair.q,
+        "n": pair.n,
+        "nature": str(pair.nature),
+        "estimator": pair.estimator,
+        "note": pair.note,
+    }
+
+
+def _facts(found: Screen, asked: Asked, rows: int, left_out: dict[str, str], remarks: list[str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {"unit": str(asked.unit), "target": found.target, "rows": rows}
+    facts["columns"] = list(found.columns)
+    facts["left_out"] = left_out
+    facts["shifts"] = found.shifts
+    facts["pairs"] = [_plain(pair, asked.unit) for pair in found.pairs]
+    if found.target is None:
+        matrix = found.matrix() * _scale(asked.unit)
+        facts["matrix"] = [[None if math.isnan(v) else v for v in row] for row in matrix.tolist()]
+    return {**facts, "warnings": remarks}
+
+
+def _file(found: Screen, asked: Asked, rows: int) -> bytes:
+    from mibench.report import pairs as drawn
+
+    suffix, unit = _suffix(asked.out), str(asked.unit)
+    if suffix == ".csv":
+        stream = io.StringIO()
+        table = [_plain(pair, asked.unit) for pair in found.pairs]
+        renamed = {"mi": f"mi_{unit}", "stderr": f"stderr_{unit}"}
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([renamed.get(key, key) for key in table[0]])
+        writer.writerows(row.values() for row in table)
+        return stream.getvalue().encode()
+    if found.target is None:
+        drawing = drawn.heat_map(found.columns, found.matrix() * _scale(asked.unit), unit)
+        title = f"All pairs of {counted(len(found.columns), 'column')}"
+    else:
+        known = [p for p in found.pairs if p.mi is not None]
+        values = [(p.mi or 0.0) * _scale(asked.unit) for p in known]
+        sure = [p.q is not None and p.q <= _SURE for p in known]
+        drawing = drawn.bars([p.x for p in known], values, sure, found.target, unit)
+        title = f"Every column with {printable(found.target)}"
+    if suffix == ".png":
+        return drawing.png
+    if suffix == ".svg":
+        return drawing.picture
+    headings, *lines = _cells(found, found.pairs[:_ON_PAGE], asked.unit)
+    count = len(found.pairs)
+    few = f" The {_ON_PAGE} strongest pairs are listed." if count > _ON_PAGE else ""
+    lead = [
+        f"{counted(rows, 'row')}, {counted(count, 'pair')}, mutual information in {unit}, each by the estimator usual "
+        f"for its kind of columns. p: of a test of independence on ranks; q: the false discovery rate among the "
+        f"{count:,} {plural('pair', count)} (Benjamini and Hochberg).{few}",
+        *_remarks(found, asked),
+    ]
+    return drawn.page(title, lead, drawing, headings, lines).encode()
