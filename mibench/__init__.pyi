@@ -1,5 +1,7 @@
 # The public names, each once: type checkers read them here, and the package finds them here when they are first used.
 
+from .advice.verdict import Advice as Advice
+from .api import advise as advise
 from .api import compare as compare
 from .api import estimate as estimate
 from .api import get_estimator as get_estimator

@@ -77,8 +77,10 @@ class Recipe:
     def alike(self, known: Mapping[str, float]) -> Floats:
         """What neighbours are told by, (1 + likeness,): sizes as logarithms, log n first and twice as heavy."""
         rest = [np.nan_to_num(known.get(name, np.nan), nan=-1.0, posinf=20.0, neginf=-1.0) for name in self.likeness]
-        sizes = [np.log(v) if name.startswith(("dim", "rank")) else np.arcsinh(2 * v) for name, v in
-                 zip(self.likeness, rest, strict=True)]
+        sizes = [
+            np.log(v) if name.startswith(("dim", "rank")) else np.arcsinh(2 * v)
+            for name, v in zip(self.likeness, rest, strict=True)
+        ]
         return np.array([2 * np.log(known["n"]), *sizes])
 
 
@@ -139,9 +141,9 @@ def candidate_values(inputs: Sequence[Mapping[str, float]], median: Floats, name
         MEDIAN: median,
         ZERO: np.zeros(len(inputs)),
     }
-    return np.maximum(
-        np.array([own[k] if k in own else [each.get(k, np.nan) for each in inputs] for k in names], dtype=float), 0.0
-    )
+    told = [own[k] if k in own else [each.get(k, np.nan) for each in inputs] for k in names]
+    found: Floats = np.maximum(np.array(told, dtype=float), 0.0)
+    return found
 
 
 def weighed(values: Floats, scores: Floats) -> Floats:
@@ -193,4 +195,6 @@ def usual_model() -> Model:
             facts=facts,
         )
     except (OSError, ValueError, KeyError) as error:
-        raise MibenchError(f"the model of the reference table cannot be read ({error}): install mibench again.") from None
+        raise MibenchError(
+            f"the model of the reference table cannot be read ({error}): install mibench again."
+        ) from None

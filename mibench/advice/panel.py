@@ -16,7 +16,7 @@ import numpy as np
 from mibench import registry
 from mibench.endings import outlived
 from mibench.errors import MibenchError
-from mibench.estimator import Array, Estimate
+from mibench.estimator import Array, Estimate, Estimator, check_samples
 
 from .looks import looks
 from .views import VIEWS, surrogate
@@ -78,17 +78,22 @@ def usual_panel() -> Panel:
     return Panel.of(json.loads(files(__package__).joinpath("panel.json").read_text(encoding="utf-8")))
 
 
-def ask(selector: str, x: Array, y: Array, seed: int = 0) -> Answer:
+def ask(estimator: str | Estimator, x: Array, y: Array, seed: int = 0) -> Answer:
     """The answer of one estimator; whatever goes wrong with it says nothing about the others."""
+    name = estimator if isinstance(estimator, str) else estimator.label
     try:
+        chosen = registry.estimators.create(estimator) if isinstance(estimator, str) else estimator
+        if chosen.capabilities.reads_task:
+            return Answer(name, reason="it reads the answer from a task; it cannot estimate from samples.")
+        checked = check_samples(x, y, chosen.capabilities.min_n)
         with warnings.catch_warnings(), np.errstate(all="ignore"), outlived():
             warnings.simplefilter("ignore")
-            return Answer(selector, registry.estimators.create(selector).estimate(x, y, seed))
+            return Answer(name, chosen.estimate(*checked, seed))
     except MibenchError as error:
-        return Answer(selector, reason=str(error))
+        return Answer(name, reason=str(error))
     except (Exception, SystemExit) as error:
         said = (str(error).strip().splitlines() or ["no message"])[0]
-        return Answer(selector, reason=f"{type(error).__name__}: {said}")
+        return Answer(name, reason=f"{type(error).__name__}: {said}")
 
 
 def observe(x: Array, y: Array, probes: Sequence[Question], seed: int = 0) -> dict[str, float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mibench.estimator import Array, check_samples
 from mibench.registry import estimators
@@ -58,8 +59,10 @@ class Advice:
         return {k: getattr(self, k) for k in ("mi", "low", "high", "level", "why", "tested", "cells")}
 
 
-def advise(x: Array, y: Array, seed: int = 0, fast: bool = False) -> Advice:
-    """The recommended value for paired samples x (n, dim_x) and y (n, dim_y).
+def advise(x: npt.ArrayLike, y: npt.ArrayLike, seed: int = 0, fast: bool = False) -> Advice:
+    """The recommended value of I(X; Y) for paired samples, (n,) or (n, dim) each, with its interval and the reason.
+
+    >>> mibench.advise(x, y).why
 
     fast : leave out the members that train a model; the reference table knows their absence.
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mibench.errors import MibenchError, UsageError
+from mibench.errors import UsageError
 from mibench.words import nearest
 
+from .answers import Told
 from .independence import tested
 from .shared import Include, Json, Unit, app, examples, include_files, print_json
 
 if TYPE_CHECKING:
-    from mibench.estimator import Estimate, Estimator
+    from mibench.estimator import Estimator
     from mibench.registry import Registry
-    from mibench.samples import Pair, Remark
 
 
 class Decimal(StrEnum):
@@ -35,15 +32,6 @@ class Missing(StrEnum):
 
     DROP = "drop"
     REFUSE = "refuse"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one estimator said: an estimate, or why there is none."""
-
-    estimator: str
-    estimate: Estimate | None = None
-    reason: str = ""
 
 
 @app.command(
@@ -75,8 +63,12 @@ def estimate(
     ] = None,
     estimators: Annotated[
         list[str] | None,
-        typer.Option("-e", "--estimator", help="Names, selectors, globs. [default: the reference ones]"),
+        typer.Option(
+            "-e", "--estimator", help="Names, selectors, globs. [default: the panel of the recommended value]"
+        ),
     ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Ask no estimator that trains: about a second.")] = False,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Ask all other estimators too: minutes.")] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     unit: Annotated[Unit, typer.Option(help="Unit of the answers.")] = Unit.NATS,
     missing: Annotated[
@@ -96,6 +88,8 @@ def estimate(
 ) -> None:
     """Estimate the mutual information of paired samples in your own files."""
     include_files(include)
+    from mibench.advice.panel import ask
+    from mibench.advice.verdict import advise
     from mibench.estimator import check_samples
     from mibench.registry import estimators as registry
     from mibench.samples import Declared, answer_remarks, read_pair, remarks
@@ -109,7 +103,11 @@ def estimate(
         return screen.show(files, Declared(_delimiter(delimiter), decimal, header), asked)
     if out is not None:
         raise UsageError("--out goes with --target or --all-pairs.")
-    panel = registry.select(estimators) if estimators else _reference_panel(registry.select("*"))
+    if estimators and (fast or thorough):
+        raise UsageError("--fast and --thorough choose the panel, and so does -e: give one of them.")
+    if fast and thorough:
+        raise UsageError("--fast and --thorough exclude each other.")
+    panel = registry.select(estimators) if estimators else _panel(fast, thorough)
     pair = read_pair(files, x, y, Declared(_delimiter(delimiter), decimal, header), missing)
     for source in pair.sources:
         typer.echo(f"read {source}", err=True)
@@ -118,29 +116,34 @@ def estimate(
         typer.echo(f"dropped {rows} with a missing value in a column used", err=True)
     check_samples(pair.x.values, pair.y.values)
     found = remarks(pair, panel)
-    answers = [_ask(e, pair, seed) for e in panel]
+    advice = None if estimators else advise(pair.x.values, pair.y.values, seed, fast)
+    known = {a.estimator: a for a in advice.answers} if advice else {}
+    answers = [known.get(e.label) or ask(e, pair.x.values, pair.y.values, seed) for e in panel]
     found += answer_remarks(pair, [(a.estimator, a.estimate) for a in answers if a.estimate is not None], found)
     for remark in found:
         typer.echo(f"warning: {remark.message}", err=True)
-    independence = tested(pair, seed, time_series)
+    told = Told(answers, pair, advice, tested(pair, seed, time_series), tuple(found), unit)
     if as_json:
-        print_json({**_facts(answers, pair, found, unit), "independence": independence.facts()})
+        print_json(told.facts())
     else:
-        _show(answers, pair, unit)
-        typer.echo(str(independence))
+        typer.echo(told.text())
     if all(a.estimate is None for a in answers):
         raise UsageError("no estimator answered: " + "; ".join(f"{a.estimator}: {a.reason}" for a in answers))
 
 
-def _reference_panel(estimators: Iterable[Estimator]) -> list[Estimator]:
-    """The estimators that every table shows; each once, whatever other names it has."""
+def _panel(fast: bool, thorough: bool) -> list[Estimator]:
+    """The panel of the recommended value; with ``thorough`` every other entrant after it, each once."""
+    from mibench.advice.verdict import usual_members
     from mibench.estimator import Role
     from mibench.plugin import digest
+    from mibench.registry import estimators as registry
 
-    chosen: dict[str, Estimator] = {}
-    for e in estimators:
-        if e.capabilities.reference and e.capabilities.role is Role.ENTRANT:
-            chosen.setdefault(digest(e.identity()), e)
+    members = [registry.create(name) for name in usual_members(fast)]
+    chosen = {digest(e.identity()): e for e in members}
+    if thorough:
+        for e in registry.select("*"):
+            if e.capabilities.role is Role.ENTRANT and e.kind.ranked:
+                chosen.setdefault(digest(e.identity()), e)
     return list(chosen.values())
 
 
@@ -153,100 +156,6 @@ def _delimiter(declared: str | None) -> str | None:
     if len(declared) != 1 or declared in '"\n\r#' or declared.isalnum() or not declared.isascii():
         raise UsageError(f"--delimiter '{declared}' is none of {', '.join(DELIMITERS.values())}, and no single sign.")
     return declared
-
-
-def _ask(estimator: Estimator, pair: Pair, seed: int) -> Answer:
-    """The answer of one estimator; whatever goes wrong with it says nothing about the others."""
-    import warnings
-
-    import numpy as np
-
-    from mibench import api
-    from mibench.endings import outlived
-
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"), outlived():
-            warnings.simplefilter("ignore")
-            return Answer(estimator.label, api.estimate(pair.x.values, pair.y.values, estimator, seed))
-    except MibenchError as error:
-        return Answer(estimator.label, reason=str(error))
-    except (Exception, SystemExit) as error:
-        said = (str(error).strip().splitlines() or ["no message"])[0]
-        return Answer(estimator.label, reason=f"{type(error).__name__}: {said}")
-
-
-def _show(answers: Sequence[Answer], pair: Pair, unit: Unit) -> None:
-    n, dim_x, dim_y = len(pair.x.values), pair.x.values.shape[1], pair.y.values.shape[1]
-    typer.echo(f"n = {n}, X of dimension {dim_x}, Y of dimension {dim_y}; mutual information in {unit}")
-    given = [a for a in answers if a.estimate is not None]
-    width = max([len(a.estimator) for a in answers], default=0) + 2
-    if given:
-        typer.echo(f"  {'estimator':<{width}}{'estimate':>10}  {'standard error':>14}  diagnostics".rstrip())
-    for answer in given:
-        found = answer.estimate
-        assert found is not None
-        spread = "-" if found.stderr is None else f"{found.stderr * _scale(unit):.4f}"
-        line = f"  {answer.estimator:<{width}}{found.mi * _scale(unit):>10.4f}  {spread:>14}"
-        typer.echo(f"{line}  {_in_words(found.diagnostics)}".rstrip())
-    for answer in answers:
-        if answer.estimate is None:
-            typer.echo(f"  {answer.estimator:<{width}}declined: {answer.reason}")
-
-
-def _facts(answers: Sequence[Answer], pair: Pair, found: Sequence[Remark], unit: Unit) -> Any:
-    estimates = []
-    for a in answers:
-        if a.estimate is not None:
-            mi, stderr = a.estimate.mi * _scale(unit), a.estimate.stderr
-            fact: dict[str, Any] = {"estimator": a.estimator, "mi": mi}
-            fact["stderr"] = None if stderr is None else stderr * _scale(unit)
-            if not math.isfinite(mi):
-                fact["nonfinite"] = str(mi)  # JSON has no word for it: "mi" is null
-            estimates.append({**fact, "diagnostics": dict(a.estimate.diagnostics)})
-    return _strict(
-        {
-            "unit": str(unit),
-            "estimates": estimates,
-            "declined": [{"estimator": a.estimator, "reason": a.reason} for a in answers if a.estimate is None],
-            "data": pair.facts(),
-            "warnings": [remark.facts() for remark in found],
-        }
-    )
-
-
-def _scale(unit: Unit) -> float:
-    return 1 / math.log(2) if unit is Unit.BITS else 1.0
-
-
-def _strict(value: Any) -> Any:
-    """What JSON has words for: NaN and infinity become null, numpy's scalars and arrays plain."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {str(k): _strict(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_strict(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _in_words(diagnostics: Mapping[str, Any], prefix: str = "") -> str:
-    """``rank x 1, ties 0.9``: facts that hold by name, numbers short, nested ones behind their name."""
-    said = []
-    for key, value in _strict(diagnostics).items():
-        name = f"{prefix}{key}".replace("_", " ")
-        if isinstance(value, Mapping):
-            said.append(_in_words(value, f"{name} "))
-        elif value is True:
-            said.append(name)
-        elif isinstance(value, list):
-            said.append(f"{name} " + "/".join(_short(v) for v in value[:8]) + ("/..." if len(value) > 8 else ""))
-        elif value is not False:
-            said.append(f"{name} {_short(value)}")
-    return ", ".join(filter(None, said))
-
-
-def _short(value: Any) -> str:
-    return "unknown" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 @app.command(epilog=examples("mibench check ksg", "mibench check my-estimator --include my_estimator.py"))

@@ -10,7 +10,8 @@ import numpy as np
 from mibench.estimator import Array
 
 from .html import environment
-from .style import HALF, HUES, MUTED, NIGHT, WIDE, Drawing, finish, new_figure, shorten, theme
+from .labels import shorten
+from .style import HALF, HUES, MUTED, NIGHT, WIDE, Drawing, finish, new_figure, theme
 
 _MOST_NAMED = 60  # columns whose names can still be read
 _MOST_BARS = 50

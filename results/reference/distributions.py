@@ -160,7 +160,12 @@ class Grid(Drawn):
 
     @property
     def _law(self) -> stats.rv_continuous:
-        laws = {"normal": stats.norm(), "laplace": stats.laplace(), "student": stats.t(3), "uniform": stats.uniform(-1, 2)}
+        laws = {
+            "normal": stats.norm(),
+            "laplace": stats.laplace(),
+            "student": stats.t(3),
+            "uniform": stats.uniform(-1, 2),
+        }
         return laws[self.noise]
 
     @abstractmethod
@@ -193,7 +198,9 @@ class Grid(Drawn):
         x = self.quantile((np.arange(points) + 0.5) / points)
         f, s = self.centre(x), self.scale(x)
         # nodes of Y where its mass is: conditional quantiles of a coarse set of X, so that tails and peaks have some
-        levels = np.concatenate([np.geomspace(1e-9, 1e-3, 25), np.linspace(1e-3, 1 - 1e-3, 101), 1 - np.geomspace(1e-3, 1e-9, 25)])
+        levels = np.concatenate(
+            [np.geomspace(1e-9, 1e-3, 25), np.linspace(1e-3, 1 - 1e-3, 101), 1 - np.geomspace(1e-3, 1e-9, 25)]
+        )
         coarse = slice(points // 128, None, max(points // 64, 1))
         y = np.unique(f[coarse, None] + s[coarse, None] * self._law.ppf(levels))
         y = np.unique(np.concatenate([y, np.linspace(y[0], y[-1], 2000)]))

@@ -130,10 +130,14 @@ def quantile_forests(table: Table, kept: np.typing.NDArray[np.bool_]) -> dict[st
     return {name: boosted(table, kept, y, **loss) for name, loss in LOSSES.items()}
 
 
-def score_forests(table: Table, kept: np.typing.NDArray[np.bool_], candidates: Mapping[str, Floats]) -> dict[str, Forest]:
+def score_forests(
+    table: Table, kept: np.typing.NDArray[np.bool_], candidates: Mapping[str, Floats]
+) -> dict[str, Forest]:
     """The forest of each candidate's score, fitted where the candidate answered."""
     return {
-        name: boosted(table, kept & np.isfinite(values), score(np.nan_to_num(values) - table.truth), loss="squared_error")
+        name: boosted(
+            table, kept & np.isfinite(values), score(np.nan_to_num(values) - table.truth), loss="squared_error"
+        )
         for name, values in candidates.items()
     }
 
@@ -157,7 +161,9 @@ def leave_out(table: Table, candidates: Mapping[str, Floats] | None = None) -> d
     return found
 
 
-def stretched_for(table: Table, ends: Callable[[tuple[float, float]], tuple[Floats, Floats]], families: Any) -> tuple[float, float]:
+def stretched_for(
+    table: Table, ends: Callable[[tuple[float, float]], tuple[Floats, Floats]], families: Any
+) -> tuple[float, float]:
     """The least stretches with which half of the misses allowed lie on each side, families weighing equally, and with
     which nine of ten of the families are covered in at least 80 %."""
 
@@ -220,7 +226,9 @@ class Validation:
         for name, values in others.items():
             if name == "mine-ema" and not np.isfinite(values[kept]).all():
                 continue
-            theirs = self._by_family(np.where(np.isnan(values), 0.0, score(np.nan_to_num(values) - self.table.truth)), kept)
+            theirs = self._by_family(
+                np.where(np.isnan(values), 0.0, score(np.nan_to_num(values) - self.table.truth)), kept
+            )
             apart = ours - theirs
             half = stats.t.ppf(0.975, len(apart) - 1) * apart.std(ddof=1) / np.sqrt(len(apart))
             miss = np.median(np.abs(np.nan_to_num(values, nan=np.inf) - self.table.truth)[kept])

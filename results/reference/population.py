@@ -165,7 +165,9 @@ def _local(rng: Rng) -> Task:
 def _galaxies(rng: Rng) -> Task:
     if rng.random() < 0.5:
         return _task("galaxy", speed=float(rng.uniform(0.1, 1.0)), distance=float(rng.uniform(0.5, 6.0)))
-    return _task("waves", count=int(rng.integers(3, 16)), amplitude=float(rng.uniform(1, 8)), frequency=float(rng.uniform(1, 4)))
+    return _task(
+        "waves", count=int(rng.integers(3, 16)), amplitude=float(rng.uniform(1, 8)), frequency=float(rng.uniform(1, 4))
+    )
 
 
 def _highdim(rng: Rng) -> Task:
@@ -201,7 +203,9 @@ def _discrete(rng: Rng) -> Task:
 
 def _dirty(rng: Rng) -> Task:
     rho = float(rng.uniform(0, 0.97))
-    name = str(rng.choice(["rounded-pair", "poisson-pair", "height-and-age", "detection-limit", "coded", "contaminated"]))
+    name = str(
+        rng.choice(["rounded-pair", "poisson-pair", "height-and-age", "detection-limit", "coded", "contaminated"])
+    )
     if name == "rounded-pair":
         return _task(name, rho=rho, step=float(rng.uniform(0.05, 1.0)))
     if name == "poisson-pair":
@@ -304,9 +308,11 @@ FAMILIES: dict[str, Callable[[Rng], Task]] = {
     "log-gamma": lambda rng: _task("log-gamma", dim=_dim(rng, 12), mutual_information=_mi(rng, 4.0)),
     "marginals": _marginals,
     "mixed": _mixed_family,
-    "near-deterministic": lambda rng: _task("uniform-channel", noise=float(np.exp(rng.uniform(-6, 0))))
-    if rng.random() < 0.5
-    else _task("circle", mutual_information=_mi(rng, 6.0), winding=int(rng.integers(1, 5))),
+    "near-deterministic": lambda rng: (
+        _task("uniform-channel", noise=float(np.exp(rng.uniform(-6, 0))))
+        if rng.random() < 0.5
+        else _task("circle", mutual_information=_mi(rng, 6.0), winding=int(rng.integers(1, 5)))
+    ),
     "random-functions": RandomFunction,
     "random-mixtures": RandomMixture,
     "scale-noise": RandomScale,

@@ -1,0 +1,144 @@
+"""What ``mibench estimate`` tells: the recommended value, the panel beneath it, the test of independence, warnings."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .shared import Unit
+
+if TYPE_CHECKING:
+    from mibench.advice.panel import Answer
+    from mibench.advice.verdict import Advice, Typical
+    from mibench.samples import Pair, Remark
+
+    from .independence import Tested
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that is known of a pair; informations are kept in nats and told in ``unit``.
+
+    advice : None where estimators were named and no value is recommended.
+    """
+
+    answers: Sequence[Answer]
+    pair: Pair
+    advice: Advice | None
+    independence: Tested
+    remarks: tuple[Remark, ...]
+    unit: Unit
+
+    @property
+    def scale(self) -> float:
+        """Nats to the unit."""
+        return 1 / math.log(2) if self.unit is Unit.BITS else 1.0
+
+    def text(self) -> str:
+        """For a terminal."""
+        return "\n".join([*self._head(), *self._recommended(), *self._panel(), str(self.independence)])
+
+    def _head(self) -> Iterator[str]:
+        n, dim_x, dim_y = len(self.pair.x.values), self.pair.x.values.shape[1], self.pair.y.values.shape[1]
+        yield f"n = {n}, X of dimension {dim_x}, Y of dimension {dim_y}; mutual information in {self.unit}"
+
+    def _recommended(self) -> Iterator[str]:
+        if self.advice is None:
+            return
+        said = f"recommended: {self.advice.mi * self.scale:.4f}"
+        if self.advice.low is not None and self.advice.high is not None:
+            ends = f"{self.advice.low * self.scale:.4f} to {self.advice.high * self.scale:.4f}"
+            said += f", {self.advice.level:.0%} interval {ends}"
+        else:
+            said += ", no interval: outside what was tested"
+        yield said
+        yield from textwrap.wrap(self.advice.why, 100, initial_indent="  ", subsequent_indent="  ")
+
+    def _panel(self) -> Iterator[str]:
+        typical = self._typical()
+        width = max([len(a.estimator) for a in self.answers], default=0) + 2
+        if any(a.estimate is not None for a in self.answers):
+            errs = f"  {'typical error':>13}" if self.advice else ""
+            yield f"  {'estimator':<{width}}{'estimate':>10}  {'standard error':>14}{errs}  diagnostics".rstrip()
+        for answer in self.answers:
+            if (found := answer.estimate) is not None:
+                spread = "-" if found.stderr is None else f"{found.stderr * self.scale:.4f}"
+                line = f"  {answer.estimator:<{width}}{found.mi * self.scale:>10.4f}  {spread:>14}"
+                if self.advice:
+                    usual = typical.get(answer.estimator)
+                    line += f"  {'-' if usual is None else f'{usual.error * self.scale:.4f}':>13}"
+                yield f"{line}  {_in_words(found.diagnostics)}".rstrip()
+        for answer in self.answers:
+            if answer.estimate is None:
+                yield f"  {answer.estimator:<{width}}declined: {answer.reason}"
+
+    def _typical(self) -> dict[str, Typical | None]:
+        if self.advice is None:
+            return {}
+        return {a.estimator: t for a, t in zip(self.advice.answers, self.advice.typical, strict=True)}
+
+    def facts(self) -> Any:
+        """As JSON."""
+        typical = self._typical()
+        estimates = []
+        for a in self.answers:
+            if a.estimate is not None:
+                mi, stderr = a.estimate.mi * self.scale, a.estimate.stderr
+                fact: dict[str, Any] = {"estimator": a.estimator, "mi": mi}
+                fact["stderr"] = None if stderr is None else stderr * self.scale
+                if not math.isfinite(mi):
+                    fact["nonfinite"] = str(mi)  # JSON has no word for it: "mi" is null
+                if (usual := typical.get(a.estimator)) is not None:
+                    fact |= {"typical_error": usual.error * self.scale, "typical_bias": usual.bias * self.scale}
+                estimates.append({**fact, "diagnostics": dict(a.estimate.diagnostics)})
+        found = {
+            "unit": str(self.unit),
+            "recommended": None if self.advice is None else self._advised(self.advice),
+            "estimates": estimates,
+            "declined": [{"estimator": a.estimator, "reason": a.reason} for a in self.answers if a.estimate is None],
+            "independence": self.independence.facts(),
+            "data": self.pair.facts(),
+            "warnings": [remark.facts() for remark in self.remarks],
+        }
+        return _strict(found)
+
+    def _advised(self, advice: Advice) -> dict[str, Any]:
+        facts = advice.facts()
+        scaled = {k: None if facts[k] is None else facts[k] * self.scale for k in ("mi", "low", "high")}
+        if not math.isfinite(advice.mi):
+            scaled["nonfinite"] = str(advice.mi)
+        return {**facts, **scaled}
+
+
+def _strict(value: Any) -> Any:
+    """What JSON has words for: NaN and infinity become null, numpy's scalars and arrays plain."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(k): _strict(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_strict(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _in_words(diagnostics: Mapping[str, Any], prefix: str = "") -> str:
+    """``rank x 1, ties 0.9``: facts that hold by name, numbers short, nested ones behind their name."""
+    said = []
+    for key, value in _strict(diagnostics).items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if isinstance(value, Mapping):
+            said.append(_in_words(value, f"{name} "))
+        elif value is True:
+            said.append(name)
+        elif isinstance(value, list):
+            said.append(f"{name} " + "/".join(_short(v) for v in value[:8]) + ("/..." if len(value) > 8 else ""))
+        elif value is not False:
+            said.append(f"{name} {_short(value)}")
+    return ", ".join(filter(None, said))
+
+
+def _short(value: Any) -> str:
+    return "unknown" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
