@@ -14,7 +14,7 @@ from .._samples import normal_scores
 
 Pair: TypeAlias = tuple[Array, Array]
 
-RIDGES = (1e-4, 0.03, 0.2)
+RIDGES = (1e-9, 0.03, 0.2)
 """What may be added to the variance 1 of every column: the more, the less weak directions count."""
 WEIGHTS = (1 - 1e-6, 0.99, 0.9, 0.7, 0.4)
 """How many of the pairs may be dependent."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mibench.estimator import Array, Estimate
-from mibench.parameters import NotNegative, Positive
+from mibench.parameters import Count, NotNegative, Positive
 from mibench.registry import register_estimator
 
 from .._samples import normal_scores
@@ -52,6 +52,7 @@ class CopulaCritic(FreeCritic):
 
     objective: Literal["mine-ema", "nwj", "infonce"] = "mine-ema"
     standardize: Scaling = "rank"
+    negatives: Count | Literal["all", "auto"] = 32
     folds: Folds = 5
     train: Positive = 0.9
     validation: NotNegative = 0.1
