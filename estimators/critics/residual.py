@@ -52,7 +52,8 @@ class CopulaCritic(FreeCritic):
 
     objective: Literal["mine-ema", "nwj", "infonce"] = "mine-ema"
     standardize: Scaling = "rank"
-    negatives: Count | Literal["all", "auto"] = 32
+    weight_decay: NotNegative = 0.2
+    negatives: Count | Literal["all", "auto"] = 16
     folds: Folds = 5
     train: Positive = 0.9
     validation: NotNegative = 0.1
