@@ -103,7 +103,7 @@ def test_all_pairs_are_each_pair(kind: str) -> None:
     critic = OffsetCritic(learned, (3, 2), 5)
     theta = learned.layout.initial([np.random.default_rng(i) for i in range(2)])
     theta += 0.3 * torch.randn(theta.shape, generator=torch.Generator().manual_seed(0))
-    x, y = torch.randn(2, 9, 8), torch.randn(2, 9, 7)
+    x, y = (torch.randn(2, 9, width, generator=torch.Generator().manual_seed(width)) for width in (8, 7))
     p = learned.layout.unpack(theta)
     matrix = critic.score_matrix(p, *critic.embed(p, x, y))
     for j in range(9):
