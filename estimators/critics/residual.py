@@ -41,7 +41,8 @@ class CopulaCritic(FreeCritic):
 
     Every sample is tested once, by a critic which it had no part in. Ranks are taken over all samples, of x and of y
     apart from each other, so the answer is the same whatever increasing functions the columns go through. The standard
-    error is the greater of two: of the contributions of single samples, and of the means of the folds.
+    error is the greater of two: of the contributions of single samples, and of the means of the folds. What all folds
+    fail to learn is in neither, so it bounds the truth from one side only: mi - 1.645 stderr is its lower end.
 
     Parameters
     ----------

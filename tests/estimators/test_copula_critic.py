@@ -187,7 +187,7 @@ def test_the_error_holds_the_spread_of_the_folds() -> None:
 @pytest.mark.parametrize("standardize", ["robust", "standard", "none"])
 def test_other_margins(standardize: str) -> None:
     x, y = gaussian(500, np.array([0.9]))
-    found = CopulaCritic(standardize=standardize, max_steps=20).estimate(x, y)  # type: ignore[arg-type]
+    found = CopulaCritic(standardize=standardize, max_steps=20).estimate(x, y)
     assert found.mi == pytest.approx(-0.5 * math.log(1 - 0.81), abs=0.2)
 
 
