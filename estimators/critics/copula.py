@@ -14,10 +14,11 @@ from .._samples import normal_scores
 
 Pair: TypeAlias = tuple[Array, Array]
 
-RIDGES = (1e-4, 0.03, 0.2)
+RIDGES = (1e-9, 0.03, 0.2)
 """What may be added to the variance 1 of every column: the more, the less weak directions count."""
 WEIGHTS = (1 - 1e-6, 0.99, 0.9, 0.7, 0.4)
 """How many of the pairs may be dependent."""
+CREDIBLE = 2  # standard errors by which a bound must exceed 0
 SHIFTS = 16  # product pairs per joint pair that the choice looks at
 ENOUGH = 1024  # validation samples that it looks at
 STRONGEST = 1 - 1e-6  # for correlations: a density ratio without bound would leave nothing to learn
@@ -94,18 +95,19 @@ class MixedRatio:
 def chosen(train: Pair, validation: Pair) -> tuple[MixedRatio, float]:
     """The ratio with the ridge, weight and number of components of the greatest bound on ``validation``, and that.
 
-    No components, and 0 nats, where no bound is positive. The bound is Donsker and Varadhan's, and its product pairs
-    are those of a few cyclic shifts.
+    No components, and 0 nats, where no bound exceeds 0 by ``CREDIBLE`` standard errors. The bound is Donsker and
+    Varadhan's, and its product pairs are those of a few cyclic shifts.
     """
     validation = validation[0][:ENOUGH], validation[1][:ENOUGH]
     best, value = MixedRatio(GaussianRatio.fitted(*train, RIDGES[0]).leading(0), WEIGHTS[0]), 0.0
     for ridge in RIDGES:
         ratio = GaussianRatio.fitted(*train, ridge)
         counts = _counts(len(ratio.rho))
-        for weight, values in zip(WEIGHTS, _bounds(ratio, *validation, counts), strict=True):
-            if values.max() > value:
-                value = float(values.max())
-                best = MixedRatio(ratio.leading(int(counts[values.argmax()])), weight)
+        for weight, (values, errors) in zip(WEIGHTS, _bounds(ratio, *validation, counts), strict=True):
+            credible = np.where(values > CREDIBLE * errors, values, 0)
+            if credible.max() > value:
+                value = float(credible.max())
+                best = MixedRatio(ratio.leading(int(counts[credible.argmax()])), weight)
     return best, value
 
 
@@ -140,7 +142,7 @@ def whitening(centred: Array, ridge: float) -> Array:
 
 
 def _bounds(ratio: GaussianRatio, x: Array, y: Array, counts: npt.NDArray[np.intp]) -> Array:
-    """Donsker and Varadhan's bound by weight and by number of canonical variables, (weights, counts)."""
+    """Donsker and Varadhan's bound and its standard error, by weight and number of components: (weights, 2, counts)."""
     a, b = ratio.variables(x, y)
     joint = ratio.terms(a, b).cumsum(-1)[..., counts - 1]
     shifts = range(1, min(SHIFTS, len(a) - 1) + 1)
@@ -149,8 +151,11 @@ def _bounds(ratio: GaussianRatio, x: Array, y: Array, counts: npt.NDArray[np.int
     for weight in WEIGHTS:
         of_joint, of_product = (np.logaddexp(np.log(1 - weight), np.log(weight) + t) for t in (joint, product))
         top = of_product.max((0, 1))
-        answer.append(of_joint.mean(0) - top - np.log(np.exp(of_product - top).mean((0, 1))))
-    return np.stack(answer)
+        rows = np.exp(of_product - top).mean(0)
+        partition = rows.mean(0)
+        values = of_joint.mean(0) - top - np.log(partition)
+        answer.append((values, (of_joint - rows / partition).std(0) / len(of_joint) ** 0.5))
+    return np.array(answer)
 
 
 def _counts(most: int) -> npt.NDArray[np.intp]:
