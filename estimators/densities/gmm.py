@@ -45,7 +45,7 @@ class OfMixture(Estimator):
     most: Count = 32
     components: Literal["either", "normal", "student"] = "either"
     folds: Annotated[int, at_least(2)] = 5
-    restarts: Count = 3
+    restarts: Count = 2
     iterations: Count = 100
 
     capabilities: ClassVar[Capabilities] = Capabilities(min_n=40, trains=True, memory=0.5)

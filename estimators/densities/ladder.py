@@ -13,7 +13,9 @@ from mibench.estimator import Array
 from .mixture import Fit, Mask, Pattern, fit, single, split
 
 SLACK = 2.0
-"""Nats per row, and a tenth of one per column, by which a map may be behind with one component and go on."""
+"""Nats per row by which a map may be behind with one component, and go on to more."""
+MANY = 16
+"""Columns beyond which only the leading map goes on, and products are taken in single precision."""
 
 
 LEAST_GAIN = 5.0
@@ -21,7 +23,7 @@ LEAST_GAIN = 5.0
 
 Each fit stops where its own held-out rows are best, so that even a useless component gains a little.
 """
-FIRST = 15
+FIRST = 10
 """Iterations after which the best of several random splits is known."""
 
 
@@ -79,13 +81,13 @@ class Ladder:
 
     def search(self, among: Sequence[Margins], parts: Mask, dim_x: int, seed: int) -> Chosen:
         """The best of all maps, kinds of components, structures and numbers of components."""
-        first = [self._one_component(margins, parts) for margins in among]
-        leading = max(start.score for start in first)
         dim = among[0].values.shape[1]
+        if dim > MANY:
+            among = [replace(margins, values=margins.values.astype(np.float32)) for margins in among]
+        first = [self._one_component(margins, parts) for margins in among]
         best = max(first, key=lambda start: start.score)
-        for start in first:
-            if start.score < leading - SLACK - 0.1 * dim:
-                continue
+        leading = [start for start in first if start.score >= best.score - SLACK]
+        for start in [best] if dim > MANY else leading:
             climbs = [start] if dim < 4 or min(dim_x, dim - dim_x) < 2 else [start, paired(start, parts, dim_x)]
             for lowest in climbs:
                 found = self._climb(lowest, parts, seed)
@@ -94,7 +96,7 @@ class Ladder:
 
     def _one_component(self, margins: Margins, parts: Mask) -> Chosen:
         """Of the kind that is better."""
-        fits = [fit(single(margins.values, parts, kind), margins.values, parts, 40 * kind) for kind in self.kinds]
+        fits = [fit(single(margins.values, parts, kind), margins.values, parts, 20 * kind) for kind in self.kinds]
         simpler, better = fits[0], fits[-1]
         if float((better.test - simpler.test).mean()) * parts.shape[1] < LEAST_GAIN:
             better = simpler
@@ -144,7 +146,7 @@ def paired(start: Chosen, parts: Mask, dim_x: int) -> Chosen:
         left, correlations, right = np.linalg.svd(x @ scatter[:dim_x, dim_x:] @ y.T)
         x, y = left.T @ x, right @ y
         centred = start.values[0] - stack.means[b, 0]
-        turned = np.hstack([centred[:, :dim_x] @ x.T, centred[:, dim_x:] @ y.T])
+        turned = np.hstack([centred[:, :dim_x] @ x.T, centred[:, dim_x:] @ y.T]).astype(start.values[0].dtype)
         own = single(turned[:2], np.ones((1, 2), bool), False)
         eye = np.eye(dim)
         pairs = np.arange(len(correlations))

@@ -133,18 +133,22 @@ class Fit:
 
 
 def single(values: Array, parts: Mask, student: bool) -> Stack:
-    """One component with the moments of the training rows: where iterations begin.
+    """One component: the Gaussian with the moments of the training rows, or a Student-t from which iterations begin.
 
-    values : (n, D). parts : (B, n), True for the training rows of each mixture.
+    values : (n, D), scaled. parts : (B, n), True for the training rows of each mixture.
     """
     b, dim = len(parts), values.shape[1]
+    if student:  # moments could be those of a few rows
+        scatters = np.tile(np.eye(dim), (b, 1, 1, 1))
+        means = np.tile(np.median(values, axis=0), (b, 1, 1)).astype(float)
+        return Stack(np.zeros((b, 1)), means, scatters, np.full((b, 1), 5.0), Pattern.full(dim))
     counts = parts.sum(axis=1)
     means = (parts @ values) / counts[:, None]
     scatters = np.empty((b, dim, dim))
     for i, part in enumerate(parts):
         centred = values[part] - means[i]
         scatters[i] = centred.T @ centred / counts[i] + FLOOR * np.eye(dim)
-    dofs = np.full((b, 1), 5.0 if student else math.inf)
+    dofs = np.full((b, 1), math.inf)
     return Stack(np.zeros((b, 1)), means[:, None], scatters[:, None], dofs, Pattern.full(dim))
 
 

@@ -213,3 +213,18 @@ def test_columns_as_many_as_rows_are_refused() -> None:
     x, y = np.random.default_rng(6).standard_normal((2, 100, 25))
     with pytest.raises(Unsupported, match="too few for the covariance of 50 columns; give at least 125"):
         GaussianMixtureModel().estimate(x, y)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "short_by"),
+    [
+        ("wrapped[base=gauss[dim=64,rho=0.7]]", 0.4),
+        ("paired-mixture[dim=64]", 1.0),
+        ("student[base=gauss[dim=64,rho=0.7],dof=1.0]", 0.4),
+        ("spiral[base=gauss[dim=64,rho=0.7],speed=1.57]", 0.4),
+    ],
+)
+def test_high_information_in_64_and_64_dimensions(name: str, short_by: float) -> None:
+    x, y, truth = drawn(name, 10_000)
+    assert truth - short_by < VectorCopula().estimate(x, y).mi < truth + 0.2
