@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from mibench.estimators.critics.base import FreeCritic, Variational
+from mibench.estimators.densities.gmm import OfMixture
 from mibench.estimators.densities.trained import Trained
 from mibench.estimators.learned import Learned
 
@@ -59,7 +60,13 @@ def table() -> str:
 
 def shared() -> str:
     """What the hyperparameters mean that estimators which train share, from the widest family to the narrowest."""
-    families = {"All that train": Learned, "Critics": Variational, "Free critics": FreeCritic, "Densities": Trained}
+    families = {
+        "All that train": Learned,
+        "Critics": Variational,
+        "Free critics": FreeCritic,
+        "Densities": Trained,
+        "Mixtures": OfMixture,
+    }
     lists = (f"{title}:\n\n{prose(inspect.getdoc(family) or '')[-1]}\n" for title, family in families.items())
     return "\n".join(lists)
 

@@ -49,6 +49,7 @@ blobs[side=8,mutual_information=0.3,source=uniform] rectangles[side=32,mutual_in
 rectangles[mutual_information=8.0] rectangles[side=8,mutual_information=0.3,source=uniform]
 x-shape[rho=0.5] galaxy[speed=2.0,distance=1.0] waves[count=4] concentric-gaussians[dim_x=1,count=2]
 multinormal-sparse-with-inliers[dim_x=2,dim_y=2,fraction=0.5,rho=0.5]
+wrapped[base=gauss[dim=2,rho=0.9]] paired-mixture[dim=1,shifts=(0.0 1.0),rhos=(-0.5 0.9)] paired-mixture[dim=16]
 multinormal[covariance=((2.0 0.5 0.1) (0.5 1.0 0.2) (0.1 0.2 3.0)),dim_x=2]
 rows-monotone[rows=(1 4)] rows-processing[rows=6,fewer=1]
 """

@@ -32,6 +32,7 @@ TRANSFORMED = [
     "bimodal[base=gauss[dim=2]]",
     "cubic[base=staircase[mutual_information=10.0]]",
     "cubic[base=gauss[dim=3],sides=xy,matrix_seed=4]",
+    "wrapped[base=gauss[dim=16,rho=0.7]]",
     "spiral",
     "spiral[base=normal-cdf[base=multinormal-sparse[dim_x=5,dim_y=4]],speed=8.0]",
     "swiss-roll",

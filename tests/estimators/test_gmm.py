@@ -1,0 +1,230 @@
+"""Mixtures by expectation-maximization, the maps before them, and the mutual information that they answer with."""
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mibench.estimators.densities.gmm import GaussianMixtureModel, VectorCopula
+from mibench.estimators.densities.ladder import Ladder, Margins, paired
+from mibench.estimators.densities.margins import ranked, scaled, spacing_entropy, unmixed
+from mibench.estimators.densities.mixture import Pattern, Stack, fit, single, split
+from mibench.estimators.densities.unmixing import scores, unmixing_matrix
+from mibench.estimators.gaussian import gaussian_information
+from scipy import stats
+
+from mibench.errors import Unsupported
+from mibench.estimator import Array
+from mibench.registry import tasks
+from mibench.task import Task
+
+
+def drawn(name: str, n: int, seed: int = 0) -> tuple[Array, Array, float]:
+    task = tasks.create(name)
+    assert isinstance(task, Task)
+    return *task.sample(n, seed), task.mutual_information
+
+
+def stack(dofs: tuple[float, ...]) -> Stack:
+    """Two mixtures of some components in 3 dimensions."""
+    rng = np.random.default_rng(7)
+    k = len(dofs)
+    roots = rng.standard_normal((2, k, 3, 3))
+    weights = rng.dirichlet(np.ones(k), 2)
+    scatters = roots @ roots.transpose(0, 1, 3, 2) + 0.3 * np.eye(3)
+    return Stack(np.log(weights), rng.standard_normal((2, k, 3)), scatters, np.tile(dofs, (2, 1)), Pattern.full(3))
+
+
+def reference(mixture: Stack, b: int, values: Array) -> Array:
+    """The density by scipy."""
+    total = np.zeros(len(values))
+    for w, m, s, v in zip(*(a[b] for a in mixture.arrays), strict=True):
+        one = stats.multivariate_normal(m, s) if math.isinf(v) else stats.multivariate_t(m, s, df=int(v))
+        total += math.exp(w) * one.pdf(values)
+    return np.asarray(np.log(total))
+
+
+@pytest.mark.parametrize("dofs", [(math.inf,) * 3, (1.0, 4.0, 30.0)])
+def test_densities_and_their_marginals(dofs: tuple[float, ...]) -> None:
+    mixture = stack(dofs)
+    values = np.random.default_rng(0).standard_normal((50, 3))
+    for b in (0, 1):
+        np.testing.assert_allclose(mixture.log_density(values)[:, b], reference(mixture, b, values), rtol=1e-9)
+        x, y = mixture.marginal(slice(0, 1)), mixture.marginal(slice(1, None))
+        apart = reference(x, b, values[:, :1]) + reference(y, b, values[:, 1:])
+        np.testing.assert_allclose(mixture.log_ratio(values, 1)[:, b], reference(mixture, b, values) - apart, atol=1e-9)
+
+
+@pytest.mark.parametrize("student", [False, True])
+def test_every_iteration_makes_the_training_rows_more_likely(student: bool) -> None:
+    x, y, _ = drawn("student-identity-3-3-2" if student else "1v1-AI", 1000)
+    values = np.hstack([x, y])
+    everything = np.ones((1, len(values)), bool)
+    start = split(split(single(values, everything, student), np.random.default_rng(0)), np.random.default_rng(1))
+    found = [float(fit(start, values, everything, steps).train[0]) for steps in range(8)]
+    assert all(later >= earlier - 1e-9 for earlier, later in itertools.pairwise(found))
+    assert found[-1] > found[0] + 0.05
+
+
+def test_parts_are_fitted_as_if_each_were_alone() -> None:
+    x, y, _ = drawn("1v1-X-0.9", 600)
+    values = np.hstack([x, y])
+    parts = np.arange(600) % 3 != np.arange(3)[:, None]
+    together = fit(split(single(values, parts, False), np.random.default_rng(0)), values, parts, 5, patience=99)
+    for b, part in enumerate(parts):
+        alone = split(single(values, part[None], False), np.random.default_rng(0))
+        found = fit(alone, values, part[None], 5, patience=99)
+        assert found.train[0] == pytest.approx(together.train[b], rel=1e-9)
+        assert found.test[0] == pytest.approx(together.stack.log_density(values[~part])[:, b].mean(), rel=1e-9)
+
+
+def test_degrees_of_freedom_and_scatter_of_a_student_sample() -> None:
+    rng = np.random.default_rng(3)
+    scatter = np.array([[1.0, 0.5], [0.5, 2.0]])
+    values = stats.multivariate_t(np.array([1.0, -2.0]), scatter, df=3).rvs(20_000, random_state=rng)
+    everything = np.ones((1, len(values)), bool)
+    found = fit(single(values, everything, True), values, everything, 60).stack
+    assert float(found.dofs[0, 0]) == pytest.approx(3, abs=0.15)
+    np.testing.assert_allclose(found.scatters[0, 0], scatter, atol=0.06)
+    np.testing.assert_allclose(found.means[0, 0], [1, -2], atol=0.05)
+
+
+def test_pairs_are_full_covariances_without_the_other_entries() -> None:
+    pairs = Pattern.pairs(2, 3)
+    assert sorted(zip(*(side.tolist() for side in pairs.entries), strict=True)) == sorted(
+        [(i, i) for i in range(5)] + [(0, 2), (1, 3)]
+    )
+    x, y, _ = drawn("multinormal-sparse", 3000)
+    values = np.hstack([x, y])
+    everything = np.ones((1, len(values)), bool)
+    full = single(values, everything, False)
+    kept = np.zeros((6, 6), bool)
+    rows, columns = Pattern.pairs(3, 3).entries
+    kept[rows, columns] = kept[columns, rows] = True
+    few = replace(full, scatters=full.scatters * kept, pattern=Pattern.pairs(3, 3))
+    same = replace(few, pattern=Pattern.full(6))
+    np.testing.assert_allclose(few.log_ratio(values[:50], 3), same.log_ratio(values[:50], 3), atol=1e-9)
+    # coordinates of one variable are independent here, so nothing is lost
+    assert float(fit(few, values, everything, 3).train[0]) == pytest.approx(
+        float(fit(full, values, everything, 0).train[0]), abs=0.01
+    )
+
+
+def test_canonical_pairs_are_the_same_density() -> None:
+    x, y, _ = drawn("multinormal-dense[dim_x=3,dim_y=2]", 500)
+    parts = np.arange(500) % 2 != np.arange(2)[:, None]
+    start = Ladder(1, 1, 10, (False,)).search([Margins("", np.hstack([x, y]), 0.0)], parts, 3, 0)
+    turned = paired(start, parts, 3)
+    for before, after in zip(start.log_ratios(parts, 3), turned.log_ratios(parts, 3), strict=True):
+        for a, b in zip(before, after, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+# Maps ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("law", [stats.norm(2, 3), stats.cauchy(), stats.expon(), stats.uniform(0, 5)])
+def test_entropies_from_spacings(law: stats.rv_continuous) -> None:
+    column = law.rvs(10_000, random_state=np.random.default_rng(0))
+    assert spacing_entropy(column) == pytest.approx(float(law.entropy()), abs=0.06)
+
+
+def test_volumes_are_mean_log_derivatives() -> None:
+    x = np.random.default_rng(1).standard_normal((20_000, 2))
+    stretched = np.sinh(x)  # whose normal scores are arcsinh
+    expected = -float(np.log(np.cosh(x)).mean(axis=0).sum())
+    assert ranked(stretched).log_volume == pytest.approx(expected, abs=0.08)
+    affine = scaled(x * [2.0, 5.0] + 3)
+    assert affine.log_volume == pytest.approx(-math.log(10), abs=0.05)
+    assert np.abs(affine.values - x).max() < 0.2
+
+
+def test_independent_components_are_found() -> None:
+    rng = np.random.default_rng(2)
+    sources = np.stack([rng.uniform(-1, 1, 5000), rng.laplace(size=5000), rng.exponential(size=5000)], axis=1)
+    mixed = sources @ rng.standard_normal((3, 3))
+    centred = mixed - mixed.mean(axis=0)
+    recovered = centred @ unmixing_matrix(centred, np.random.default_rng(0))
+    match = np.abs(np.corrcoef(recovered.T, sources.T)[:3, 3:])
+    assert sorted(match.argmax(axis=1)) == [0, 1, 2]
+    assert match.max(axis=1).min() > 0.998
+    # a linear map and monotone ones leave the rank order of every component
+    found = unmixed(mixed, np.random.default_rng(0)).values
+    assert np.abs(stats.spearmanr(found, sources).statistic[:3, 3:]).max(axis=1).min() > 0.995
+
+
+def test_scores_and_fisher_informations() -> None:
+    rng = np.random.default_rng(4)
+    logistic = stats.logistic(scale=math.sqrt(3) / math.pi)  # variance 1
+    samples = np.stack([rng.standard_normal(50_000), logistic.rvs(50_000, random_state=rng)], axis=1)
+    psi, information = scores(samples)
+    scale = math.sqrt(3) / math.pi
+    exact = np.tanh(samples[:, 1] / (2 * scale)) / scale
+    assert np.abs(psi[:, 0] - samples[:, 0]).mean() < 0.05
+    assert np.abs(psi[:, 1] - exact).mean() < 0.07
+    assert information == pytest.approx([1.02, 1 / (3 * scale**2)], abs=0.03)
+
+
+# Estimates -----------------------------------------------------------------------------------------------------------
+
+
+def test_one_gaussian_is_answered_with_its_exact_bias() -> None:
+    x, y, truth = drawn("multinormal-dense[dim_x=4,dim_y=4]", 1000)
+    estimate = GaussianMixtureModel(components="normal").estimate(x, y)
+    assert estimate.diagnostics["components"] == 1
+    if estimate.diagnostics["margins"] == "scale":
+        assert estimate.mi == pytest.approx(gaussian_information(x, y).mi, abs=1e-9)
+    assert estimate.stderr is not None
+    assert estimate.mi == pytest.approx(truth, abs=3 * estimate.stderr)
+
+
+@pytest.mark.parametrize(
+    "name", ["1v1-X-0.9", "1v1-AI", "mult-sparse-w-inliers-5-5-2-2.0-0.2", "student-identity-3-3-2", "wrapped"]
+)
+def test_what_a_mixture_can_say_is_said(name: str) -> None:
+    x, y, truth = drawn(name, 2000)
+    estimator = VectorCopula(most=8) if name == "wrapped" else GaussianMixtureModel(most=8)
+    estimate = estimator.estimate(x, y)
+    assert estimate.stderr is not None
+    assert 0.005 < estimate.stderr < 0.06
+    assert estimate.mi == pytest.approx(truth, abs=3 * estimate.stderr)
+
+
+def test_a_single_student_component_finds_what_the_common_scale_carries() -> None:
+    x, y, truth = drawn("student[base=gauss[dim=8,rho=0.7],dof=1.0]", 2000)
+    estimate = GaussianMixtureModel(most=2).estimate(x, y)
+    assert (estimate.diagnostics["kind"], estimate.diagnostics["margins"]) == ("student", "scale")
+    assert estimate.mi == pytest.approx(truth, abs=0.15)
+
+
+def test_independent_variables_carry_nothing() -> None:
+    x, y = np.random.default_rng(5).laplace(size=(2, 1000, 2))
+    for estimator in (GaussianMixtureModel(most=4), VectorCopula(most=4)):
+        assert estimator.estimate(x, y).mi == pytest.approx(0, abs=0.02)
+
+
+def test_monotone_maps_hardly_matter_on_ranks() -> None:
+    x, y, truth = drawn("1v1-X-0.9", 1000)
+    assert GaussianMixtureModel(most=4).estimate(np.exp(3 * x), y**3).mi == pytest.approx(truth, abs=0.06)
+
+
+def test_columns_as_many_as_rows_are_refused() -> None:
+    x, y = np.random.default_rng(6).standard_normal((2, 100, 25))
+    with pytest.raises(Unsupported, match="too few for the covariance of 50 columns; give at least 125"):
+        GaussianMixtureModel().estimate(x, y)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "short_by"),
+    [
+        ("wrapped[base=gauss[dim=64,rho=0.7]]", 0.4),
+        ("paired-mixture[dim=64]", 1.0),
+        ("student[base=gauss[dim=64,rho=0.7],dof=1.0]", 0.4),
+        ("spiral[base=gauss[dim=64,rho=0.7],speed=1.57]", 0.4),
+    ],
+)
+def test_high_information_in_64_and_64_dimensions(name: str, short_by: float) -> None:
+    x, y, truth = drawn(name, 10_000)
+    assert truth - short_by < VectorCopula().estimate(x, y).mi < truth + 0.2
