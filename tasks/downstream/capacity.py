@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, cast
 import numpy as np
 
 from mibench.estimator import Array
-from mibench.parameters import Count, Inner, Positive, Widths, at_least, inside
+from mibench.parameters import Count, Inner, Positive, Widths, inside
 from mibench.registry import register_task
 
 from . import exact_information as known
@@ -181,7 +181,6 @@ class BinaryCapacity(CapacityTask):
 
     start: Inner = 0.1
     steps: Count = 500
-    batch: Annotated[int, at_least(4)] = 256
     lr: Positive = 1e-2
 
     def objective(self, model: PairModel, regularizer: Regularizer, x: Tensor, y: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ ESTIMATE = Metric("estimate", "", "nats", "The bound by its own critic on 10 x 1
 EXCESS = Metric("over_report", "lower", "nats", "By how much the estimate exceeds the truth; 0 where it does not.")
 
 LOSSES, SCORES = 40, 8  # how often the losses are logged and the model is scored along training
-HELD_OUT, CHUNKS = 1_000, 10  # fresh pairs per evaluation of the bound, and evaluations that are averaged
+HELD_OUT, CHUNKS = 1_000, 10  # fresh pairs per evaluation of the bound, and evaluations that are averaged in the end
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,7 +52,7 @@ class ExactTask(RegularizedTask):
     """
 
     steps: Count = 1_000
-    batch: Annotated[int, at_least(4)] = 256
+    batch: Annotated[int, at_least(4)] = 128
     lr: Positive = 1e-3
     critic_lr: Positive = 2e-3
     critic_hidden: Widths = (64, 64)
@@ -124,7 +124,7 @@ class ExactTask(RegularizedTask):
         return regularizer.objective(x, y)
 
     def judge(
-        self, run: Training, model: PairModel, regularizer: Regularizer | None, stream: str = "held out"
+        self, run: Training, model: PairModel, regularizer: Regularizer | None, chunks: int = CHUNKS
     ) -> dict[str, float]:
         """All metrics of the model as it is; without a bound, those that are not about the estimate."""
         import torch
@@ -132,8 +132,8 @@ class ExactTask(RegularizedTask):
         scores = self.exact(model)
         if regularizer is not None:
             with torch.no_grad():
-                values = [regularizer.value(*model.pairs(run, stream, HELD_OUT)) for _ in range(CHUNKS)]
-            scores |= self.about_estimate(sum(values) / CHUNKS, scores[self.truth])
+                values = [regularizer.value(*model.pairs(run, "held out", HELD_OUT)) for _ in range(chunks)]
+            scores |= self.about_estimate(sum(values) / chunks, scores[self.truth])
         return scores
 
     def about_estimate(self, estimate: float, truth: float) -> dict[str, float]:
@@ -197,6 +197,6 @@ class ExactTask(RegularizedTask):
             if due(step, self.steps, LOSSES):
                 run.log(step, {f"{name}bound_on_batch": on_batch, f"{name}gradient_norm": global_norm(g)})
             if due(step, self.steps, SCORES):
-                scores = self.judge(run, model, regularizer)
+                scores = self.judge(run, model, regularizer, CHUNKS if step == self.steps else 1)
                 run.log(step, {f"metric/{name}{key}": value for key, value in scores.items()})
         return model, scores

@@ -52,7 +52,7 @@ def noisy_information(levels: Array, weights: Array, std: float) -> float:
     density /= std * math.sqrt(2.0 * math.pi)
     log_density = np.log(np.maximum(density, np.finfo(float).tiny))
     entropy = -float(density @ log_density) * (y[1] - y[0])
-    return entropy - 0.5 * math.log(2.0 * math.pi * math.e * std**2)
+    return float(entropy - 0.5 * math.log(2.0 * math.pi * math.e * std**2))
 
 
 # Channels ------------------------------------------------------------------------------------------------------------

@@ -31,8 +31,8 @@ MISSED = Metric("missed", "lower", "nats", "How much of the leakage the estimate
 class LeakageGaussian(ExactTask):
     """A code Z = c U + s (a e + b N) of a useful U and of what else of the sensitive S is known; (a, b) is learnt.
 
-    S_j = r_j U + sqrt(1 - r_j^2) e_j, all of U, e, N standard normal, |a|^2 + |b|^2 = 1. I(Z; U) is the utility whatever
-    (a, b); by the right a the code can take back what U tells of S, wholly where s is large enough.
+    S_j = r_j U + sqrt(1 - r_j^2) e_j, all of U, e, N standard normal, |a|^2 + |b|^2 = 1. I(Z; U) is the utility
+    whatever (a, b); by the right a the code can take back what U tells of S, wholly where s is large enough.
 
     Parameters
     ----------

@@ -105,7 +105,7 @@ class SelectionGaussian(ArmedTask):
     search : ``greedy`` (each the one that adds most), ``ranking`` (those with the greatest information alone), ``all``
         (every subset is estimated).
     shape : ``gaussian``, or ``cubed``: features and target are cubed, which changes no information.
-    variant : ``plain``, or ``exact``: the true informations in place of estimates, so that what is lost is the search's.
+    variant : ``plain``, or ``exact``: true informations in place of estimates; what is lost is then the search's.
     """
 
     n: Count = 1_000
