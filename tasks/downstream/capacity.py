@@ -137,7 +137,8 @@ class CapacityPeak(GaussianCapacity):
     def best_quantiles(self) -> Array:
         best = known.peak_capacity(self.peak)
         at = (np.arange(self.LEVELS) + 0.5) / self.LEVELS
-        return best.levels[np.searchsorted(best.probabilities.cumsum(), at).clip(max=len(best.levels) - 1)]
+        which = np.searchsorted(best.probabilities.cumsum(), at).clip(max=len(best.levels) - 1)
+        return np.asarray(best.levels[which])
 
 
 @register_task("capacity-fading")

@@ -163,7 +163,7 @@ def peak_capacity(peak: float) -> Points:
     start = np.concatenate([np.log(inside / (1.0 - inside)), np.log(masses[1:] / masses[0])])
     free = start
     if len(start):
-        free = minimize(lambda f: -noisy_information(*spread(f), 1.0), start, method="BFGS", options={"gtol": 1e-9}).x
+        free = minimize(lambda f: -noisy_information(*spread(f), 1.0), start, method="BFGS", tol=1e-9).x
     levels, weights = spread(free)
     x, y = np.linspace(-peak, peak, 401), np.arange(-peak - REACH, peak + REACH, 1.0 / FINE)
     log_density = np.log(np.exp(-0.5 * (y[:, None] - levels) ** 2) @ weights)
@@ -193,7 +193,7 @@ def water_filling(gains: Array, power: float) -> Array:
         level = (power + floors[:count].sum()) / count
         if level > floors[count - 1]:
             break
-    return np.maximum(0.0, level - 1.0 / gains)
+    return np.asarray(np.maximum(0.0, level - 1.0 / gains))
 
 
 def least_leakage(relevance: Array, utility: float) -> float:

@@ -31,6 +31,8 @@ class LearnedInput(nn.Module):
     The input's constraint holds exactly: its second moment, or its greatest absolute value, is ``limit``.
     """
 
+    noise: Tensor
+
     def __init__(self, hidden: Sequence[int], levels: int, limit: float, peak: bool) -> None:
         super().__init__()
         self.limit, self.peak = limit, peak
@@ -95,6 +97,8 @@ class BitChannel(PairModel):
 class LinearDesign(PairModel):
     """y = design theta + N, Var N = 1, theta_i ~ N(0, deviations_i^2); the design's squared norm is ``power``."""
 
+    deviations: Tensor
+
     def __init__(self, deviations: Sequence[float], measurements: int, power: float) -> None:
         super().__init__()
         self.register_buffer("deviations", torch.tensor(deviations))
@@ -103,7 +107,8 @@ class LinearDesign(PairModel):
 
     def design(self) -> Tensor:
         """(measurements, parameters)."""
-        return math.sqrt(self.power) * self.raw / torch.linalg.matrix_norm(self.raw)
+        scaled: Tensor = math.sqrt(self.power) * self.raw / torch.linalg.matrix_norm(self.raw)
+        return scaled
 
     def pairs(self, run: Training, stream: str, count: int) -> tuple[Tensor, Tensor]:
         theta = self.deviations * run.normal(f"{stream} theta", count, len(self.deviations))
@@ -117,6 +122,8 @@ def response(theta: Tensor, design: Tensor) -> Tensor:
 
 class CurveDesign(PairModel):
     """y = response(theta, design) + std N, theta uniform on so many equal levels of (0, 1), design in (0, 1)."""
+
+    theta: Tensor
 
     def __init__(self, std: float, levels: int, start: float) -> None:
         super().__init__()
@@ -138,6 +145,9 @@ class CurveDesign(PairModel):
 
 class ViewEncoders(PairModel):
     """Linear codes of two Gaussian views; view v is rotation_v (signal and nuisance), see ``representation-views``."""
+
+    correlations: Tensor
+    nuisance: Tensor
 
     def __init__(self, correlations: Tensor, nuisance: Tensor, rotations: Sequence[Tensor], code: int) -> None:
         super().__init__()
@@ -167,6 +177,8 @@ class HidingCode(PairModel):
 
     c^2 = 1 - exp(-2 utility), s^2 = 1 - c^2, so that I(Z; U) is the utility whatever the direction (a, b).
     """
+
+    relevance: Tensor
 
     def __init__(self, relevance: Sequence[float], utility: float, noises: int) -> None:
         super().__init__()

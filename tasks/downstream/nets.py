@@ -220,6 +220,9 @@ class Standardized(nn.Module):
     """An affine map that gives the columns of the sample it was made of mean 0 and standard deviation 1, once and for
     all."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, sample: Tensor) -> None:
         super().__init__()
         self.register_buffer("mean", sample.detach().mean(0))

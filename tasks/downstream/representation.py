@@ -26,9 +26,7 @@ from .exact import ESTIMATE, EXCESS, GAP, INFORMATION, ExactTask
 if TYPE_CHECKING:
     from .models import PairModel, ViewEncoders
 
-PROBE = Metric(
-    "probe", "higher", "%", "Accuracy of the best linear probe of the first code for a sign of the signal."
-)
+PROBE = Metric("probe", "higher", "%", "Accuracy of the best linear probe of the first code for a sign of the signal.")
 
 
 @register_task("representation-views")

@@ -27,7 +27,7 @@ SMALL = {
 NAMES = [
     name
     for name in tasks.names()
-    if str(tasks.factory(name).__module__).startswith("mibench.tasks.downstream.")
+    if str(tasks.factory(name).__module__).startswith(("mibench.tasks.downstream.gan", "mibench.tasks.downstream.b"))
     and not name.endswith(("mnist", "celeba"))  # these need files
 ]
 BOUNDS = {
@@ -56,7 +56,7 @@ def train(name: str, estimator: Estimator = MINE, seed: int = 7, **changes: Any)
     return tiny(name, **changes).train(estimator, [seed])[0]
 
 
-# Every task ----------------------------------------------------------------------------------------------------------
+# Every GAN and bottleneck --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("estimator", [MINE, NONE], ids=["mine", "none"])
