@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -163,7 +164,8 @@ def peak_capacity(peak: float) -> Points:
     start = np.concatenate([np.log(inside / (1.0 - inside)), np.log(masses[1:] / masses[0])])
     free = start
     if len(start):
-        free = minimize(lambda f: -noisy_information(*spread(f), 1.0), start, method="BFGS", tol=1e-9).x
+        lacking: Any = lambda f: -noisy_information(*spread(f), 1.0)  # noqa: E731  the stubs know no such function
+        free = minimize(lacking, start, method="BFGS", tol=1e-9).x
     levels, weights = spread(free)
     x, y = np.linspace(-peak, peak, 401), np.arange(-peak - REACH, peak + REACH, 1.0 / FINE)
     log_density = np.log(np.exp(-0.5 * (y[:, None] - levels) ** 2) @ weights)

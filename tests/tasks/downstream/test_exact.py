@@ -224,7 +224,8 @@ def test_the_score_function_has_the_gradient_of_the_information_at_the_best_crit
 
     class Best(nets.Critic):
         def scores(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            return nets.split_matrix(y @ log_ratio.T @ x.T)
+            matrix: torch.Tensor = y @ log_ratio.T @ x.T
+            return nets.split_matrix(matrix)
 
     bound = INFONCE.bound()
     assert bound is not None
