@@ -104,7 +104,7 @@ def _fingerprint(images: Images, epochs: int, batch: int) -> str:
     """What decides the classifier: the training images with their labels, and how it is trained."""
     digest = hashlib.sha256(f"{RECIPE}/{epochs}/{batch}/{images.levels}/{images.train.shape}".encode())
     for part in (images.train, images.train_labels):
-        digest.update(np.ascontiguousarray(part))
+        digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()[:24]
 
 

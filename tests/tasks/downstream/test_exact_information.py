@@ -51,10 +51,14 @@ def test_noisy_information_is_scale_and_shift_invariant_and_at_most_the_entropy(
 def test_gaussian_inputs_reach_the_capacities_and_others_do_not(snr: float) -> None:
     z = math.sqrt(snr) * normal_levels(8_192)
     uniform = math.sqrt(3.0 * snr) * ((2.0 * np.arange(2_048) + 1.0) / 2_048 - 1.0)
-    for capacity, information in (
-        (known.awgn_capacity(snr), lambda v: known.noisy_information(v, even(len(v)), 1.0)),
-        (known.fading_capacity(snr), lambda v: known.fading_information(v, even(len(v)))),
-    ):
+
+    def plain(values: Array) -> float:
+        return float(known.noisy_information(values, even(len(values)), 1.0))
+
+    def fading(values: Array) -> float:
+        return float(known.fading_information(values, even(len(values))))
+
+    for capacity, information in ((known.awgn_capacity(snr), plain), (known.fading_capacity(snr), fading)):
         assert information(z) == pytest.approx(capacity, abs=2e-4)
         assert information(z) < capacity
         assert information(uniform) < capacity - 3e-4
@@ -136,7 +140,7 @@ def test_least_leakage_is_below_every_code_and_reached_by_one(utility: float) ->
 
     def leakage(a: Array) -> float:
         across = c * r + s * np.sqrt(1 - r**2) * a
-        return known.gaussian_information(np.block([[np.eye(1), across[None]], [across[:, None], own]]), 1)
+        return float(known.gaussian_information(np.block([[np.eye(1), across[None]], [across[:, None], own]]), 1))
 
     least = known.least_leakage(r, utility)
     rng = np.random.default_rng(1)
