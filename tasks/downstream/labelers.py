@@ -60,7 +60,7 @@ class ImageLabeler:
         return (scores > 0).astype(np.int64) if self.several else scores.argmax(axis=1)
 
 
-def image_labeler(images: Images, epochs: int = 3, batch: int = 128) -> ImageLabeler:
+def image_labeler(images: Images, epochs: int = 6, batch: int = 128) -> ImageLabeler:
     """A convolutional classifier (of classes, or of each binary attribute), trained on the training images.
 
     The same images give the same classifier: it has a seed of its own. It is trained once and kept in the data
