@@ -1,8 +1,9 @@
-"""Write the tables of findings.md anew from a run of the downstream preset: ``python docs/refresh_findings.py RUN...``.
+"""Write the tables of findings.md anew from runs of the downstream presets: ``python docs/refresh_findings.py RUN...``.
 
 Each table stands between ``<!-- table GROUP: METRIC ... -->`` and ``<!-- end -->``; the text around it is written by
-hand and stays. ``<!-- runs -->`` holds the seeds, versions and hardware, ``<!-- pictures GROUP: NAME: ARM; ... -->``
-one picture of the first seed of each arm, side by side.
+hand and stays. ``<!-- runs FAMILY ... -->`` holds the seeds, versions and hardware of the groups whose names begin so,
+``<!-- pictures GROUP: NAME: ARM; ... -->`` one picture of the first seed of each arm, side by side. What the runs do
+not hold stays as it is.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ def main(paths: Sequence[str]) -> None:
     def block(match: re.Match[str]) -> str:
         kind, what = match.groups()
         if kind == "runs":
-            body = runs(results)
+            own = [r for r in results if r.group.split("-")[0] in what.split()]
+            if not own:
+                return match[0]
+            body = runs(own)
+        elif what.strip().partition(": ")[0] not in {r.group for r in results}:
+            return match[0]
         elif kind == "pictures":
             group, name, arms = what.strip().split(": ")
             body = pictures([r for r in results if r.group == group], results.directory, name, arms.split("; "))

@@ -24,11 +24,11 @@ Clipping: TypeAlias = Literal["adaptive", "unclipped", "placebo"]
 """How the gradient of the information joins the model's; see :class:`.regularizer.InformationGradient`."""
 
 
-class RegularizedTask(DownstreamTask):
+class ArmedTask(DownstreamTask):
     """A downstream task whose arms are an estimator and some of the task's own parameters.
 
     ``arm_parameters`` are the fields that tell rows of one table apart; all other fields make tables of their own.
-    Subclasses define :meth:`train_one`, and :meth:`remarks` for what an arm's name says beside the estimator.
+    Subclasses define :meth:`remarks` for what an arm's name says beside the estimator.
     """
 
     arm_parameters: ClassVar[tuple[str, ...]] = ()
@@ -47,8 +47,12 @@ class RegularizedTask(DownstreamTask):
         return ", ".join([name, *self.remarks(is_control(estimator))])
 
     def remarks(self, control: bool) -> Sequence[str]:
-        """What else to print in the name of an arm; ``control`` where no estimator stands in the loss."""
+        """What else to print in the name of an arm; ``control`` where no estimator takes part."""
         return ()
+
+
+class RegularizedTask(ArmedTask):
+    """A model with a bound in its loss; subclasses define :meth:`train_one`."""
 
     def accepts(self, estimator: Estimator) -> bool:
         """The plain loss takes the control and estimators whose bound needs just a critic; others the control only."""

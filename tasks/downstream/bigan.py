@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
@@ -50,6 +50,7 @@ class Problem:
     train, test : samples (N, ...); ``decode`` turns a batch of them into what the networks see.
     score : the task's metrics of test samples, their reconstructions and generated samples.
     picture : test samples and reconstructions as PNG.
+    facts : what a Result's diagnostics should say of the judging, such as the accuracy of a labeller.
     """
 
     train: Tensor
@@ -57,12 +58,14 @@ class Problem:
     score: Callable[[Array, Array, Array], dict[str, float]]
     picture: Callable[[Array, Array], bytes]
     decode: Callable[[Tensor], Tensor] = same
+    facts: Mapping[str, float] = field(default_factory=dict)
 
     def perfect_model(self) -> Outcome:
         """Test samples given back, and training samples in place of generated ones: the floor of every metric."""
         test = self.decode(self.test[:JUDGED]).numpy()
         real = self.decode(self.train[: len(test)]).numpy()
-        return Outcome(self.score(test, test, real), images={"reconstructions": self.picture(test, test)})
+        pictures = {"reconstructions": self.picture(test, test)}
+        return Outcome(self.score(test, test, real), images=pictures, diagnostics=dict(self.facts))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -200,7 +203,7 @@ class BiganTask(AdversarialTask):
                     run.images[f"reconstructions_{step:06d}"] = problem.picture(truth, rebuilt)
         except Diverged as reason:
             return run.diverged(self, reason)
-        return run.outcome(scores, floor=dict(problem.perfect_model().metrics))
+        return run.outcome(scores, floor=dict(problem.perfect_model().metrics), **problem.facts)
 
 
 @register_task("bigan-digits")
@@ -271,6 +274,8 @@ class ConvolutionalBigan(BiganTask):
     steps: Count = 50_000
     lr: Positive = 1e-4
 
+    version: ClassVar[str] = "2"
+
     @abstractmethod
     def images(self) -> Images:
         """The same for every seed."""
@@ -279,7 +284,9 @@ class ConvolutionalBigan(BiganTask):
         from .labelers import image_labeler
 
         images = self.images()
-        return image_problem(images, image_labeler(images), scale=1)
+        labeler = image_labeler(images)
+        made = image_problem(images, labeler, scale=1)
+        return replace(made, facts={"labeler_accuracy": labeler.accuracy})
 
     def new_generator(self) -> nn.Module:
         from . import nets

@@ -73,3 +73,13 @@ def information_plane(
     axes.set(xlim=(-0.15 * ceiling, 1.1 * ceiling), xlabel=xlabel, ylabel=ylabel)
     axes.legend(fontsize=8)
     return _png(figure)
+
+
+def quantiles(learnt: Array, best: Array) -> bytes:
+    """The quantile functions of a learnt distribution and of the best one, both on equal steps of probability."""
+    figure, axes = _figure(3.6, 2.8)
+    for values, name, colour in ((best, "best", "0.6"), (learnt, "learnt", "tab:blue")):
+        axes.plot((np.arange(len(values)) + 0.5) / len(values), np.sort(values), color=colour, label=name)
+    axes.set(xlabel="probability", ylabel="input")
+    axes.legend(fontsize=8)
+    return _png(figure)

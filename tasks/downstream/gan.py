@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -59,6 +59,7 @@ class Problem:
     score : the task's metrics of generated samples (n, ...).
     real : draws n real samples that no model has seen: what a perfect sampler would give.
     picture : generated samples as PNG.
+    facts : what a Result's diagnostics should say of the judging, such as the accuracy of a labeller.
     """
 
     samples: Tensor
@@ -66,6 +67,7 @@ class Problem:
     real: Callable[[int, np.random.Generator], Array]
     picture: Callable[[Array], bytes]
     decode: Callable[[Tensor], Tensor] = same
+    facts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -154,7 +156,8 @@ class GanTask(AdversarialTask):
     def perfect_sampler(self, problem: Problem, seed: int) -> Outcome:
         """Real samples in place of generated ones: the floor of every metric."""
         samples = problem.real(self.generated, np.random.default_rng([3, seed]))
-        return Outcome(problem.score(samples), images={"samples": problem.picture(samples)})
+        pictures = {"samples": problem.picture(samples)}
+        return Outcome(problem.score(samples), images=pictures, diagnostics=dict(problem.facts))
 
     def train_one(self, bound: Bound | None, seed: int) -> Outcome:
         """Train one GAN; the arms of a seed start from the same weights and see the same data in the same order."""
@@ -221,7 +224,8 @@ class GanTask(AdversarialTask):
             samples = generate(self.steps, "final", self.generated)[0].cpu().numpy()
         except Diverged as reason:
             return run.diverged(self, reason)
-        return run.outcome(problem.score(samples), floor=dict(self.perfect_sampler(problem, seed).metrics))
+        floor = dict(self.perfect_sampler(problem, seed).metrics)
+        return run.outcome(problem.score(samples), floor=floor, **problem.facts)
 
 
 def mode_metrics(counts: metrics.ModeCounts) -> dict[str, float]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+import hashlib
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -14,7 +21,10 @@ from mibench import runtime
 from mibench.datasets import Images
 from mibench.estimator import Array
 
-from .metrics import Labels
+from .metrics import Labels, agreement
+
+RECIPE = "1"
+"""Raised when the networks or their training change, so that what was kept is not taken for what would be trained."""
 
 Labeler: TypeAlias = Callable[[Array], Labels]
 """Images (N, channels, side, side) with pixels in [-1, 1] to labels (N,), or attributes (N, A) of 0 and 1."""
@@ -30,10 +40,31 @@ def digit_labeler(images: Images) -> Labeler:
     return lambda pixels: np.asarray(classifier.predict(pixels.reshape(len(pixels), -1)))
 
 
-def image_labeler(images: Images, epochs: int = 2, batch: int = 128) -> Labeler:
+@dataclass(frozen=True, eq=False)
+class ImageLabeler:
+    """A trained convolutional classifier.
+
+    several : it labels binary attributes, not classes.
+    accuracy : percentage of right labels (or attributes) among the test images.
+    """
+
+    net: nn.Module
+    several: bool
+    accuracy: float
+
+    @torch.no_grad()
+    def __call__(self, pixels: Array) -> Labels:
+        device = next(self.net.parameters()).device
+        parts = torch.split(torch.as_tensor(pixels), 1_000)
+        scores = torch.cat([self.net(part.to(device)).cpu() for part in parts]).numpy()
+        return (scores > 0).astype(np.int64) if self.several else scores.argmax(axis=1)
+
+
+def image_labeler(images: Images, epochs: int = 6, batch: int = 128) -> ImageLabeler:
     """A convolutional classifier (of classes, or of each binary attribute), trained on the training images.
 
-    The same images give the same classifier: it has a seed of its own.
+    The same images give the same classifier: it has a seed of its own. It is trained once and kept in the data
+    directory, see :func:`recall`; where that cannot be written to, it is trained each time.
     """
     several = images.train_labels.ndim == 2
     outputs = images.train_labels.shape[1] if several else int(images.train_labels.max()) + 1
@@ -42,25 +73,76 @@ def image_labeler(images: Images, epochs: int = 2, batch: int = 128) -> Labeler:
         torch.manual_seed(0)
         net = _cnn(images.channels, images.side, outputs).to(device)
         order = torch.cat([torch.randperm(len(images.train)) for _ in range(epochs)])
+    file = runtime.data_dir() / "labelers" / f"{_fingerprint(images, epochs, batch)}.npz"
+    if not recall(net, file):
+        _train(net, images, order, batch)
+        keep(net, file)
+    net.eval()
+    labeler = ImageLabeler(net, several, 0.0)
+    found = np.concatenate([labeler(images.decode(part)) for part in np.array_split(images.test, 10) if len(part)])
+    return replace(labeler, accuracy=agreement(found, images.test_labels))
+
+
+def _train(net: nn.Module, images: Images, order: torch.Tensor, batch: int) -> None:
+    device = next(net.parameters()).device
     pixels, labels = torch.as_tensor(images.train), torch.as_tensor(images.train_labels)
+    parts = torch.split(order, batch)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
-    for chosen in torch.split(order, batch):
+    falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=len(parts))
+    for chosen in parts:
         scores = net(images.decode(pixels[chosen].to(device)))
         target = labels[chosen].to(device)
-        loss = (
-            F.binary_cross_entropy_with_logits(scores, target.float()) if several else F.cross_entropy(scores, target)
-        )
+        loss = F.binary_cross_entropy_with_logits(scores, target.float()) if labels.ndim == 2 else None
+        loss = F.cross_entropy(scores, target) if loss is None else loss
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimizer.step()
-    net.eval()
+        falling.step()
 
-    @torch.no_grad()
-    def label(pixels: Array) -> Labels:
-        scores = torch.cat([net(part.to(device)).cpu() for part in torch.split(torch.as_tensor(pixels), 1_000)]).numpy()
-        return (scores > 0).astype(np.int64) if several else scores.argmax(axis=1)
 
-    return label
+def _fingerprint(images: Images, epochs: int, batch: int) -> str:
+    """What decides the classifier: the training images with their labels, and how it is trained."""
+    digest = hashlib.sha256(f"{RECIPE}/{epochs}/{batch}/{images.levels}/{images.train.shape}".encode())
+    for part in (images.train, images.train_labels):
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()[:24]
+
+
+def _checksum(weights: Mapping[str, npt.NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode() + np.ascontiguousarray(weights[name]).tobytes())
+    return digest.hexdigest()
+
+
+def keep(net: nn.Module, file: Path) -> None:
+    """Write the weights with their checksum, whole or not at all; a directory that cannot be written to is let be."""
+    weights = {name: value.detach().cpu().numpy() for name, value in net.state_dict().items()}
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as part:
+            np.savez(part, checksum=np.array(_checksum(weights)), **weights)
+        Path(part.name).replace(file)
+    except OSError:
+        return
+
+
+def recall(net: nn.Module, file: Path) -> bool:
+    """Load weights that were kept; False where there are none, or not those that were written.
+
+    The file holds plain arrays (nothing is unpickled), and their checksum.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as held:
+            weights = {name: held[name] for name in held.files if name != "checksum"}
+            right = str(held["checksum"]) == _checksum(weights)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return False
+    own = net.state_dict()
+    if not right or {k: v.shape for k, v in weights.items()} != {k: tuple(v.shape) for k, v in own.items()}:
+        return False
+    net.load_state_dict({name: torch.as_tensor(value) for name, value in weights.items()})
+    return True
 
 
 def _cnn(channels: int, side: int, outputs: int) -> nn.Module:

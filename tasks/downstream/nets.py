@@ -216,6 +216,37 @@ class GaussianCritic(Critic):
         return split_matrix(gaussian_log_density(y.flatten(1), mean, 5.0 * torch.tanh(log_std / 5.0)).T)
 
 
+class Standardized(nn.Module):
+    """An affine map that gives the columns of the sample it was made of mean 0 and standard deviation 1, once and for
+    all."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, sample: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", sample.detach().mean(0))
+        self.register_buffer("std", sample.detach().std(0).clamp_min(1e-6))
+
+    def forward(self, values: Tensor) -> Tensor:
+        scaled: Tensor = (values - self.mean) / self.std
+        return scaled
+
+
+class ScaledCritic(Critic):
+    """A critic of values that pass through a map each first; of fixed affine maps, which leave the information alone.
+
+    A conditional bound takes log q(y | x) less its mean over others, in which the constant that the map adds cancels.
+    """
+
+    def __init__(self, critic: Critic, scale_x: nn.Module, scale_y: nn.Module) -> None:
+        super().__init__()
+        self.critic, self.scale_x, self.scale_y = critic, scale_x, scale_y
+
+    def scores(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return self.critic.scores(self.scale_x(x), self.scale_y(y))
+
+
 # Convolutional nets of the full-size tasks (Radford et al. 2016, DCGAN) ----------------------------------------------
 
 

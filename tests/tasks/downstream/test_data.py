@@ -4,11 +4,13 @@ import io
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from mibench.tasks.downstream import data, figures, labelers, metrics, nets
+from mibench.tasks.downstream.gan_stacked import GanStackedMnist
 from PIL import Image
 
 from mibench import datasets
@@ -107,6 +109,7 @@ def test_full_size_trainings_on_tiny_files(task: str, estimator: str) -> None:
     names = {metric.name for metric in created(task).metrics}
     assert set(outcome.metrics) == names - ({"estimate"} if estimator == "none" else set())
     assert all(math.isfinite(value) for value in outcome.metrics.values())
+    assert ("labeler_accuracy" in outcome.diagnostics) == (not task.startswith("ib"))
 
 
 # Digits, stacks, planes ----------------------------------------------------------------------------------------------
@@ -157,12 +160,65 @@ def test_digit_labeler_is_good_enough_to_judge_by() -> None:
 def test_image_labeler_learns_and_is_the_same_each_time(mnist: Path) -> None:
     images = data.mnist()
     torch.manual_seed(0)
-    first = labelers.image_labeler(images, epochs=8, batch=10)
+    first = labelers.image_labeler(images, epochs=16, batch=10)
     torch.manual_seed(1)
-    again = labelers.image_labeler(images, epochs=8, batch=10)
+    again = labelers.image_labeler(images, epochs=16, batch=10)
     labels = first(images.decode(images.train))
     np.testing.assert_array_equal(labels, again(images.decode(images.train)))
     assert metrics.agreement(labels, images.train_labels) > 90.0
+    assert first.accuracy == metrics.agreement(first(images.decode(images.test)), images.test_labels)
+
+
+def test_image_labeler_is_trained_once_and_kept(mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = data.mnist()
+    made = labelers.image_labeler(images, batch=10)
+    [file] = (mnist / "labelers").iterdir()
+    trained: list[int] = []
+    train_anew = labelers._train
+
+    def counted(*args: Any) -> None:
+        trained.append(1)
+        train_anew(*args)
+
+    monkeypatch.setattr(labelers, "_train", counted)
+
+    def weights(labeler: labelers.ImageLabeler) -> bytes:
+        return b"".join(value.numpy().tobytes() for value in labeler.net.state_dict().values())
+
+    kept = labelers.image_labeler(images, batch=10)
+    assert not trained
+    assert (weights(kept), kept.accuracy) == (weights(made), made.accuracy)
+    labelers.image_labeler(images, batch=20)  # another training is another classifier
+    assert len(trained) == 1
+    whole = file.read_bytes()
+    for spoilt in (whole[: len(whole) // 2], b"", whole[:-5_000] + bytes(1) + whole[-4_999:]):
+        trained.clear()
+        file.write_bytes(spoilt)
+        assert weights(labelers.image_labeler(images, batch=10)) == weights(made)
+        assert len(trained) == 1
+        assert file.read_bytes() == whole  # mended
+
+
+def test_weights_that_do_not_match_their_checksum_are_not_used(tmp_path: Path) -> None:
+    first, second = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    file = tmp_path / "somewhere" / "new.npz"
+    assert not labelers.recall(first, file)
+    labelers.keep(first, file)
+    assert labelers.recall(second, file)
+    assert torch.equal(first.weight, second.weight)
+    held = dict(np.load(file))
+    np.savez(file, **(held | {"bias": held["bias"] + 1}))
+    assert not labelers.recall(second, file)
+    np.savez(file, **(held | {"bias": np.array(["x"], dtype=object)}))  # would need unpickling
+    assert not labelers.recall(second, file)
+    labelers.keep(first, file)
+    assert not labelers.recall(torch.nn.Linear(4, 2), file)
+
+
+def test_a_data_directory_that_cannot_be_written_to_is_let_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no directory")
+    labelers.keep(torch.nn.Linear(3, 2), tmp_path / "file" / "below.npz")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
 def test_image_labeler_of_attributes(celeba: Path) -> None:
@@ -196,6 +252,16 @@ def test_conditioned_critic_hears_the_code_in_every_block() -> None:
         linear.weight.data.zero_()
         assert not torch.equal(critic(images, code), whole)
         linear.weight.data.copy_(weight)
+
+
+@pytest.mark.parametrize(("size", "parts"), [("whole", 1), ("half", 2), ("quarter", 4)])
+def test_the_discriminator_of_stacked_mnist_may_be_smaller_than_the_generator(size: str, parts: int) -> None:
+    task = created(f"gan-stacked-mnist[width=16,discriminator_size={size}]")
+    assert isinstance(task, GanStackedMnist)
+    convolutions = [layer for layer in task.new_discriminator().modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == [16 // parts, 32 // parts]
+    assert task.group == ("gan-stacked-mnist[width=16]" if parts == 1 else task.label)
+    assert task.new_generator()(torch.zeros(2, 100)).shape == (2, 3, 28, 28)
 
 
 def test_noise_and_dropout_come_from_their_own_streams_and_stop_for_tests() -> None:
