@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import measured
 from plugin_pages import built_in
@@ -25,10 +26,19 @@ def pages() -> Iterator[tuple[str, str | bytes]]:
         yield f"leaderboards/{name}/page.html", html.render(board, f"mibench: {name}", "nats", figures.draw(board))
         for table in _TABLES:
             yield f"leaderboards/{name}/{table}", (folder / table).read_bytes()
+    for folder in submitted():
+        text = (folder / "leaderboard.md").read_text(encoding="utf-8")
+        yield f"leaderboards/submitted/{folder.name}.md", f"---\nhide: [toc]\n---\n\n{text}"
+        yield f"leaderboards/submitted/{folder.name}/{FILE}", (folder / FILE).read_bytes()
     for path in sorted(measured.PUBLISHED.glob("*.md")):
         yield f"leaderboards/{path.name}", path.read_text(encoding="utf-8")
     for path in sorted(measured.PUBLISHED.glob("*.jsonl")):
         yield f"leaderboards/{path.name}", path.read_bytes()
+
+
+def submitted() -> list[Path]:
+    """The folders of results that others handed in."""
+    return sorted(path.parent for path in (measured.PUBLISHED.parent / "submitted").glob(f"*/{FILE}"))
 
 
 def shelf() -> list[dict[str, str]]:
@@ -38,6 +48,7 @@ def shelf() -> list[dict[str, str]]:
         {"All of them": "leaderboards/index.md"},
         *({name: f"leaderboards/{name}.md"} for name in measured.boards()),
         *({name.removesuffix(".md").replace("_", " "): f"leaderboards/{name}"} for name in others),
+        *({f"submitted: {folder.name}": f"leaderboards/submitted/{folder.name}.md"} for folder in submitted()),
     ]
 
 

@@ -34,13 +34,24 @@ ORDER: dict[str, set[str]] = {
     "results": {"contracts", "leaderboard", "engine", "report"},
     "api": {"contracts", "leaderboard", "engine", "mlflow", "report", "results"},
     "front": {"contracts", "engine", "checks", "results", "api"},
-    "cli": {"contracts", "leaderboard", "engine", "checks", "mlflow", "report", "results", "api", "front"},
+    "submission": {"contracts", "engine", "results", "api"},
+    "integration": {"contracts", "leaderboard", "engine", "report", "results", "api"},
+    "cli": {
+        *("contracts", "leaderboard", "engine", "checks", "mlflow", "report", "results", "api", "front"),
+        *("submission", "integration"),
+    },
     "estimators": {"contracts"},
     "tasks": {"contracts"},
 }
 """Each room and the rooms that it may import. docs/architecture.md draws the same."""
 
-DOORS = {"mibench.api": "api", "mibench.results": "results", "mibench": "front", "mibench.__main__": "cli"}
+DOORS = {
+    "mibench.api": "api",
+    "mibench.results": "results",
+    "mibench.submission": "submission",
+    "mibench": "front",
+    "mibench.__main__": "cli",
+}
 """Modules at the root that are not contracts."""
 
 LONGEST = 400
