@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,19 +57,21 @@ class Plugins:
         return [name for names in self.names.values() for name in names]
 
     def changed(self, base: str) -> list[str]:
-        """Those whose file differs from the commit ``base``, or all, where a Python file differs that registers none.
+        """Those whose file differs from the commit ``base``; all, where a Python file differs that one of them imports.
 
-        What is not committed yet counts as well.
+        What is not committed yet counts as well. Other files, such as tests, touch no estimator.
 
         Raises
         ------
         UsageError : there is no such commit, or no repository.
         """
         top = Path(_git("rev-parse", "--show-toplevel").strip())
-        told = _git("diff", "--name-only", "-z", "--merge-base", base, "--")
-        told += _git("ls-files", "-z", "--others", "--exclude-standard", "--full-name", str(top))
+        told = _git("-C", str(top), "diff", "--name-only", "-z", "--merge-base", base, "--")
+        told += _git("-C", str(top), "ls-files", "-z", "--others", "--exclude-standard")
         touched = {(top / name).resolve() for name in told.split("\0") if name.endswith(".py")}
-        if any(not self.names.get(file) for file in touched):
+        files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+        imported = {Path(file).resolve() for file in files if file}
+        if any(file in imported and not self.names.get(file) for file in touched):
             return self.all
         return [name for file in self.names if file in touched for name in self.names[file]]
 
