@@ -14,6 +14,7 @@ from mibench.group import grouped
 from mibench.registry import Registry, estimators, tasks
 from mibench.report import catalogue, pictures
 from mibench.report.cards import Card, card
+from mibench.report.docstring import documented
 from mibench.report.portraits import linked
 from mibench.task import ConsistencyTask, Task
 from mibench.words import plural
@@ -93,7 +94,7 @@ def _task(row: catalogue.TaskRow, picture: bool) -> str:
 
 
 def _head(found: Card) -> list[str]:
-    first, *rest = [p for p in found.text.split("\n\n") if p.strip()] or [""]
+    first, *rest = [p for p in _text(found).split("\n\n") if p.strip()] or [""]
     if re.match(r"Raises\s*\n", first):
         first = ""
     rest = [p for p in rest if not p.startswith("Raises")]
@@ -104,6 +105,14 @@ def _head(found: Card) -> list[str]:
     if construction:
         rest = [construction.removeprefix(" ".join(first.split())).strip(), *rest]
     return [*lines, *(f"{prose(p)}\n" for p in rest)]
+
+
+def _text(found: Card) -> str:
+    """The documentation with its marks of code, which a card leaves out."""
+    name = found.name.partition("[")[0]
+    factory = estimators.known(name) or tasks.known(name)
+    text: str = documented(factory).text or found.text
+    return re.sub(r":\w+:`~?(.*?)`", r"``\1``", text)
 
 
 def _facts(found: Card) -> list[str]:

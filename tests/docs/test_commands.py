@@ -74,9 +74,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for who in ("AUTHOR", "COMMITTER"):
         for what in ("NAME", "EMAIL"):
             monkeypatch.setenv(f"GIT_{who}_{what}", "reader@example.org")
-    before = set(sys.modules)
+    forget()
     yield tmp_path
-    for name in [name for name in set(sys.modules) - before if name.startswith("mibench_include_")]:
+    forget()
+
+
+def forget() -> None:
+    """What was included: every command of a shell is a process that knows nothing of the one before."""
+    for name in [name for name in sys.modules if name.startswith("mibench_include_")]:
         registry.estimators.forget(name)
         registry.tasks.forget(name)
         del sys.modules[name]
@@ -142,6 +147,7 @@ def mibench(arguments: list[str], line: str) -> None:
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), pytest.raises(SystemExit) as stop:
         main(arguments)
+    forget()
     assert not stop.value.code, f"{line}\n{said.getvalue()}"
 
 
