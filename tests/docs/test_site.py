@@ -14,6 +14,7 @@ import pytest
 
 from mibench.registry import estimators, tasks
 
+pytestmark = pytest.mark.timeout(1200)
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "results" / "README.md", *sorted(DOCS.rglob("*.md"))]
