@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all chaos bench ui constraints clean
+.PHONY: help install run test test-all chaos bench ui docs constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,13 @@ bench: $(INSTALLED) ## time the estimators (pytest-benchmark)
 ui: $(INSTALLED) ## open the MLflow dashboard over the local runs
 	$(BIN)/mibench ui
 
+docs: $(VENV)/.docs ## build the documentation to site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+$(VENV)/.docs: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "mibench needs Python 3.11 or newer, and '$(PYTHON)' is not: try 'make PYTHON=python3.12 ...'." >&2; exit 1; }
@@ -50,13 +57,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 constraints: ## resolve pyproject.toml afresh and pin the outcome in constraints.txt
 	rm -rf $(VENV)-constraints
 	$(PYTHON) -m venv $(VENV)-constraints
-	$(VENV)-constraints/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" -e '.[dev]'
-	{ echo "# Versions of everything that 'pip install -c constraints.txt .[dev]' may install. Made by 'make constraints'."; \
+	$(VENV)-constraints/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" -e '.[dev,docs]'
+	{ echo "# Versions of everything that 'pip install -c constraints.txt .[dev,docs]' may install. Made by 'make constraints'."; \
 	  $(VENV)-constraints/bin/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools --exclude wheel \
 	  | sed 's/+cpu$$//' | grep -v -e '^nvidia-' -e '^cuda-' -e '^triton'; } > $(VENV)-constraints/constraints.txt
 	mv $(VENV)-constraints/constraints.txt constraints.txt
 	rm -rf $(VENV)-constraints
 
 clean: ## remove .venv, builds and caches; results stay
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

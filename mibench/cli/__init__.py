@@ -1,8 +1,8 @@
 """``mibench …``: reads arguments, calls the public functions, prints. Heavy imports happen inside the commands.
 
 stdout carries results, stderr progress and remarks. Exit codes: 0 done, 1 a gate failed (``--strict``, ``check``,
-``compare``), 2 bad usage, 3 nothing could be measured, 4 the time budget was spent before all was done, 130 interrupted
-after everything finished was kept.
+``compare``, ``ci``, ``submit``), 2 bad usage, 3 nothing could be measured, 4 the time budget was spent before all was
+done, 130 interrupted after everything finished was kept.
 """
 
 from __future__ import annotations

@@ -2,6 +2,6 @@
 
 from .shared import app
 
-from . import run, estimate, look, report  # isort: skip  # noqa: F401  (in the order of the help)
+from . import run, estimate, new, look, report, submit, ci  # isort: skip  # noqa: F401  (in the order of the help)
 
 __all__ = ["app"]

@@ -36,25 +36,24 @@ ORDER: dict[str, set[str]] = {
     "results": {"contracts", "leaderboard", "engine", "report"},
     "api": {"contracts", "advice", "leaderboard", "engine", "mlflow", "report", "results"},
     "front": {"contracts", "advice", "engine", "checks", "dependence", "results", "api"},
+    "submission": {"contracts", "engine", "results", "api"},
+    "integration": {"contracts", "leaderboard", "engine", "report", "results", "api"},
     "cli": {
-        "contracts",
-        "leaderboard",
-        "engine",
-        "advice",
-        "checks",
-        "dependence",
-        "mlflow",
-        "report",
-        "results",
-        "api",
-        "front",
+        *("contracts", "leaderboard", "engine", "advice", "checks", "dependence", "mlflow", "report", "results", "api"),
+        *("front", "submission", "integration"),
     },
     "estimators": {"contracts"},
     "tasks": {"contracts"},
 }
 """Each room and the rooms that it may import. docs/architecture.md draws the same."""
 
-DOORS = {"mibench.api": "api", "mibench.results": "results", "mibench": "front", "mibench.__main__": "cli"}
+DOORS = {
+    "mibench.api": "api",
+    "mibench.results": "results",
+    "mibench.submission": "submission",
+    "mibench": "front",
+    "mibench.__main__": "cli",
+}
 """Modules at the root that are not contracts."""
 
 LONGEST = 400

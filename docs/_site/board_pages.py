@@ -1,0 +1,111 @@
+"""The published leaderboards as pages: the Markdown that was published, and beside it the page made of its records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import measured
+from plugin_pages import built_in
+
+from mibench.engine.store import FILE
+from mibench.registry import estimators
+from mibench.report import figures, html
+from mibench.report.leaderboard import Leaderboard
+
+_TABLES = ("leaderboard.csv", "tasks.csv", FILE)
+
+
+def pages() -> Iterator[tuple[str, str | bytes]]:
+    """Paths below the site's root and what stands there."""
+    yield "leaderboards/index.md", _index()
+    for name, board in measured.boards().items():
+        folder = measured.PUBLISHED / name
+        yield f"leaderboards/{name}.md", _page(name, (folder / "leaderboard.md").read_text(encoding="utf-8"))
+        yield f"leaderboards/{name}/page.html", html.render(board, f"mibench: {name}", "nats", figures.draw(board))
+        for table in _TABLES:
+            yield f"leaderboards/{name}/{table}", (folder / table).read_bytes()
+    for folder in submitted():
+        text = (folder / "leaderboard.md").read_text(encoding="utf-8")
+        yield f"leaderboards/submitted/{folder.name}.md", f"---\nhide: [toc]\n---\n\n{text}"
+        yield f"leaderboards/submitted/{folder.name}/{FILE}", (folder / FILE).read_bytes()
+    for path in sorted(measured.PUBLISHED.glob("*.md")):
+        yield f"leaderboards/{path.name}", path.read_text(encoding="utf-8")
+    for path in sorted(measured.PUBLISHED.glob("*.jsonl")):
+        yield f"leaderboards/{path.name}", path.read_bytes()
+
+
+def submitted() -> list[Path]:
+    """The folders of results that others handed in."""
+    return sorted(path.parent for path in (measured.PUBLISHED.parent / "submitted").glob(f"*/{FILE}"))
+
+
+def shelf() -> list[dict[str, str]]:
+    """The navigation."""
+    others = [path.name for path in sorted(measured.PUBLISHED.glob("*.md"))]
+    return [
+        {"All of them": "leaderboards/index.md"},
+        *({name: f"leaderboards/{name}.md"} for name in measured.boards()),
+        *({name.removesuffix(".md").replace("_", " "): f"leaderboards/{name}"} for name in others),
+        *({f"submitted: {folder.name}": f"leaderboards/submitted/{folder.name}.md"} for folder in submitted()),
+    ]
+
+
+def best(name: str, most: int = 10) -> str:
+    """The first rows of a published leaderboard as a table."""
+    board = measured.boards()[name]
+    lines = ["| | estimator | score | 95 % interval | median error, nats | CPU per cell |"]
+    lines.append("| ---: | --- | ---: | ---: | ---: | ---: |")
+    for row in [row for row in board.ranking if row.rank][:most]:
+        error = "∞" if row.median_error == float("inf") else f"{row.median_error:.3f}"
+        spread = "" if row.low is None or row.high is None else f"[{row.low:.2f}, {row.high:.2f}]"
+        cpu = "" if row.cpu_s is None else f"{1000 * row.cpu_s:,.1f} ms"
+        lines.append(f"| {row.rank} | {_linked(row.estimator, '')} | {row.score:.3f} | {spread} | {error} | {cpu} |")
+    return "\n".join(lines)
+
+
+def _index() -> str:
+    lines = [
+        "# Leaderboards",
+        "",
+        "Reviewed reference results: every number comes from a cell in the records beside it.",
+        "",
+    ]
+    for name, board in measured.boards().items():
+        told = _counts(board)
+        lines += [f"## {name}", "", f"{told}. [Tables]({name}.md), [interactive page]({name}/page.html).", ""]
+        lines += [best(name, 5).replace("](estimators/", "](../estimators/"), ""]
+    lines += ["Scores are explained in [Concepts](../concepts.md#the-score)."]
+    return "\n".join(lines)
+
+
+def _counts(board: Leaderboard) -> str:
+    cells = board.cells
+    seeds = len({r.cell.seed for r in cells})
+    sizes = ", ".join(f"{n:,}" for n in sorted({r.cell.n for r in cells if r.cell.n}))
+    return (
+        f"{len({r.cell.estimator for r in cells})} estimators, {len({r.cell.task for r in cells})} tasks, "
+        f"n = {sizes}, {seeds} seeds, {len(cells):,} cells"
+    )
+
+
+def _page(name: str, text: str) -> str:
+    text = re.sub(r"^# .*$", f"# Leaderboard: {name}", text, count=1, flags=re.M)
+    own = [f"[{table}]({name}/{table})" for table in _TABLES]
+    links = f"[Interactive page]({name}/page.html){{ .md-button .md-button--primary }}\n\nFiles: {', '.join(own)}.\n\n"
+    head, _, rest = text.partition("\n\n")
+    known = set(built_in(estimators))
+
+    def link(match: re.Match[str]) -> str:
+        label = match[3].replace("\\", "")
+        if label.partition("[")[0] not in known:
+            return match[0]
+        return f"{match[1]}{match[2]}{_linked(label, '../')}{match[2]} |"
+
+    rest = re.sub(r"^(\| (?:\d+|ref|–)? ?\| )(\**)([^|*]+?)\2 \|", link, rest, flags=re.M)
+    return f"---\nhide: [toc]\n---\n\n{head}\n\n{links}{rest}"
+
+
+def _linked(label: str, up: str) -> str:
+    return f"[{label.replace('[', '&#91;').replace(']', '&#93;')}]({up}estimators/{label.partition('[')[0]}.md)"

@@ -1,0 +1,65 @@
+"""``mibench submit``: results handed in for publication."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mibench.words import counted
+
+from .shared import RESULTS, Include, app, examples, include_files
+
+
+@app.command(
+    epilog=examples(
+        "mibench submit results/quick --name my-estimator --include my_estimator.py",
+        "mibench submit results/submitted/my-estimator --check",
+    )
+)
+def submit(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of results.")],
+    name: Annotated[str | None, typer.Option(help="Name of the entry. [default: the folder's]")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Examine the results, and write nothing.")] = False,
+    share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the cells to run again, at least 3.")] = 0.01,
+    seed: Annotated[int | None, typer.Option(help="Decides which cells are run again. [default: chance]")] = None,
+    to: Annotated[Path, typer.Option(help="Where entries lie.")] = RESULTS / "submitted",
+    include: Include = None,
+) -> None:
+    """Check results that are to be published: versions, seeds, truths, and cells run again; then write the entry.
+
+    Python files that lie in DIR, as in an entry, are included by themselves. Exit codes: 0 all holds, 1 something does
+    not, 2 bad usage.
+    """
+    files = list(include or ()) or sorted(directory.glob("*.py"))
+    include_files(files)
+    from mibench.submission import Submission
+
+    submission = Submission(directory)
+    sound = True
+    for finding in submission.findings():
+        typer.echo(str(finding))
+        sound = sound and finding.holds
+    if not sound:
+        typer.echo("mibench: not fit for submission; no cell was run again.", err=True)
+        raise typer.Exit(1)
+    reruns = submission.rerun(share, seed)
+    for rerun in reruns:
+        cell = rerun.cell
+        said = "agrees" if rerun.agrees else "DIFFERS"
+        what = f"{cell.estimator} on {cell.task}, n = {cell.n}, seed {cell.seed}"
+        typer.echo(f"run again: {what}: {said} ({_number(rerun.recorded)}, here {_number(rerun.again)} nats)")
+    differ = sum(not rerun.agrees for rerun in reruns)
+    if differ:
+        typer.echo(f"mibench: {counted(differ, 'cell')} of {len(reruns)} could not be repeated.", err=True)
+        raise typer.Exit(1)
+    if check:
+        typer.echo(f"{directory} holds: {counted(len(reruns), 'cell')} repeated.")
+        return
+    entry = submission.write(to, name or directory.resolve().name, files, reruns)
+    typer.echo(f"wrote {entry}: add it to a branch of the repository of mibench and open a pull request with it.")
+
+
+def _number(value: float | None) -> str:
+    return "no answer" if value is None else f"{value:.6f}"

@@ -1,0 +1,162 @@
+"""What a change does to the estimators of a repository: which of them it touches, how they do now, and how they did.
+
+``mibench ci`` calls this; ``action.yml`` calls that.
+"""
+
+from __future__ import annotations
+
+import glob
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import api, registry
+from .errors import UsageError
+from .leaderboard.changes import Comparison
+from .report import comparison as report_of
+from .result import Status
+from .results import Results, load_results
+from .words import counted, listed
+
+LARGEST = 2**20
+"""Bytes that a summary page takes; of a longer one GitHub shows nothing."""
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """The estimators of a repository: the names that each file registers."""
+
+    names: dict[Path, tuple[str, ...]]
+
+    @classmethod
+    def found(cls, patterns: Sequence[str]) -> Plugins:
+        """Include every Python file that the globs describe.
+
+        Raises
+        ------
+        UsageError : a glob describes none, or a file cannot be included.
+        """
+        names: dict[Path, tuple[str, ...]] = {}
+        for pattern in patterns:
+            files = sorted(Path(path).resolve() for path in glob.glob(pattern, recursive=True) if path.endswith(".py"))
+            if not files:
+                raise UsageError(f"there is no Python file '{pattern}'.")
+            for file in files:
+                before = set(registry.estimators.names())
+                registry.include(file)
+                names.setdefault(file, tuple(n for n in registry.estimators.names() if n not in before))
+        if not any(names.values()):
+            raise UsageError(f"no estimator is registered in {listed([file.name for file in names])}.")
+        return cls(names)
+
+    @property
+    def all(self) -> list[str]:
+        """Every estimator."""
+        return [name for names in self.names.values() for name in names]
+
+    def changed(self, base: str) -> list[str]:
+        """Those whose file differs from the commit ``base``; all, where a Python file differs that one of them imports.
+
+        What is not committed yet counts as well. Other files, such as tests, touch no estimator.
+
+        Raises
+        ------
+        UsageError : there is no such commit, or no repository.
+        """
+        top = Path(_git("rev-parse", "--show-toplevel").strip())
+        told = _git("-C", str(top), "diff", "--name-only", "-z", "--merge-base", base, "--")
+        told += _git("-C", str(top), "ls-files", "-z", "--others", "--exclude-standard")
+        touched = {(top / name).resolve() for name in told.split("\0") if name.endswith(".py")}
+        files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+        imported = {Path(file).resolve() for file in files if file}
+        if any(file in imported and not self.names.get(file) for file in touched):
+            return self.all
+        return [name for file in self.names if file in touched for name in self.names[file]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a change turned out.
+
+    results : of the estimators that were run and of what stands beside them; None where nothing was to be run.
+    comparison : with the baseline; None where there is none.
+    """
+
+    results: Results | None
+    comparison: Comparison | None
+    summary: str
+
+    @property
+    def code(self) -> int:
+        """The exit code: 0 no regression, 1 a regression, 3 nothing could be measured, 4 cells are left."""
+        if self.results is None:
+            return 0
+        if self.comparison is not None and self.comparison.worse:
+            return 1
+        if self.results.left:
+            return 4
+        return 0 if any(r.status is Status.OK for r in self.results) else 3
+
+
+def examine(
+    names: Sequence[str],
+    grids: Sequence[str],
+    out: Path,
+    baseline: Path | None = None,
+    *,
+    tolerance: float | None = None,
+    max_slowdown: float | None = None,
+    time_budget: float | None = None,
+    workers: int | None = None,
+) -> Outcome:
+    """Run estimators on grids, report to ``out``, and compare with the results in ``baseline``, if it has some.
+
+    Raises
+    ------
+    UsageError : something named is unknown or unusable.
+    """
+    if not names:
+        return Outcome(None, None, "No estimator is touched by this change: nothing was run.\n")
+    results = api.run(names, grid=list(grids), out=out, time_budget=time_budget, workers=workers)
+    parts, comparison = [f"Run: {listed(list(names), 20)}.\n"], None
+    if results.left:
+        parts.append(f"**The time budget is spent, {counted(results.left, 'cell')} left.**\n")
+    own = set(registry.estimators.select(list(names)))
+    labels = {estimator.label for estimator in own}
+    if baseline is None or not baseline.exists():
+        where = "named" if baseline is None else f"in `{baseline}`"
+        parts.append(f"There is no baseline {where} to compare with.\n")
+    else:
+        before = [r for r in load_results(baseline) if r.cell.estimator in labels]
+        if before:
+            comparison = api.compare(
+                before, [r for r in results if r.cell.estimator in labels], tolerance, max_slowdown
+            )
+            parts.append(report_of.markdown(comparison, f"this change against {baseline}", "nats"))
+        else:
+            parts.append(f"The baseline in `{baseline}` has none of them.\n")
+    if results:
+        parts.append(results.report(out, f"mibench: {out.resolve().name}")["markdown"].read_text(encoding="utf-8"))
+    return Outcome(results, comparison, shortened("\n".join(parts)))
+
+
+def shortened(text: str, most: int = LARGEST) -> str:
+    """The text, cut after a line where its bytes are too many, and saying so."""
+    if len(text.encode()) <= most:
+        return text
+    note = "\n\n*The rest is left out here; the report that was uploaded has all of it.*\n"
+    kept = text.encode()[: most - len(note.encode())].decode(errors="ignore")
+    return kept[: kept.rfind("\n")] + note
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise UsageError(f"cannot run git: {error.strerror or error}.") from None
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["it failed"])[0]
+        raise UsageError(f"git cannot say what changed: {said.rstrip('.')}.")
+    return done.stdout

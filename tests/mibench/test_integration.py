@@ -1,0 +1,189 @@
+"""CI in a repository of somebody's own: what a change touches, what it does, and the steps of the action."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mibench.checks.starter import start
+from mibench.engine.store import read_results
+from mibench.integration import LARGEST, shortened
+
+ROOT = Path(__file__).parents[2]
+GRID = 'tasks = ["gauss"]\nn = [200]\nseeds = 2\nreferences = false\n'
+FILES = "estimators/*.py"
+
+Shell = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Two estimators that share a module, committed, with a baseline of their own."""
+    top = tmp_path / "own"
+    (top / "estimators").mkdir(parents=True)
+    for name in ("first-own", "second-own"):
+        file = start("estimator", name, top / "estimators")
+        file.write_text(file.read_text().replace("import numpy as np\n", "import numpy as np\nimport shared_by_both\n"))
+    (top / "shared_by_both.py").write_text("RIDGE = 1e-6\n")
+    (top / "test_something.py").write_text("")
+    (top / "grid.toml").write_text(GRID)
+    (top / ".gitignore").write_text("mibench-ci/\n__pycache__/\n")
+    for command in ("init -q -b main", "add .", "commit -q -m first"):
+        assert shell(top, "git", *command.split()).returncode == 0
+    return top
+
+
+def shell(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    known = {f"GIT_{who}_{what}": "ci@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=inherited | known | {"PATH": path, "PYTHONPATH": str(folder)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def ci(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    done = shell(folder, sys.executable, "-m", "mibench", "ci", "grid.toml", "--files", FILES, "-j", "1", *options)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+
+
+def run_by(folder: Path) -> set[str]:
+    return {r.cell.estimator for r in read_results(folder / "mibench-ci")}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_only_what_a_change_touches_is_run_and_a_regression_is_one(repository: Path) -> None:
+    first = repository / "estimators" / "first_own.py"
+    made = ci(repository, "--out", "baseline")
+    assert made.returncode == 0 and "There is no baseline named" in made.stdout, made.stderr
+    (repository / "test_something.py").write_text("# changed")
+    nothing = ci(repository, "--base", "main", "--baseline", "baseline")
+    assert nothing.returncode == 0 and "nothing was run" in nothing.stdout
+    assert not (repository / "mibench-ci").exists()
+
+    edit(first, "# a hyperparameter", "# one hyperparameter")
+    same = ci(repository, "--base", "main", "--baseline", "baseline", "--summary", "summary.md")
+    assert same.returncode == 0, same.stdout + same.stderr
+    assert run_by(repository) == {"first-own"} and (repository / "mibench-ci" / "leaderboard.html").is_file()
+    summary = (repository / "summary.md").read_text()
+    assert summary == same.stdout and "unchanged" in summary and "## Leaderboard" in summary
+
+    edit(first, "Estimate(0.5 *", "Estimate(0.25 *")
+    edit(first, 'version = "1"', 'version = "2"')
+    worse = ci(repository, "--base", "main", "--baseline", "baseline")
+    assert worse.returncode == 1 and "worse" in worse.stdout
+    assert len(read_results(repository / "mibench-ci")) == 4  # two seeds of either version
+
+
+def test_a_module_that_all_import_touches_all_and_a_name_is_enough(repository: Path) -> None:
+    (repository / "shared_by_both.py").write_text("RIDGE = 1e-5\n")
+    code = f"from mibench.integration import Plugins\np = Plugins.found(['{FILES}'])\nprint(p.all, p.changed('main'))\n"
+    told = shell(repository, sys.executable, "-c", code)
+    assert told.stdout.strip() == "['first-own', 'second-own'] ['first-own', 'second-own']", told.stderr
+    start("estimator", "third-own", repository / "estimators")
+    shell(repository, "git", "checkout", "-q", "shared_by_both.py")
+    told = shell(repository, sys.executable, "-c", code)
+    assert told.stdout.strip().endswith(" ['third-own']"), "what is not committed yet counts"
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--base", "nowhere"), "git cannot say what changed"),
+        (("-e", "third-own"), "unknown estimator 'third-own'"),
+        (("--files", "nothing/*.py"), "there is no Python file 'nothing/*.py'"),
+        (("--files", "test_something.py"), ""),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(repository: Path, options: tuple[str, str], complaint: str) -> None:
+    done = ci(repository, *options, "--time-budget", "0.001")
+    assert done.returncode == (2 if complaint else 4)
+    assert complaint in done.stderr
+
+
+def test_a_summary_keeps_within_what_is_shown() -> None:
+    text = "".join(f"| row {number} | ψ |\n" for number in range(100_000))
+    short = shortened(text)
+    assert len(text.encode()) > LARGEST >= len(short.encode()) > LARGEST - 1000
+    kept, _, note = short.rpartition("\n\n")
+    assert text.startswith(kept) and kept.endswith(" |") and "left out here" in note
+    assert shortened("short") == "short"
+
+
+def step(name: str) -> dict[str, Any]:
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    found: dict[str, Any] = next(s for s in action["runs"]["steps"] if s["name"] == name)
+    return found
+
+
+def test_the_steps_of_the_action_run_as_github_would_run_them(repository: Path, tmp_path: Path) -> None:
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    given = {name: str(i.get("default", "")) for name, i in action["inputs"].items()}
+    given |= {"files": FILES, "grid": "grid.toml", "base": "main", "estimators": "second-own"}
+    places = {"RUNNER_TEMP": str(tmp_path), "GITHUB_STEP_SUMMARY": str(tmp_path / "step.md")}
+    places |= {"GITHUB_OUTPUT": str(tmp_path / "output"), "GITHUB_ACTION_PATH": str(ROOT)}
+    install = step("Install mibench")["run"].split("\n", 1)
+    assert install[0].startswith("python -m pip install")
+    assert shell(repository, "bash", "-ec", install[1], **places).returncode == 0
+    assert re.fullmatch(r"code=[0-9a-f]{16}\n", (tmp_path / "output").read_text())
+    measure = step("Measure")
+    variables = {
+        key: re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda match: given[match[1]], value)
+        for key, value in measure["env"].items()
+    }
+    assert "${{" not in "".join(variables.values())
+    done = shell(
+        repository, "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", measure["run"], **places, **variables
+    )
+    assert done.returncode == 0, done.stderr
+    assert "## Leaderboard" in (tmp_path / "step.md").read_text()
+    assert run_by(repository) == {"second-own"}
+
+
+def test_no_input_is_put_into_a_script_and_every_one_is_used() -> None:
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    text = (ROOT / "action.yml").read_text()
+    for name in action["inputs"]:
+        assert f"inputs.{name} " in text, name
+    for script in (s.get("run", "") for s in action["runs"]["steps"]):
+        assert "${{" not in script
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "benchmark.yml").read_text())
+    inputs = workflow[True]["workflow_call"]["inputs"]  # YAML reads "on" as a truth value
+    [used] = [s["with"] for s in workflow["jobs"]["benchmark"]["steps"] if s.get("uses") == "./.mibench"]
+    assert set(used) <= set(action["inputs"])
+    assert {f"${{{{ inputs.{name} }}}}" for name in used} == set(used.values())
+    for name, given in used.items():
+        default = action["inputs"][name].get("default")
+        assert inputs[name].get("default") == default, f"{name}: {given}"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.name)
+def test_workflows_ask_for_no_more_than_they_need_and_run_what_exists(file: Path) -> None:
+    workflow = yaml.safe_load(file.read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    makefile = (ROOT / "Makefile").read_text()
+    for job in workflow["jobs"].values():
+        for step in job.get("steps", ()):
+            for target in re.findall(r"\bmake (\w[\w-]*)", step.get("run", "")):
+                assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+            assert "${{ github.event" not in step.get("run", "") and "${{ inputs" not in step.get("run", "")
