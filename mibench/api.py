@@ -170,9 +170,9 @@ def estimate(
     """Estimate I(X; Y) in nats from paired samples, (n,) or (n, dim) each, in this process.
 
     Without an estimator it is the recommended value of :func:`advise`, which asks a panel of them: its 90 % interval is
-    ``low`` and ``high`` in the diagnostics, with the reason, ``why``, and what each member said. Where neighbouring rows
-    of both x and y are correlated, as in time series, ``autocorrelation`` in the diagnostics says so: standard errors
-    and intervals are then too small.
+    ``low`` and ``high`` in the diagnostics, with the reason, ``why``, and what each member said. Where neighbouring
+    rows of both x and y are correlated, as in time series, ``autocorrelation`` in the diagnostics says so: standard
+    errors and intervals are then too small.
 
     >>> mibench.estimate(x, y).diagnostics["why"]
     >>> mibench.estimate(x, y, "ksg", k=5).mi

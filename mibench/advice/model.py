@@ -4,8 +4,8 @@ It learns, from what the panel answered and what a sample looks like, where the 
 (truth - base) / scale, with the greatest of a few answers as the base and their spread as the scale, so that whatever
 is learned moves with the answers. Three forests give its median and its 5 % and 95 % quantiles; the quantiles are then
 moved outwards by what families left out of the fit have asked for (conformalised quantile regression, Romano, Patterson
-& Candes 2019, with families as the unit). The value is a mean of candidates (the greatest answer, the median, zero, some
-members), each weighted by how well a forest of its own expects it to score on such a sample.
+& Candes 2019, with families as the unit). The value is a mean of candidates (the greatest answer, the median, zero,
+some members), each weighted by how well a forest of its own expects it to score on such a sample.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ def _above_entropy(pair: Pair, answers: Sequence[tuple[str, Estimate]]) -> Itera
 def greatest_entropy(table: Table) -> float | None:
     """An upper limit in nats of the entropy of discrete columns, from their counts; None where they are not discrete.
 
-    The plug-in entropy, its first-order bias (m - 1) / 2n (Miller 1955) and three standard errors; at most log m where each letter
-    occurs so often that hardly any can be missing.
+    The plug-in entropy, its first-order bias (m - 1) / 2n (Miller 1955) and three standard errors; at most log m where
+    each letter occurs so often that hardly any can be missing.
     """
     tied = tied_share(table.values).tolist()
     if not all(is_discrete(kind, share) for kind, share in zip(table.kinds, tied, strict=True)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -29,7 +30,8 @@ class Drawn(Task):
     def describe(self) -> str:
         """What it is, with its parameters."""
         told = {k: v for k, v in vars(self).items() if isinstance(v, (int, float, str)) and not k.startswith("_")}
-        return f"{type(self).__name__}({', '.join(f'{k}={v:.4g}' if isinstance(v, float) else f'{k}={v}' for k, v in told.items())})"
+        pairs = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in told.items())
+        return f"{type(self).__name__}({', '.join(pairs)})"
 
 
 class Averaged(Drawn):
@@ -84,13 +86,16 @@ class RandomMixture(Averaged):
         return joint - density(x, slice(self.dim_x)) - density(y, slice(self.dim_x, None))
 
 
+_MARGINALS: dict[str, Any] = {"normal": stats.norm, "exponential": stats.expon, "student": stats.t(2)}
+
+
 class Copula(Averaged):
     """Independent pairs, each with one Archimedean or Student copula, turned or not; uniform, normal or long tails."""
 
     family = "copulas"
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self.kind = str(rng.choice(["clayton", "frank", "gumbel", "steep-frank"]))
+        self.law = str(rng.choice(["clayton", "frank", "gumbel", "steep-frank"]))
         self.pairs = self.dim_x = self.dim_y = int(rng.choice([1, 1, 2, 3]))
         self.theta = float(np.exp(rng.uniform(np.log(0.3), np.log(8.0))))
         self.turned = int(rng.integers(0, 2))
@@ -98,46 +103,44 @@ class Copula(Averaged):
 
     def _uniform(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         shape, t = (n, self.pairs), self.theta
-        if self.kind == "clayton":
+        if self.law == "clayton":
             frailty = rng.gamma(1 / t, size=shape)
             u, v = ((1 + rng.standard_exponential(shape) / frailty) ** (-1 / t) for _ in range(2))
-        elif self.kind == "gumbel":  # a positive stable frailty of index 1 / (1 + t), by Kanter's formula
+        elif self.law == "gumbel":  # a positive stable frailty of index 1 / (1 + t), by Kanter's formula
             a = 1 / (1 + t)
             angle, e = rng.uniform(0, np.pi, shape), rng.standard_exponential(shape)
             frailty = np.sin(a * angle) / np.sin(angle) ** (1 / a) * (np.sin((1 - a) * angle) / e) ** ((1 - a) / a)
             u, v = (np.exp(-((rng.standard_exponential(shape) / frailty) ** a)) for _ in range(2))
         else:  # the conditional distribution of Frank's copula, inverted
-            t = t if self.kind == "frank" else 3 * t
+            t = t if self.law == "frank" else 3 * t
             u, w = rng.random(shape), rng.random(shape)
             v = -np.log1p(w * np.expm1(-t) / (np.exp(-t * u) * (1 - w) + w)) / t
         return u.clip(1e-12, 1 - 1e-12), v.clip(1e-12, 1 - 1e-12)
 
     def _log_copula(self, u: Array, v: Array) -> Array:
         t = self.theta
-        if self.kind == "clayton":
+        if self.law == "clayton":
             inner = u**-t + v**-t - 1
             return np.asarray(np.log1p(t) - (1 + t) * np.log(u * v) - (2 + 1 / t) * np.log(inner))
-        if self.kind == "gumbel":
+        if self.law == "gumbel":
             g = 1 + t
             lu, lv = -np.log(u), -np.log(v)
             s = lu**g + lv**g
             r = s ** (1 / g)
             return np.asarray(-r + (g - 1) * np.log(lu * lv) + (1 / g - 2) * np.log(s) + np.log(r + g - 1) + lu + lv)
-        t = t if self.kind == "frank" else 3 * t
+        t = t if self.law == "frank" else 3 * t
         below = -np.expm1(-t) - np.expm1(-t * u) * np.expm1(-t * v)
         return np.asarray(np.log(t * -np.expm1(-t)) - t * (u + v) - 2 * np.log(below))
 
     def _marginals(self, u: Array) -> Array:
-        which = {"normal": stats.norm, "exponential": stats.expon, "student": stats.t(2)}
-        return u if self.marginal == "uniform" else np.asarray(which[self.marginal].ppf(u))
+        return u if self.marginal == "uniform" else np.asarray(_MARGINALS[self.marginal].ppf(u))
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         u, v = self._uniform(n, rng)
         return self._marginals(u), self._marginals(1 - v if self.turned else v)
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
-        which = {"normal": stats.norm, "exponential": stats.expon, "student": stats.t(2)}
-        u, v = (z if self.marginal == "uniform" else which[self.marginal].cdf(z) for z in (x, y))
+        u, v = (z if self.marginal == "uniform" else _MARGINALS[self.marginal].cdf(z) for z in (x, y))
         u, v = (np.clip(z, 1e-12, 1 - 1e-12) for z in (u, 1 - v if self.turned else v))
         found: Array = self._log_copula(u, v).sum(axis=1)
         return found
@@ -159,7 +162,7 @@ class Grid(Drawn):
         self.noise = str(rng.choice(["normal", "laplace", "student", "uniform"]))
 
     @property
-    def _law(self) -> stats.rv_continuous:
+    def _noise(self) -> Any:
         laws = {
             "normal": stats.norm(),
             "laplace": stats.laplace(),
@@ -182,7 +185,7 @@ class Grid(Drawn):
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         x = self.quantile(rng.random((n, self.dim_x)))
-        e = np.asarray(self._law.rvs(x.shape, random_state=rng))
+        e = np.asarray(self._noise.rvs(x.shape, random_state=rng))
         return x, self.centre(x) + self.scale(x) * e
 
     @cached_property
@@ -202,14 +205,14 @@ class Grid(Drawn):
             [np.geomspace(1e-9, 1e-3, 25), np.linspace(1e-3, 1 - 1e-3, 101), 1 - np.geomspace(1e-3, 1e-9, 25)]
         )
         coarse = slice(points // 128, None, max(points // 64, 1))
-        y = np.unique(f[coarse, None] + s[coarse, None] * self._law.ppf(levels))
+        y = np.unique(f[coarse, None] + s[coarse, None] * self._noise.ppf(levels))
         y = np.unique(np.concatenate([y, np.linspace(y[0], y[-1], 2000)]))
         y = y[np.linspace(0, len(y) - 1, min(len(y), points)).astype(int)]
         density = (_DENSITIES[self.noise]((y[:, None] - f) / s) / s).mean(axis=1)
         terms = np.where(density > 0, -density * np.log(np.maximum(density, 1e-300)), 0.0)
         mass = np.trapezoid(density, y)
         entropy = np.trapezoid(terms, y) / mass + np.log(mass)
-        return float(max(self.dim_x * (entropy - self._law.entropy() - np.log(s).mean()), 0.0))
+        return float(max(self.dim_x * (entropy - self._noise.entropy() - np.log(s).mean()), 0.0))
 
 
 class RandomFunction(Grid):

@@ -1,8 +1,8 @@
 """Fit the model of the reference table and validate it: ``python results/reference/fit.py``.
 
 Each family in turn is left out, and what the model of the others says of it is held against the truth: that is the
-validation, ``results/reference/validation.md``, and it is what the intervals are stretched by. The model of all families
-is then written to ``mibench/advice/model.npz``.
+validation, ``results/reference/validation.md``, and it is what the intervals are stretched by. The model of all
+families is then written to ``mibench/advice/model.npz``.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class Table:
         """Equal for all families, with mean 1."""
         counts = {f: int((self.family == f).sum()) for f in set(self.family)}
         found = np.array([1 / counts[f] for f in self.family])
-        return found * len(found) / found.sum()
+        weights: Floats = found * len(found) / found.sum()
+        return weights
 
 
 def _known(row: Mapping[str, Any], members: Sequence[str]) -> dict[str, float]:
@@ -205,8 +206,8 @@ class Validation:
         parts = [
             "# The recommended value, families left out\n",
             facts,
-            "Every family is predicted by a model that never saw it. Scores are means over families of the mean score of"
-            " their samples; differences are paired by family, with 95 % intervals (t). Widths and errors in nats.\n",
+            "Every family is predicted by a model that never saw it. Scores are means over families of the mean score"
+            " of their samples; differences are paired by family, with 95 % intervals (t). Widths and errors in nats.\n",
         ]
         for title, kept in (("All samples", whole | True), ("Samples about which the whole panel was asked", whole)):
             parts += [f"## {title} ({int(kept.sum())})\n", self._scores(kept), self._coverage(kept)]
@@ -286,8 +287,9 @@ def main() -> None:
     stretch = stretched_for(table, ends, families)
 
     n = np.array([row["n"] for row in table.rows])
+    torn = float((table.truth == 0).mean())
     facts = (
-        f"{len(value)} samples of {len(families)} families, n from {n.min()} to {n.max()}; {float((table.truth == 0).mean()):.0%}"
+        f"{len(value)} samples of {len(families)} families, n from {n.min()} to {n.max()}; {torn:.0%}"
         f" of them independent. Stretch of the quantiles: {stretch[0]:.2f} down, {stretch[1]:.2f} up.\n"
     )
     text = Validation(table, value, low, high).markdown(facts)

@@ -255,7 +255,7 @@ def _equitability(rng: Rng) -> Task:
     return _task("reshef", function=function, r2=r2, dim=int(rng.integers(1, 4)))
 
 
-class Composed(Drawn):
+class Composed(Drawn):  # type: ignore[misc]
     """Two independent tasks of other families side by side: their informations add up."""
 
     def __init__(self, rng: Rng) -> None:

@@ -71,7 +71,7 @@ def rows() -> dict[int, dict[str, Any]]:
 
 
 def missing(samples: int, members: Sequence[str]) -> Iterator[tuple[int, list[str], bool]]:
-    """For each sample whose row is not complete: its number, the members still to be asked, whether it was looked at."""
+    """For each sample whose row is not complete: its number, the members left to ask, whether it was looked at."""
     table = rows()
     for index in range(samples):
         known = table.get(index, {"answers": {}})

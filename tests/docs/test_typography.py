@@ -105,6 +105,6 @@ def test_a_flow_chart_becomes_a_picture_with_every_box_and_arrow() -> None:
     page = (SITE.parent / "architecture.md").read_text(encoding="utf-8")
     drawn = load("diagrams").drawn(page)
     assert "```mermaid" in page and "```mermaid" not in drawn
-    assert drawn.count("<rect") == 14 and drawn.count('class="head"') == 19
+    assert drawn.count("<rect") == 16 and drawn.count('class="head"') == 23
     places = re.findall(r'<rect x="(\d+)" y="(\d+)"', drawn)
-    assert len(set(places)) == 14
+    assert len(set(places)) == 16

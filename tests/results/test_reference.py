@@ -53,7 +53,8 @@ def test_copulas_have_uniform_margins_and_densities_that_integrate_to_one(
     u, w = (nodes + 1) / 2, weights / 2
     grid = [g.reshape(-1, 1) for g in np.meshgrid(u, u)]
     density = np.exp(copula.log_density_ratio(*grid)).reshape(400, 400)
-    assert w @ density == pytest.approx(np.ones(400), abs=0.15)  # each margin, but for the corners
+    inside = slice(20, -20)  # in the corners the density has peaks between the nodes
+    assert (w @ density)[inside] == pytest.approx(np.ones(360), abs=0.02)
     assert w @ density @ w == pytest.approx(1.0, abs=0.01)
     information = w @ (density * np.log(np.maximum(density, 1e-300))) @ w
     assert copula.mutual_information == pytest.approx(information, abs=0.02)
@@ -67,7 +68,7 @@ def test_copulas_have_uniform_margins_and_densities_that_integrate_to_one(
 
 
 def test_quadrature_on_a_grid_gives_what_the_closed_form_gives(modules: dict[str, ModuleType]) -> None:
-    class Linear(modules["distributions"].Grid):  # type: ignore[name-defined]
+    class Linear(modules["distributions"].Grid):  # type: ignore[misc]
         def centre(self, x):  # type: ignore[no-untyped-def]
             return x
 
