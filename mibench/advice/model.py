@@ -33,7 +33,7 @@ SHARPNESS = 50.0
 _MOST = 100.0
 """Answers are held to this many nats either way: infinite ones are told apart elsewhere."""
 
-GREATEST, MEDIAN, ZERO = "greatest", "median", "zero"
+GREATEST, MEDIAN, NOTHING = "greatest", "median", "nothing"
 """Candidates beside members of the panel: the base, the learned median, and no information at all."""
 
 
@@ -139,7 +139,7 @@ def candidate_values(inputs: Sequence[Mapping[str, float]], median: Floats, name
     own: dict[str, Floats] = {
         GREATEST: np.array([each["base"] for each in inputs]),
         MEDIAN: median,
-        ZERO: np.zeros(len(inputs)),
+        NOTHING: np.zeros(len(inputs)),
     }
     told = [own[k] if k in own else [each.get(k, np.nan) for each in inputs] for k in names]
     found: Floats = np.maximum(np.array(told, dtype=float), 0.0)

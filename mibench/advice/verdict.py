@@ -137,8 +137,8 @@ def _why(value: float, answers: Sequence[Answer], typical: Sequence[Typical | No
     assert best.estimate is not None and err is not None
     low, high = (f(a.estimate.mi for a, _ in pairs if a.estimate is not None) for f in (min, max))
     said = (
-        f"The panel says {low:.2f} to {high:.2f} nats; of its members {best.estimator} ({best.estimate.mi:.3f}) errs least"
-        f" on the {cells} reference samples most like this one, by {err.error:.3f} nats (median)"
+        f"The panel says {low:.2f} to {high:.2f} nats; of its members {best.estimator} ({best.estimate.mi:.3f}) errs"
+        f" least on the {cells} reference samples most like this one, by {err.error:.3f} nats (median)"
     )
     worst, far = pairs[-1]
     assert far is not None

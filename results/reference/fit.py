@@ -23,7 +23,7 @@ from table import rows
 
 import mibench.advice
 from mibench.advice.forest import Floats, Forest, forest_arrays
-from mibench.advice.model import GREATEST, MEDIAN, ZERO, Recipe, candidate_values, interval, weighed
+from mibench.advice.model import GREATEST, MEDIAN, NOTHING, Recipe, candidate_values, interval, weighed
 from mibench.leaderboard.scoring import score
 
 HERE = Path(__file__).parent
@@ -207,7 +207,7 @@ class Validation:
             "# The recommended value, families left out\n",
             facts,
             "Every family is predicted by a model that never saw it. Scores are means over families of the mean score"
-            " of their samples; differences are paired by family, with 95 % intervals (t). Widths and errors in nats.\n",
+            " of their samples; differences are paired by family, with 95 % intervals (t). Widths, errors in nats.\n",
         ]
         for title, kept in (("All samples", whole | True), ("Samples about which the whole panel was asked", whole)):
             parts += [f"## {title} ({int(kept.sum())})\n", self._scores(kept), self._coverage(kept)]
@@ -266,7 +266,7 @@ def main() -> None:
     recipe, members = Recipe.of(spec), tuple(spec["members"])
     table = Table([row for _, row in sorted(rows().items()) if "observed" in row], members, recipe)
     base, scale, everything = table.column("base"), table.column("scale"), np.ones(len(table.truth), bool)
-    names = [GREATEST, MEDIAN, ZERO, *recipe.candidates]
+    names = [GREATEST, MEDIAN, NOTHING, *recipe.candidates]
 
     out = leave_out(table)
     print("quantiles are fitted", flush=True)

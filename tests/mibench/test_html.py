@@ -139,7 +139,9 @@ def test_a_task_is_told_with_its_source_and_every_estimator(make: MakeResult) ->
     results = [
         make(e, "gauss[dim=3]", n, s, 1.1, truth=1.0) for e in ("ksg", "cca") for n in (100, 200) for s in (0, 1)
     ]
-    (card,) = task_cards(Leaderboard.from_results([*results, make("oracle", "gauss[dim=3]", 100)]), Unit())
+    (card,) = task_cards(
+        Leaderboard.from_results([*results, make("oracle", "gauss[dim=3]", 100, reads_task=True)]), Unit()
+    )
     assert card.anchor == "task-gauss-dim-3" and "N(0, I)" in card.construction and card.citation
     assert ("samples", "100, 200") in card.facts and ("mutual information", "1.000 nats") in card.facts
     assert {row[0].text for row in card.estimators.rows} == {"ksg", "cca", "oracle"} and len(card.estimators.rows) == 5

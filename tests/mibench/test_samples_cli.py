@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mibench.advice.verdict import usual_members
 from mibench.cli import main
-from mibench.estimator import Role
 from mibench.registry import estimators
 
 PLUGINS = str(Path(__file__).parent / "troublemakers.py")
@@ -49,16 +49,39 @@ def parsed(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
-def test_without_a_choice_the_reference_estimators_answer_once_each(estimate: Command) -> None:
+def test_without_a_choice_the_panel_answers_and_one_value_is_recommended(estimate: Command) -> None:
     code, out, err = estimate("x.npy", "y.npy", "--json")
     found = parsed(out)
     assert code == 0 and "read 'x.npy': .npy, 300 rows of 1 column" in err
-    named = [e["estimator"] for e in found["estimates"]]
-    panel = [e for e in estimators.select("*") if e.capabilities.reference and e.capabilities.role is Role.ENTRANT]
-    assert len(named) == len(set(named)) == len({json.dumps(e.identity()) for e in panel})
-    assert set(named) <= {e.label for e in panel}
-    assert set(found) == {"unit", "estimates", "declined", "data", "warnings", "independence"}
-    assert found["data"]["files"][0]["file"] == "x.npy"
+    named = [e["estimator"] for e in (*found["estimates"], *found["declined"])]
+    assert sorted(named) == sorted(usual_members())
+    said = {"unit", "recommended", "estimates", "declined", "data", "warnings", "independence"}
+    assert set(found) == said and found["data"]["files"][0]["file"] == "x.npy"
+    best = found["recommended"]
+    assert set(best) == {"mi", "low", "high", "level", "why", "tested", "cells"} and best["level"] == 0.9
+    assert best["low"] <= best["mi"] <= best["high"] and best["why"].count(". ") == 1
+    assert any("typical_error" in e for e in found["estimates"])
+
+
+def test_the_recommended_value_is_printed_with_its_interval_and_in_bits(estimate: Command) -> None:
+    code, out, _ = estimate("x.npy", "y.npy", "--fast")
+    assert code == 0 and "recommended: " in out and "90% interval" in out and "typical error" in out
+    nats, bits = (parsed(estimate("x.npy", "y.npy", "--fast", "--json", "--unit", u)[1]) for u in ("nats", "bits"))
+    for key in ("mi", "high"):
+        assert nats["recommended"][key] == pytest.approx(bits["recommended"][key] * math.log(2))
+
+
+def test_fast_asks_none_that_trains_thorough_asks_all_and_neither_goes_with_a_choice(estimate: Command) -> None:
+    code, _, err = estimate("x.npy", "y.npy", "--fast", "-e", "ksg")
+    assert code == 2 and "so does -e" in err
+    code, _, err = estimate("x.npy", "y.npy", "--fast", "--thorough")
+    assert code == 2 and "exclude each other" in err
+    _, out, _ = estimate("x.npy", "y.npy", "--fast", "--json")
+    fast = parsed(out)
+    asked = {e["estimator"] for e in (*fast["estimates"], *fast["declined"])}
+    assert not any(estimators.create(name).capabilities.trains for name in asked)
+    _, chosen, _ = estimate("x.npy", "y.npy", "-e", "cca", "--json")
+    assert parsed(chosen)["recommended"] is None
 
 
 def test_the_table_says_what_its_numbers_are(estimate: Command) -> None:
@@ -93,8 +116,9 @@ def test_json_has_no_infinity(estimate: Command) -> None:
     code, out, _ = estimate("x.npy", "x.npy", "--json")
     found = parsed(out)
     assert code == 0
-    (infinite,) = [e for e in found["estimates"] if e["mi"] is None]
-    assert infinite["nonfinite"] == "inf"
+    infinite = [e for e in found["estimates"] if e["mi"] is None]
+    assert infinite and all(e["nonfinite"] == "inf" for e in infinite)
+    assert found["recommended"]["mi"] is None and found["recommended"]["nonfinite"] == "inf"
     assert [w["code"] for w in found["warnings"]] == ["deterministic"]
 
 
