@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mibench.estimator import Array, check_samples
 from mibench.registry import estimators
+from mibench.samples.order import in_both
 
 from .model import Model, usual_model
 from .panel import Answer, Panel, ask, observe
@@ -62,6 +63,9 @@ class Advice:
 def advise(x: npt.ArrayLike, y: npt.ArrayLike, seed: int = 0, fast: bool = False) -> Advice:
     """The recommended value of I(X; Y) for paired samples, (n,) or (n, dim) each, with its interval and the reason.
 
+    Where the rows of both variables follow one another, as in time series, only rows as far apart as they are worth
+    samples are used, and ``why`` says so.
+
     >>> mibench.advise(x, y).why
 
     fast : leave out the members that train a model; the reference table knows their absence.
@@ -71,11 +75,26 @@ def advise(x: npt.ArrayLike, y: npt.ArrayLike, seed: int = 0, fast: bool = False
     DataError : samples that cannot be used.
     """
     x, y = check_samples(x, y)
+    every = _apart(x, y)
+    x, y = x[::every], y[::every]
     model, members = usual_model(), usual_members(fast)
     answers = [ask(name, x, y, seed) for name in members]
     observed = observe(x, y, Panel.of(model.facts).probes, seed)
     known = {a.estimator: math.nan if a.estimate is None else float(a.estimate.mi) for a in answers} | observed
-    return _judge(model, known, answers, x, y)
+    found = _judge(model, known, answers, x, y)
+    if every == 1:
+        return found
+    thinned = f" Rows that follow one another are alike: only every {every}th of them was used."
+    return replace(found, why=found.why + thinned)
+
+
+def _apart(x: Array, y: Array) -> int:
+    """How many rows apart two rows of a series are worth two samples: (1 + r^2) / (1 - r^2), at lag-1 correlations r of
+    both variables (Bartlett 1935, for AR(1)); 1 where rows look independent."""
+    lag = in_both(x, y)
+    if lag is None or len(x) < 100:
+        return 1
+    return min(math.ceil((1 + lag**2) / max(1 - lag**2, 1e-6) - 0.05), len(x) // 30)
 
 
 def usual_members(fast: bool = False) -> tuple[str, ...]:

@@ -46,16 +46,15 @@ class Told:
         yield f"n = {n}, X of dimension {dim_x}, Y of dimension {dim_y}; mutual information in {self.unit}"
 
     def _recommended(self) -> Iterator[str]:
-        if self.advice is None:
-            return
-        said = f"recommended: {self.advice.mi * self.scale:.4f}"
-        if self.advice.low is not None and self.advice.high is not None:
-            ends = f"{self.advice.low * self.scale:.4f} to {self.advice.high * self.scale:.4f}"
-            said += f", {self.advice.level:.0%} interval {ends}"
-        else:
-            said += ", no interval: outside what was tested"
-        yield said
-        yield from textwrap.wrap(self.advice.why, 100, initial_indent="  ", subsequent_indent="  ")
+        if self.advice is not None:
+            yield self._headline(self.advice)
+            yield from textwrap.wrap(self.advice.why, 100, initial_indent="  ", subsequent_indent="  ")
+
+    def _headline(self, advice: Advice) -> str:
+        said = f"recommended: {advice.mi * self.scale:.4f}"
+        if advice.low is None or advice.high is None:
+            return f"{said}, no interval: outside what was tested"
+        return f"{said}, {advice.level:.0%} interval {advice.low * self.scale:.4f} to {advice.high * self.scale:.4f}"
 
     def _panel(self) -> Iterator[str]:
         typical = self._typical()
@@ -104,6 +103,36 @@ class Told:
             "warnings": [remark.facts() for remark in self.remarks],
         }
         return _strict(found)
+
+    def page(self) -> str:
+        """A self-contained HTML page with figures."""
+        from mibench.report.samples import Said, page, panel, scatter
+
+        typical, scale, unit = self._typical(), self.scale, str(self.unit)
+        said, lines = [], []
+        for a in self.answers:
+            if a.estimate is None:
+                lines.append([a.estimator, "declined", "", "", a.reason])
+                continue
+            mi, stderr, usual = a.estimate.mi * scale, a.estimate.stderr, typical.get(a.estimator)
+            errors = (None if e is None else e * scale for e in (stderr, usual.error if usual else None))
+            said.append(one := Said(a.estimator, mi, *errors))
+            told = ("" if e is None else f"{e:.4f}" for e in (one.stderr, one.typical))
+            lines.append([a.estimator, f"{mi:.4f}", *told, _in_words(a.estimate.diagnostics)])
+        best = self.advice
+        ends = (None if e is None else e * scale for e in (best.low, best.high)) if best else ()
+        value = (best.mi * scale, *ends) if best else None
+        figures = [panel(said, value, unit)] if said else []
+        x, y = self.pair.x, self.pair.y
+        figures.append(scatter(x.values, y.values, (x.names, y.names)))
+        read = [f"read {source}" for source in self.pair.sources]
+        warned = [f"Warning: {remark.message}" for remark in self.remarks]
+        headline = f"{self._headline(best)} {unit}" if best else ""
+        lead = [*([best.why] if best else []), f"{self.independence}", *warned, *self._head(), *read]
+        headings = ("estimator", f"estimate, {unit}", "standard error", "typical error", "diagnostics")
+        return page(
+            "Mutual information of your samples", lead, figures, "The panel, in numbers", headings, lines, headline
+        )
 
     def _advised(self, advice: Advice) -> dict[str, Any]:
         facts = advice.facts()

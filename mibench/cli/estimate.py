@@ -13,7 +13,7 @@ from mibench.words import nearest
 
 from .answers import Told
 from .independence import tested
-from .shared import Include, Json, Unit, app, examples, include_files, print_json
+from .shared import Include, Json, Unit, app, examples, include_files, print_json, write
 
 if TYPE_CHECKING:
     from mibench.estimator import Estimator
@@ -39,6 +39,7 @@ class Missing(StrEnum):
         "mibench estimate x.npy y.npy",
         "mibench estimate data.csv --x height,weight --y age -e ksg -e infonce",
         "mibench estimate data.csv --x 0-3 --y '\"income, k\"' --missing refuse --json",
+        "mibench estimate data.csv --x a --y b --out page.html",
         "mibench estimate data.csv --target y",
         "mibench estimate data.csv --all-pairs --out pairs.html",
         "zcat data.csv.gz | mibench estimate - --x a --y b --decimal ,",
@@ -59,7 +60,8 @@ def estimate(
         bool, typer.Option("--time-series", help="Rows follow one another in time: test by circular shifts.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="With --target and --all-pairs, write .html, .png, .svg or .csv.")
+        Path | None,
+        typer.Option(help="Write a page, .html, with figures; of --target and --all-pairs also .png, .svg, .csv."),
     ] = None,
     estimators: Annotated[
         list[str] | None,
@@ -101,8 +103,10 @@ def estimate(
             raise UsageError("--target, --all-pairs, --y and -e exclude each other: say what to compare once.")
         asked = screen.Asked(target, x, missing is Missing.REFUSE, time_series, seed, unit, out, as_json)
         return screen.show(files, Declared(_delimiter(delimiter), decimal, header), asked)
-    if out is not None:
-        raise UsageError("--out goes with --target or --all-pairs.")
+    if out is not None and out.suffix.lower() != ".html":
+        raise UsageError(
+            f"--out '{out}': the page of an estimate is .html; other endings go with --target or --all-pairs."
+        )
     if estimators and (fast or thorough):
         raise UsageError("--fast and --thorough choose the panel, and so does -e: give one of them.")
     if fast and thorough:
@@ -123,6 +127,9 @@ def estimate(
     for remark in found:
         typer.echo(f"warning: {remark.message}", err=True)
     told = Told(answers, pair, advice, tested(pair, seed, time_series), tuple(found), unit)
+    if out is not None:
+        write(out, told.page().encode())
+        typer.echo(f"wrote {out}", err=True)
     if as_json:
         print_json(told.facts())
     else:

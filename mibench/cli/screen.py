@@ -236,6 +236,7 @@ def _facts(found: Screen, asked: Asked, rows: int, left_out: dict[str, str], rem
 
 def _file(found: Screen, asked: Asked, rows: int) -> bytes:
     from mibench.report import pairs as drawn
+    from mibench.report.samples import page
 
     suffix, unit = _suffix(asked.out), str(asked.unit)
     if suffix == ".csv":
@@ -268,4 +269,4 @@ def _file(found: Screen, asked: Asked, rows: int) -> bytes:
         f"{count:,} {plural('pair', count)} (Benjamini and Hochberg).{few}",
         *_remarks(found, asked),
     ]
-    return drawn.page(title, lead, drawing, headings, lines).encode()
+    return page(title, lead, [drawing], "Strongest pairs", headings, lines).encode()

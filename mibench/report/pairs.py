@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from mibench.estimator import Array
 
-from .html import environment
 from .labels import shorten
-from .style import HALF, HUES, MUTED, NIGHT, WIDE, Drawing, finish, new_figure, theme
+from .style import HALF, HUES, MUTED, WIDE, Drawing, finish, new_figure, theme
 
 _MOST_NAMED = 60  # columns whose names can still be read
 _MOST_BARS = 50
@@ -61,13 +59,3 @@ def bars(names: Sequence[str], values: Sequence[float], sure: Sequence[bool], ta
         caption = "Grey: q above 0.05, which chance can explain among so many columns."
         alt = f"Bars of the mutual information of {len(names)} columns with {target}"
         return finish(figure, "target", f"Mutual information with {shorten(target)}", caption, alt)
-
-
-def page(
-    title: str, lead: Sequence[str], drawing: Drawing, headings: Sequence[str], rows: Sequence[Sequence[str]]
-) -> str:
-    """One HTML file that needs nothing else: sentences, the figure, and a table."""
-    template = environment().get_template("pairs.html")
-    hues = list(zip(HUES, NIGHT, strict=True))
-    written = template.render(title=title, lead=lead, figure=drawing, headings=headings, rows=rows, hues=hues)
-    return re.sub(r"\n\s*\n+", "\n", written)
