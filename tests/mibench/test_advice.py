@@ -208,3 +208,13 @@ def test_probes_that_decline_are_nan_and_the_rest_is_told() -> None:
     seen = observe(x, y, [Question("histogram"), Question("ksg", "half")], seed=0)
     assert math.isnan(seen["histogram"]) and math.isfinite(seen["ksg@half"])
     assert seen["n"] == 200 and ask("histogram", x, y).reason
+
+
+def test_rows_that_follow_one_another_are_thinned_and_independent_series_share_nothing() -> None:
+    rng = np.random.default_rng(4)
+    noise, series = rng.standard_normal((1500, 2)), np.zeros((1500, 2))
+    for i in range(1, 1500):
+        series[i] = 0.9 * series[i - 1] + noise[i]
+    found = advise(series[:, 0], series[:, 1], fast=True)
+    assert "of them was used" in found.why and found.low is not None and found.low < 0.02
+    assert "was used" not in advise(noise[:, 0], noise[:, 1], fast=True).why

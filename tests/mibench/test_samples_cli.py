@@ -176,3 +176,14 @@ def test_check_ends_in_a_summary_with_the_time(
     out, err = capsys.readouterr()
     passed = sum(line.endswith(": passed") for line in out.splitlines())
     assert not stop.value.code and f"{passed} passed" in err and err.rstrip().endswith(" s")
+
+
+def test_an_estimate_as_a_page_needs_nothing_else(estimate: Command, tmp_path: Path) -> None:
+    code, _, err = estimate("t.csv", "--x", "a", "--y", "c", "--fast", "--out", "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert code == 0 and "wrote page.html" in err
+    assert "recommended: " in text and "independence: p = " in text and text.count("<svg") == 2
+    assert all(f"<td>{name}</td>" in text for name in usual_members(fast=True))
+    assert not any(word in text for word in ("<script src", "<link", "@import", 'src="http'))
+    code, _, err = estimate("t.csv", "--x", "a", "--y", "c", "--out", "page.png")
+    assert code == 2 and "the page of an estimate is .html" in err
