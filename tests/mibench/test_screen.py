@@ -198,7 +198,7 @@ def test_files_of_every_kind_are_written(estimate: Command, tmp_path: Path) -> N
         (["--target", "a,b"], "one column"),
         (["--target", "id"], "no category"),
         (["--all-pairs", "--out", "x.pdf"], "must end in"),
-        (["--x", "a", "--y", "b", "--out", "x.png"], "--out goes with"),
+        (["--x", "a", "--y", "b", "--out", "x.png"], "the page of an estimate is .html"),
         (["--all-pairs", "--missing", "refuse"], "missing values in <b>"),
         (["--all-pairs", "--time-series"], "no gaps"),
         (["other.csv", "--all-pairs"], "give one file"),
