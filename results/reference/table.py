@@ -81,8 +81,13 @@ def missing(samples: int, members: Sequence[str]) -> Iterator[tuple[int, list[st
 
 
 def pack() -> None:
-    """Publish the table: one line a sample, the same bytes for the same rows."""
-    lines = (json.dumps(row, separators=(",", ":")) + "\n" for _, row in sorted(rows().items()))
+    """Publish the table: one line a sample, the same bytes for the same rows; and say what it cost."""
+    table = sorted(rows().items())
+    lines = (json.dumps(row, separators=(",", ":")) + "\n" for _, row in table)
+    spent = [(name, seconds) for _, row in table for name, seconds in row["seconds"].items()]
+    for name in sorted({name for name, _ in spent}):
+        own = [seconds for other, seconds in spent if other == name]
+        print(f"{name}: {len(own)} samples, {sum(own) / 60:.1f} CPU-minutes, {sum(own) / len(own):.3f} s each")
     PUBLISHED.write_bytes(gzip.compress("".join(lines).encode("utf-8"), mtime=0))
     TABLE.unlink(missing_ok=True)
 

@@ -10,7 +10,7 @@ import pytest
 
 import mibench
 from mibench.advice import model as models
-from mibench.advice.forest import Forest, forest_arrays, read_forest
+from mibench.advice.forest import Forest
 from mibench.advice.looks import looks
 from mibench.advice.model import Recipe, interval, usual_model, weighed
 from mibench.advice.panel import Question, ask, observe, usual_panel
@@ -43,38 +43,6 @@ def test_a_forest_predicts_what_a_walk_through_its_trees_gives() -> None:
     inputs[rng.random(inputs.shape) < 0.2] = np.nan
     slow = [forest.start + sum(walk(forest, t, row) for t in range(len(forest.roots))) for row in inputs]
     assert forest.predict(inputs) == pytest.approx(slow, abs=1e-9)
-
-
-def test_exported_trees_predict_what_scikit_learn_predicts() -> None:
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    rng = np.random.default_rng(1)
-    inputs = rng.standard_normal((400, 3))
-    inputs[rng.random(inputs.shape) < 0.1] = np.nan
-    y = np.nan_to_num(inputs[:, 0]) ** 2 + np.isnan(inputs[:, 1])
-    fitted = HistGradientBoostingRegressor(max_iter=20, max_leaf_nodes=6).fit(inputs, y)
-    trees = [predictors[0].nodes for predictors in fitted._predictors]
-    leaf = [t["is_leaf"].astype(bool) for t in trees]
-    starts = np.cumsum([0, *map(len, trees)])[:-1]
-    parts = [
-        (np.where(k, np.arange(len(t)), t[side]) + start)
-        for side in ("left", "right")
-        for t, k, start in zip(trees, leaf, starts, strict=True)
-    ]
-    nodes, is_leaf = np.concatenate(trees), np.concatenate(leaf)
-    forest = Forest(
-        nodes["feature_idx"].astype(np.int64),
-        nodes["num_threshold"],
-        np.concatenate(parts[: len(trees)]).astype(np.int64),
-        np.concatenate(parts[len(trees) :]).astype(np.int64),
-        nodes["missing_go_to_left"].astype(bool),
-        np.where(is_leaf, nodes["value"], 0.0),
-        starts,
-        float(np.ravel(fitted._baseline_prediction)[0]),
-        int(nodes["depth"].max()),
-    )
-    back = read_forest("f", forest_arrays("f", forest))
-    assert back.predict(inputs) == pytest.approx(fitted.predict(inputs), abs=1e-5)
 
 
 def test_the_model_is_small_and_holds_numbers_only() -> None:

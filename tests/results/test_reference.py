@@ -11,12 +11,14 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from mibench.advice.forest import forest_arrays, read_forest
+
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 
 
 @pytest.fixture(scope="module")
 def modules() -> Iterator[dict[str, ModuleType]]:
-    names = ("distributions", "population", "table")
+    names = ("distributions", "population", "table", "fit")
     sys.path.insert(0, str(REFERENCE))
     try:
         yield {name: __import__(name) for name in names}
@@ -102,3 +104,15 @@ def test_lines_of_one_sample_are_joined_and_a_torn_line_is_none(
     before = table.rows()
     table.pack()
     assert table.rows() == before and not (tmp_path / "table.jsonl").exists()
+
+
+def test_exported_trees_predict_what_scikit_learn_predicts(modules: dict[str, ModuleType]) -> None:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    rng = np.random.default_rng(1)
+    inputs = rng.standard_normal((400, 3))
+    inputs[rng.random(inputs.shape) < 0.1] = np.nan
+    y = np.nan_to_num(inputs[:, 0]) ** 2 + np.isnan(inputs[:, 1])
+    fitted = HistGradientBoostingRegressor(max_iter=20, max_leaf_nodes=6).fit(inputs, y)
+    forest = read_forest("f", forest_arrays("f", modules["fit"].exported(fitted)))
+    assert forest.predict(inputs) == pytest.approx(fitted.predict(inputs), abs=1e-5)
