@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from .estimator import Capabilities, Estimator, Kind, Role
@@ -43,7 +44,7 @@ class Status(StrEnum):
         return self is not Status.NOT_INSTALLED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One (estimator, task, n, seed). ``id`` identifies its answer; the labels are for people.
 
@@ -62,8 +63,11 @@ class Cell:
         identity = [estimator.identity(), task.identity(), n, seed]
         return cls(estimator.label, task.label, n, seed, digest(identity))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Cell, (self.estimator, self.task, self.n, self.seed, self.id)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What became of one cell. All that a leaderboard needs is in here: no plug-in has to be loaded to read it.
 
@@ -125,9 +129,19 @@ class Result:
             return math.inf
         return self.mi - self.truth
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Result, _values(self)
+
+    def fields(self) -> dict[str, Any]:
+        """What a line of the store says, as it stands: values may be of types that JSON does not have."""
+        record = dict(zip(("schema", *_NAMES), (SCHEMA, *_values(self)), strict=True))
+        cell = self.cell
+        named = {"estimator": cell.estimator, "task": cell.task, "n": cell.n, "seed": cell.seed, "id": cell.id}
+        return {**record, "cell": named}
+
     def to_json(self) -> dict[str, Any]:
         """A plain dict for one line of the store; ``from_json`` reads it back."""
-        return {"schema": SCHEMA, **{k: _finite(v) for k, v in dataclasses.asdict(self).items()}}
+        return {name: _finite(value) for name, value in self.fields().items()}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Result:
@@ -137,10 +151,14 @@ class Result:
         if record.get("schema", 1) < 2:
             values |= _unsaid(record)
         values["cell"] = Cell(**record["cell"])
-        for name, enum in _ENUMS.items():
+        for name, enum in ENUMS.items():
             if name in values:
                 values[name] = enum(values[name])
         return cls(**values)
+
+
+_NAMES = tuple(f.name for f in dataclasses.fields(Result))
+_values = attrgetter(*_NAMES)
 
 
 def _unsaid(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,7 +178,7 @@ def _unsaid(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-_ENUMS: Mapping[str, Callable[[Any], StrEnum]] = {"status": Status, "kind": TaskKind, "quantity": Kind, "role": Role}
+ENUMS: Mapping[str, Callable[[Any], StrEnum]] = {"status": Status, "kind": TaskKind, "quantity": Kind, "role": Role}
 
 
 def _finite(value: Any) -> Any:

@@ -146,7 +146,7 @@ class Grid(_Strict):
         return make_grid({**dict(self), **changes}, source)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
     """A cell with the plug-ins that answer it.
 
@@ -159,6 +159,9 @@ class Job:
     task: AnyTask
     facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
     again: int = field(default=2, compare=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Job, (self.cell, self.estimator, self.task, self.facts, self.again)
 
     def result(self, status: Status = Status.OK, **answer: Any) -> Result:
         """The record of this cell."""

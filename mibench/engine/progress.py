@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LINE_EVERY = 15.0  # seconds between plain lines
+_DRAWN_EVERY = 0.1  # seconds between pictures of a bar
 _EXTRA = 0.02  # seconds that a cell costs beside its estimate: its sample, its record
 
 Kind: TypeAlias = tuple[str, int | str]
@@ -29,7 +30,8 @@ class Pace:
     def __init__(self, jobs: Sequence[Job], workers: int) -> None:
         self.workers = workers
         self._left: Counter[Kind] = Counter(_kind(job.cell) for job in jobs)
-        self._spent: dict[Kind, list[float]] = defaultdict(list)
+        self._spent: dict[Kind, float] = defaultdict(float)
+        self._done: Counter[Kind] = Counter()
         self._total = len(jobs)
         self._started = time.monotonic()
 
@@ -37,7 +39,8 @@ class Pace:
         """One more cell is finished."""
         key = _kind(result.cell)
         self._left[key] -= 1
-        self._spent[key].append(result.wall_s)
+        self._spent[key] += result.wall_s
+        self._done[key] += 1
 
     @property
     def elapsed(self) -> float:
@@ -47,12 +50,12 @@ class Pace:
     @property
     def remaining(self) -> float | None:
         """Seconds to go, or None while too little is known."""
-        known = {key: sum(spent) / len(spent) for key, spent in self._spent.items()}
-        done = sum(len(spent) for spent in self._spent.values())
+        known = {key: spent / self._done[key] for key, spent in self._spent.items()}
+        done = self._done.total()
         if done < min(4 * self.workers, self._total) or self.elapsed < 2:
             return None  # the first cells pay for loading libraries, and are the most expensive
         typical = sum(known.values()) / len(known)
-        spent = sum(sum(walls) for walls in self._spent.values()) + _EXTRA * done
+        spent = sum(self._spent.values()) + _EXTRA * done
         left = sum(count * (known.get(key, typical) + _EXTRA) for key, count in self._left.items())
         return self.elapsed * left / spent
 
@@ -76,19 +79,26 @@ class Bar:
         self._task = self._progress.add_task(
             "", total=len(jobs) + done, completed=done, times="", last="starting workers"
         )
+        self._steps, self._drawn = 0, 0.0
         self._progress.start()
 
     def finished(self, result: Result) -> None:
-        """One step."""
+        """One step, which is drawn when the last picture is old enough."""
         self._pace.add(result)
         self._failed += result.status.failed
-        times = _times(self._pace) + (f", {self._failed} failed" if self._failed else "")
-        last = f"{result.cell.estimator} on {result.cell.task}"
-        self._progress.update(self._task, advance=1, times=times, last=last[:60])
+        self._steps += 1
+        if time.monotonic() - self._drawn >= _DRAWN_EVERY:
+            self._draw(f"{result.cell.estimator} on {result.cell.task}")
 
     def ended(self) -> None:
         """Take the bar away."""
+        self._draw("")
         self._progress.stop()
+
+    def _draw(self, last: str) -> None:
+        times = _times(self._pace) + (f", {self._failed} failed" if self._failed else "")
+        self._progress.update(self._task, advance=self._steps, times=times, last=last[:60])
+        self._steps, self._drawn = 0, time.monotonic()
 
 
 class Lines:

@@ -14,11 +14,11 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mibench.result import SCHEMA, Result, Status
+from mibench.result import ENUMS, SCHEMA, Result, Status
 
 _CHECKSUM = re.compile(rb',"checksum":"([0-9a-f]{8})"}')
 _TORN = b"#torn\n"
-_LARGEST = 1e100  # whose square and sums are still finite, so that tables and figures can be made of it
+LARGEST = 1e100  # whose square and sums are still finite, so that tables and figures can be made of it
 _DEEPEST = 24  # levels of nesting in a record
 
 
@@ -36,8 +36,15 @@ class Torn(ValueError):
 
 def encode(result: Result) -> bytes:
     """The line of a result."""
-    record = json.dumps(result.to_json(), separators=(",", ":"), allow_nan=False).encode().removesuffix(b"}")
+    try:
+        text = _written(result.fields())
+    except (ValueError, TypeError):
+        text = _written(result.to_json())  # there is something in it that JSON does not have
+    record = text[:-1].encode()
     return record + b',"checksum":"%08x"}\n' % zlib.crc32(record)
+
+
+_written = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def decode(line: bytes) -> Result:
@@ -77,21 +84,35 @@ def end_of_torn(line: bytes) -> bytes:
     return b"\n"
 
 
-def recordable(result: Result) -> Result:
-    """The result, or in its place an error of the same cell where a reader could not read it back."""
-    if readable(result):
-        return result
-    message = "its answer cannot be recorded: a value in it is not finite, too large or not of the type asked for."
-    return Result(result.cell, Status.ERROR, message=message)
+def recorded(result: Result, read: Callable[[bytes], Result] = decode) -> tuple[Result, bytes]:
+    """The result with its line, or in its place an error of the same cell where ``read`` could not read it back."""
+    try:
+        line = encode(result)
+        read(line)
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        message = "its answer cannot be recorded: a value in it is not finite, too large or not of the type asked for."
+        result = Result(result.cell, Status.ERROR, message=message)
+        line = encode(result)
+    return result, line
 
 
 def readable(result: Result) -> bool:
     """Whether the record of a result could be read back."""
+    return recorded(result)[0] is result
+
+
+def readable_members(members: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Some of the fields of a record as those of a Result; None where one is not what a record may hold."""
+    if not _sound(members, texts=False):
+        return None
+    if any(name in _FIELDS and not _FIELDS[name](value) for name, value in members.items()):
+        return None
+    if any(members.get(name, 0) < 0 for name in ("dim_x", "dim_y")):
+        return None
     try:
-        decode(encode(result))
-    except (ValueError, TypeError, OverflowError, RecursionError):
-        return False
-    return True
+        return {name: ENUMS[name](value) if name in ENUMS else value for name, value in members.items()}
+    except ValueError:
+        return None
 
 
 def _sum(line: bytes, checksum: re.Match[bytes]) -> int:
@@ -148,7 +169,7 @@ def _whole(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def _mapping(value: Any) -> bool:

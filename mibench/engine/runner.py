@@ -21,12 +21,13 @@ from mibench.group import grouped
 from mibench.result import Result, Status
 from mibench.task import TaskKind
 
-from .batches import batches
+from .batches import Load, Loads, batches
 from .executor import Executor, Lost
 from .grid import Job
-from .records import recordable
+from .layout import Reader
+from .records import recorded
 from .store import Store
-from .worker import Answer, Facts, answer, describe
+from .worker import Answer, Facts, answer_all, describe
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -102,40 +103,50 @@ def run_jobs(
         if not jobs:
             return left
         with start(min(workers, len(jobs))) as executor:
-            for found in _answers(jobs, executor, workers, time_limit, end):
-                images = store.save_images(found.result.cell, found.images)
+            reader = Reader()
+            for answers in _answers(jobs, executor, workers, time_limit, end):
                 stamped = {**provenance, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-                result = recordable(dataclasses.replace(found.result, images=images, provenance=stamped))
-                store.append(result)
-                left -= 1
-                for observer in observers:
-                    observer.finished(result)
+                records = [recorded(_kept(found, store, stamped), reader.decode) for found in answers]
+                store.write(line for _, line in records)
+                left -= len(records)
+                for result, _ in records:
+                    for observer in observers:
+                        observer.finished(result)
         return left
     finally:
         for observer in observers:
             observer.ended()
 
 
-def _answers(jobs: Sequence[Job], executor: Executor, workers: int, time_limit: float, end: float) -> Iterator[Answer]:
+def _kept(found: Answer, store: Store, provenance: Mapping[str, Any]) -> Result:
+    images = store.save_images(found.result.cell, found.images) if found.images else {}
+    return dataclasses.replace(found.result, images=images, provenance=provenance)
+
+
+def _answers(
+    jobs: Sequence[Job], executor: Executor, workers: int, time_limit: float, end: float
+) -> Iterator[list[Answer]]:
     ready: list[Job] = []
     for alike, facts in _described(jobs, executor, workers, max(time_limit, _FACTS), end):
-        told = [dataclasses.replace(job, facts=_facts(job, facts)) for job in alike]
+        told = list(_told(alike, facts))
         if facts.problem is None:
             ready += told
         else:
-            yield from (_without(job, facts.problem) for job in told)
+            yield [_without(job, facts.problem) for job in told]
 
-    def submit(batch: Sequence[Job]) -> Future[list[Answer]]:
-        return executor.submit(partial(answer, batch, time_limit), time_limit, len(batch))
+    def submit(load: Load) -> Future[tuple[list[Answer], float]]:
+        return executor.submit(partial(answer_all, load, time_limit), time_limit, sum(map(len, load)))
 
-    queue = deque(batches(ready, workers))
-    for batch, found in _outcomes(queue, submit, workers, end):
+    queue = Loads(batches(ready, workers), workers)
+    for load, found in _outcomes(queue, submit, workers, end):
         if not isinstance(found, Lost):
-            yield from found
-        elif len(batch) > 1:
-            queue.extendleft([job] for job in reversed(batch))
+            answers, seconds = found
+            queue.took(load, seconds)
+            yield answers
+        elif len(load) > 1 or len(load[0]) > 1:
+            queue.divide(load)
         else:
-            yield _without(batch[0], found)
+            yield [_without(load[0][0], found)]
 
 
 def _described(
@@ -156,9 +167,15 @@ def _described(
         yield alike, found
 
 
-def _facts(job: Job, facts: Facts) -> dict[str, Any]:
-    own = {"arm": facts.arms[job.cell.estimator]} if facts.arms else {}
-    return {**job.facts, **facts.fields, **own}
+def _told(jobs: Iterable[Job], facts: Facts) -> Iterator[Job]:
+    """The jobs of a task with all that is known of it; those of one estimator share it."""
+    known: dict[tuple[int, str], dict[str, Any]] = {}
+    for job in jobs:
+        label = job.cell.estimator
+        if (own := known.get((id(job.facts), label))) is None:
+            arm = {"arm": facts.arms[label]} if facts.arms else {}
+            own = known[id(job.facts), label] = {**job.facts, **facts.fields, **arm}
+        yield Job(job.cell, job.estimator, job.task, own, job.again)
 
 
 def _without(job: Job, lost: Lost) -> Answer:
@@ -167,8 +184,17 @@ def _without(job: Job, lost: Lost) -> Answer:
     return Answer(job.result(lost.status, message=lost.message, again=job.again if lost.by_chance else 0, **cost))
 
 
+class _Queue(Protocol[W]):
+    """What is to be done: a deque, or :class:`Loads`."""
+
+    def __len__(self) -> int: ...
+    def popleft(self) -> W: ...
+    def appendleft(self, work: W, /) -> None: ...
+    def clear(self) -> None: ...
+
+
 def _outcomes(
-    queue: deque[W], submit: Callable[[W], Future[T]], workers: int, end: float
+    queue: _Queue[W], submit: Callable[[W], Future[T]], workers: int, end: float
 ) -> Iterator[tuple[W, T | Lost]]:
     """Each work in the queue, which may grow meanwhile, and what came of it; what is lost by chance is tried again.
 

@@ -9,17 +9,20 @@ The contract:
 * A record carries a checksum. What has changed since it was written is left out, and a warning names the lines.
 * Records of a later version stay where they are: readers leave them out with a warning, writers refuse the folder.
 * Nothing is ever rewritten in place.
+* What is finished may be compressed: ``results.jsonl.gz`` is read before ``results.jsonl``, to which a run adds.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import gc
+import gzip
 import logging
 import os
 import zlib
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -28,11 +31,13 @@ from mibench.errors import UsageError
 from mibench.result import Cell, Result
 from mibench.words import counted
 
-from .records import Damaged, Later, Torn, decode, encode, end_of_torn
+from .layout import Reader
+from .records import Damaged, Later, Torn, encode, end_of_torn
 
 log = logging.getLogger(__name__)
 
 FILE = "results.jsonl"
+COMPRESSED = f"{FILE}.gz"
 _IMAGES = "images"
 _LISTED = 10  # line numbers in a sentence
 
@@ -41,7 +46,7 @@ def read_results(*paths: str | Path) -> list[Result]:
     """The finished cells in directories of results or ``results.jsonl`` files, in the order in which they finished.
 
     Of several records of one cell the last one counts, in the order of the paths. Lines that cannot be read are left
-    out with a warning that counts and names them.
+    out with a warning that counts and names them. Files may be compressed with gzip.
 
     Raises
     ------
@@ -49,15 +54,67 @@ def read_results(*paths: str | Path) -> list[Result]:
     """
     latest: dict[str, Result] = {}
     for path in map(Path, paths):
-        file = path / FILE if path.is_dir() else path
-        if not file.is_file():
-            raise UsageError(f"there are no results at '{path}': no file {file} (`mibench run` writes it).")
-        for result in _told(file, _Contents(file)).results:
-            latest.pop(result.cell.id, None)  # so that a rerun cell comes at the place of its last record
-            latest[result.cell.id] = result
+        for file in files_at(path):
+            _keep_last(_told(file, _Contents(file)).results, latest)
     if not paths:
         raise UsageError("name at least one directory of results.")
     return list(latest.values())
+
+
+def _keep_last(found: list[Result], latest: dict[str, Result]) -> None:
+    """Of several records of a cell the last one, at the place of that one."""
+    for result in found:
+        latest.pop(result.cell.id, None)
+        latest[result.cell.id] = result
+
+
+def files_at(path: Path) -> list[Path]:
+    """The files of results of a folder, those that are compressed first; or the file itself.
+
+    Raises
+    ------
+    UsageError : there is none.
+    """
+    files = [path / COMPRESSED, path / FILE] if path.is_dir() else [path]
+    found = [file for file in files if file.is_file()]
+    if not found:
+        raise UsageError(f"there are no results at '{path}': no file {files[-1]} (`mibench run` writes it).")
+    return found
+
+
+def has_results(directory: Path) -> bool:
+    """Whether there is a file of results in a folder."""
+    return (directory / FILE).is_file() or (directory / COMPRESSED).is_file()
+
+
+@contextlib.contextmanager
+def opened(file: Path) -> Iterator[Iterable[bytes]]:
+    """The lines of a file of results, which may be compressed.
+
+    Raises
+    ------
+    UsageError : it cannot be read; where it is cut short, after its whole lines.
+    """
+    try:
+        with file.open("rb") as raw:
+            packed = raw.peek(2)[:2] == b"\x1f\x8b"
+            yield gzip.GzipFile(fileobj=raw) if packed else raw
+    except (EOFError, zlib.error) as error:
+        raise UsageError(f"cannot read '{file}': it is cut short or damaged, so unpack what is left of it.") from error
+    except OSError as error:
+        raise UsageError(f"cannot read '{file}': {error.strerror or error}.") from error
+
+
+@contextlib.contextmanager
+def _many_objects() -> Iterator[None]:
+    """A million results are made that all stay: looking for garbage among them again and again finds none."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 @dataclass
@@ -71,21 +128,19 @@ class _Contents:
     left_out: int = 0  # a checksum of these lines
 
     def __post_init__(self) -> None:
-        try:
-            with self.file.open("rb") as lines:
-                for number, line in enumerate(lines, 1):
-                    try:
-                        self.results.append(decode(line))
-                    except Damaged:
-                        self.damaged.append(number)
-                        self.left_out = zlib.crc32(line, self.left_out)
-                    except Later:
-                        self.later.append(number)
-                        self.left_out = zlib.crc32(line, self.left_out)
-                    except Torn:
-                        continue
-        except OSError as error:
-            raise UsageError(f"cannot read '{self.file}': {error.strerror or error}.") from error
+        read = Reader().decode
+        with _many_objects(), opened(self.file) as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    self.results.append(read(line))
+                except Damaged:
+                    self.damaged.append(number)
+                    self.left_out = zlib.crc32(line, self.left_out)
+                except Later:
+                    self.later.append(number)
+                    self.left_out = zlib.crc32(line, self.left_out)
+                except Torn:
+                    continue
 
 
 def _told(file: Path, found: _Contents) -> _Contents:
@@ -139,15 +194,24 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def append(self, result: Result) -> None:
-        """Add one record; when this returns it is on disk.
+    def append(self, *results: Result) -> None:
+        """Add records; when this returns they are on disk.
+
+        Raises
+        ------
+        UsageError : the disk is full or gone. What was written before stays.
+        """
+        self.write([encode(result) for result in results])
+
+    def write(self, lines: Iterable[bytes]) -> None:
+        """Add the lines of records; when this returns they are on disk.
 
         Raises
         ------
         UsageError : the disk is full or gone. What was written before stays.
         """
         with self._explained():
-            _write_all(self._file, encode(result))
+            _write_all(self._file, b"".join(lines))
             os.fsync(self._file)
             if not os.fstat(self._file).st_nlink:
                 raise OSError("its file was deleted while the run went on")
@@ -178,13 +242,17 @@ class Store:
         ------
         UsageError : there are records of a later version, whose cells would be run again.
         """
-        found = _Contents(self.directory / FILE)
-        if found.later:
-            raise UsageError(
-                f"'{self.directory}' holds {counted(len(found.later), 'record')} of another version of mibench "
-                f"({_lines(found.later)}), which this one cannot read: use that version, or another folder with --out."
-            )
-        return read_results(self.directory)
+        latest: dict[str, Result] = {}
+        for file in files_at(self.directory):
+            found = _Contents(file)
+            if found.later:
+                raise UsageError(
+                    f"'{self.directory}' holds {counted(len(found.later), 'record')} of another version of mibench "
+                    f"({_lines(found.later)}), which this one cannot read: use that version, or another folder with "
+                    "--out."
+                )
+            _keep_last(_told(file, found).results, latest)
+        return list(latest.values())
 
     def close(self) -> None:
         """Release the directory to other writers."""

@@ -76,6 +76,13 @@ def describe(task: AnyTask, estimators: Sequence[Estimator] = (), seconds: float
 # Answers -------------------------------------------------------------------------------------------------------------
 
 
+def answer_all(load: Sequence[Sequence[Job]], seconds: float = math.inf) -> tuple[list[Answer], float]:
+    """Answer batches one after another; the answers in their order, and how many seconds all that took."""
+    start = time.perf_counter()
+    answers = [found for batch in load for found in answer(batch, seconds)]
+    return answers, time.perf_counter() - start
+
+
 def answer(jobs: Sequence[Job], seconds: float = math.inf) -> list[Answer]:
     """Answer jobs that share their estimator and the shape of their samples, in their order.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mibench.engine.records import recordable
+from mibench.engine.records import recorded
 from mibench.engine.store import FILE, Store, read_results
 from mibench.errors import UsageError
 from mibench.result import Result, Status
@@ -123,8 +123,8 @@ def test_a_line_that_is_no_record_is_told(
 
 
 def test_what_could_not_be_read_back_is_not_written(make: MakeResult) -> None:
-    assert recordable(make()) == make()
-    odd = recordable(make(truth_error=float("nan")))
+    assert recorded(make())[0] == make()
+    odd, _ = recorded(make(truth_error=float("nan")))
     assert odd.cell == make().cell and odd.status is Status.ERROR and "cannot be recorded" in odd.message
 
 
