@@ -8,6 +8,7 @@ from .api import get_estimator as get_estimator
 from .api import get_task as get_task
 from .api import list_estimators as list_estimators
 from .api import list_tasks as list_tasks
+from .api import merge as merge
 from .api import run as run
 from .bound import Bound as Bound
 from .checks import parametrize_with_checks as parametrize_with_checks

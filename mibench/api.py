@@ -16,10 +16,13 @@ import numpy.typing as npt
 from . import registry
 from .advice.verdict import advise as advise
 from .engine.executor import StartExecutor, find_executor
-from .engine.grid import Grid, choose, expand
+from .engine.grid import Grid, choose
+from .engine.grid import plan as plan_of
+from .engine.merge import merge_folders
+from .engine.plan import Shard
 from .engine.provenance import command, provenance
 from .engine.runner import Observer, default_workers, run_jobs, selection, unfinished
-from .engine.store import FILE, Store
+from .engine.store import FILE, Store, read_results
 from .errors import UsageError
 from .estimator import Estimate, Estimator, FunctionEstimator, check_samples
 from .result import Result
@@ -42,6 +45,7 @@ def run(
     workers: int | None = None,
     retry: bool = False,
     time_budget: float | None = None,
+    shard: str | tuple[int, int] | None = None,
     device: str | None = None,
     tracking: str | bool | None = None,
     executor: str | StartExecutor = "local",
@@ -67,6 +71,8 @@ def run(
     retry : run failed cells again.
     time_budget : seconds after which no more cells are begun. ``Results.left`` counts those that are left, and the same
         call takes up from there.
+    shard : ``"3/10"`` or ``(3, 10)``, the third of ten shares of the cells. Which cells a share has depends on nothing
+        but what they are, so that ten machines need not know of each other; :func:`merge` puts their folders together.
     device : the torch device for training, such as ``"cuda"``; ``"cpu"`` by default.
     tracking : an MLflow URI, or True for an embedded store beside the results.
     executor : where cells are answered: a name, or something that makes an :class:`Executor`.
@@ -87,7 +93,9 @@ def run(
     end = time.monotonic() + (math.inf if time_budget is None else time_budget)
     if device is not None:
         _check_device(device)
-    jobs = expand(*grids)
+    plan = plan_of(*grids)
+    if shard is not None:
+        plan = plan.part(Shard.read(shard if isinstance(shard, str) else "/".join(map(str, shard))))
     crew = workers or default_workers()
     memory_limit = max(grid.memory_limit for grid in grids)
     told = list(observers)
@@ -111,7 +119,10 @@ def run(
             uri = mlflow_uri(directory) if tracking is True else tracking
             tracker = stack.enter_context(GroupTracker(uri, directory))
             told.append(tracker)
-        todo = unfinished(jobs, store.results(), retry)
+        earlier = store.results()
+        todo = unfinished(plan, earlier, retry)
+        if todo:
+            earlier.clear()  # they are read again when all is done, and need not be in memory meanwhile
         left = run_jobs(
             todo,
             store,
@@ -120,13 +131,36 @@ def run(
             time_limit=max(grid.time_limit for grid in grids),
             provenance={"command": command(), **provenance(device)},
             observers=told,
-            done=len(jobs) - len(todo),
+            done=len(plan) - len(todo),
             time_budget=end - time.monotonic(),
         )
-        results = Results(selection(store.results(), jobs), None if out is None else directory, left)
+        every = store.results() if todo else earlier
+        results = Results(selection(every, plan), None if out is None else directory, left)
         if tracker is not None:
             tracker.summarize(results, {})
         return results
+
+
+def merge(directories: Sequence[str | Path], out: str | Path, keep: str | None = None) -> Results:
+    """Put folders of results together in a new one, as those of the shards of a run, and return what is in it.
+
+    Records and pictures come as they are. To merge again, or a folder twice, changes nothing; neither does the order.
+
+    >>> mibench.merge(["results/a", "results/b"], out="results/both").leaderboard()
+
+    Parameters
+    ----------
+    directories : folders of results.
+    out : a folder that is not there yet, or holds just this.
+    keep : ``"first"`` or ``"last"``, the folder whose answer counts where two differ; None: that is an error.
+
+    Raises
+    ------
+    UsageError : two different answers of one cell, folders made by different versions, records of a later version, or a
+        folder that cannot be read, or cannot be written because there is something else in it.
+    """
+    merge_folders(directories, out, keep)
+    return Results(read_results(out), Path(out))
 
 
 def _check_device(device: str) -> None:

@@ -128,8 +128,12 @@ def _own_name(cls: type) -> str:
 
 def digest(identity: Any) -> str:
     """A short stable hash of JSON-able content."""
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(canonical(identity).encode()).hexdigest()[:16]
+
+
+def canonical(identity: Any) -> str:
+    """JSON-able content as the text that is hashed."""
+    return json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=True)
 
 
 def _rebuild(cls: type[T], params: dict[str, Any], alias: str) -> T:

@@ -6,6 +6,7 @@ A cell's id is a hash of all that decides its answer, so results can be resumed,
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from operator import attrgetter
 from typing import Any
 
 from .estimator import Capabilities, Estimator, Kind, Role
-from .plugin import digest
+from .plugin import canonical
 from .task import AnyTask, TaskKind
 
 SCHEMA = 2
@@ -60,11 +61,23 @@ class Cell:
     @classmethod
     def of(cls, estimator: Estimator, task: AnyTask, n: int, seed: int) -> Cell:
         """The cell of these plug-ins, its id computed from their identities."""
-        identity = [estimator.identity(), task.identity(), n, seed]
-        return cls(estimator.label, task.label, n, seed, digest(identity))
+        return cls(estimator.label, task.label, n, seed, cell_ids(estimator, task, n)(seed))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Cell, (self.estimator, self.task, self.n, self.seed, self.id)
+
+
+def cell_ids(estimator: Estimator, task: AnyTask, n: int) -> Callable[[int], str]:
+    """The id of the cell of each seed: a hash of the identities of both, of n and of the seed."""
+    beginning = canonical([estimator.identity(), task.identity(), n]).removesuffix("]")
+    hashed = hashlib.sha256(beginning.encode())
+
+    def id_of(seed: int) -> str:
+        whole = hashed.copy()
+        whole.update(b",%d]" % seed)
+        return whole.hexdigest()[:16]
+
+    return id_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""``mibench report``, ``compare``, ``ui`` and ``sync``: what becomes of results."""
+"""``mibench report``, ``merge``, ``compare``, ``ui`` and ``sync``: what becomes of results."""
 
 from __future__ import annotations
 
@@ -51,6 +51,32 @@ def report(
     console = stdout()
     show(results.leaderboard(), console, unit)
     closing_lines(console, target, written, None)
+
+
+@app.command(
+    epilog=examples(
+        "mibench merge results/quick-shard-* --out results/quick",
+        "mibench merge laptop cluster --out both --keep last",
+    )
+)
+def merge(
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of results.")],
+    out: Annotated[Path, typer.Option(help="A new folder.")],
+    keep: Annotated[
+        str | None,
+        typer.Option(metavar="first|last", help="Whose answer counts where two differ. [default: that is an error]"),
+    ] = None,
+) -> None:
+    """Put folders of results together in a new one, such as those of the shards of a run.
+
+    Pictures come along. Merging again changes nothing, and neither does the order. Two different answers of one cell
+    are named, and nothing is written. Exit codes: 0 done, 2 bad usage or a conflict.
+    """
+    from mibench.engine.merge import merge_folders
+
+    cells = merge_folders(directories, out, keep)
+    folders = counted(len(directories), "folder")
+    typer.echo(f"{counted(cells, 'cell')} of {folders} in {out}; next: mibench report {out}")
 
 
 @app.command(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +12,7 @@ from mibench.errors import UsageError
 from mibench.words import counted
 
 if TYPE_CHECKING:
-    from mibench.engine.grid import Job
+    from mibench.engine.plan import Plan
     from mibench.results import Results
 
 from .shared import (
@@ -36,6 +35,7 @@ from .shared import (
         "mibench run gaussian -e my-estimator --include my_estimator.py",
         "mibench run -e ksg -e 'mine-ema[learning_rate=1e-3]' -t 'gauss*' -n 1000 -n 10000 --seeds 5",
         "mibench run my_grid.toml --out results/mine -j 8 --dry-run",
+        "mibench run gaussian --shard 3/10    then: mibench merge results/gaussian-shard-* --out results/gaussian",
     )
 )
 def run(
@@ -60,6 +60,10 @@ def run(
     time_budget: Annotated[
         float | None, typer.Option(help="Seconds after which no more cells are begun; exit with 4 if some are left.")
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="K/N", help="Run the K-th of N shares, such as 3/10, on a machine of its own."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="Torch device for training, such as cuda. [default: cpu]")] = None,
     references: Annotated[bool, typer.Option(help="Run the reference rows as well.")] = True,
     retry: Annotated[bool, typer.Option("--retry", help="Run failed cells again.")] = False,
@@ -72,7 +76,8 @@ def run(
 ) -> None:
     """Run estimators on tasks and rank them. The same command takes up where an interrupted one stopped."""
     include_files(include)
-    from mibench.engine.grid import choose, expand, parse_seeds, parse_size
+    from mibench.engine.grid import choose, parse_seeds, parse_size, plan
+    from mibench.engine.plan import Shard
 
     if not grids and not tasks:
         raise UsageError("name a grid to run (`mibench ls grids` lists the presets), or choose tasks with -t.")
@@ -86,9 +91,14 @@ def run(
         "memory_limit": memory_limit,
     }
     chosen = choose(grids, settings, "the command line")
-    directory = out or RESULTS / ("+".join(Path(name).stem for name in grids) if grids else "custom")
+    share = None if shard is None else Shard.read(shard)
+    name = "+".join(Path(name).stem for name in grids) if grids else "custom"
+    if share is not None:
+        name += f"-shard-{share.number}-of-{share.of}"
+    directory = out or RESULTS / name
     if dry_run:
-        _show_plan(expand(*chosen), directory, retry)
+        asked = plan(*chosen)
+        _show_plan(asked if share is None else asked.part(share), directory, retry)
         return
     from mibench import api
     from mibench.mlflow.group import GroupTracker
@@ -96,6 +106,8 @@ def run(
     from mibench.report.terminal import show
     from mibench.result import Status
 
+    if share is not None:
+        no_mlflow = no_mlflow or mlflow is None  # machines that share a folder would share one embedded store
     uri = None if no_mlflow else mlflow or mlflow_uri(directory, fresh=out is None)
     with GroupTracker(uri, directory) if uri else nullcontext() as tracker:
         observers = [tracker] if tracker else []
@@ -105,9 +117,13 @@ def run(
             workers=workers,
             retry=retry,
             time_budget=time_budget,
+            shard=shard,
             device=device,
             observers=observers,
         )
+        if share is not None and not results and not results.left:
+            typer.echo(f"shard {share} of this grid has no cells.", err=True)
+            return
         if not results:
             _say_what_is_left(results)
             raise typer.Exit(4)
@@ -138,21 +154,24 @@ def _say_what_is_left(results: Results) -> None:
         typer.echo(f"{what}; the same command tries them again.", err=True)
 
 
-def _show_plan(jobs: Sequence[Job], directory: Path, retry: bool) -> None:
+def _show_plan(asked: Plan, directory: Path, retry: bool) -> None:
     from mibench.engine.runner import unfinished
-    from mibench.engine.store import FILE, read_results
+    from mibench.engine.store import has_results, read_results
     from mibench.group import grouped
 
-    finished = read_results(directory) if (directory / FILE).is_file() else []
-    todo = {job.cell.id for job in unfinished(jobs, finished, retry)}
-    for (task, n), alike in grouped(jobs, lambda job: (job.cell.task, job.cell.n)).items():
-        names = ", ".join(dict.fromkeys(job.cell.estimator for job in alike))
-        left = sum(job.cell.id in todo for job in alike)
-        seeds = len({job.cell.seed for job in alike})
+    cells, left = len(asked), {id(point): len(point.seeds) for point in asked.points}
+    if has_results(directory):
+        finished = read_results(directory)
+        latest = {result.cell.id: result for result in finished}
+        for point in asked.points:
+            own = list(point.jobs())
+            known = [latest[job.cell.id] for job in own if job.cell.id in latest]
+            left[id(point)] = len(unfinished(own, known, retry))
+    for (task, n), alike in grouped(asked.points, lambda point: (point.task.label, point.n)).items():
+        names = ", ".join(dict.fromkeys(point.estimator.label for point in alike))
+        todo, every = sum(left[id(point)] for point in alike), sum(len(point.seeds) for point in alike)
+        seeds = len(set().union(*(point.seeds for point in alike)))
         size = f" n={n}" if n else ""
-        typer.echo(
-            f"{task}{size}, {seeds} seed{'s' if seeds != 1 else ''}, {left} of {len(alike)} cells to run: {names}"
-        )
-    typer.echo(
-        f"{len(jobs)} cells, {len(jobs) - len(todo)} finished before, {len(todo)} to run; results in {directory}"
-    )
+        typer.echo(f"{task}{size}, {counted(seeds, 'seed')}, {todo} of {every} cells to run: {names}")
+    todo = sum(left.values())
+    typer.echo(f"{cells} cells, {cells - todo} finished before, {todo} to run; results in {directory}")

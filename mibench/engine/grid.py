@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeAlias
@@ -30,10 +30,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 from mibench import registry
 from mibench.errors import UsageError
 from mibench.estimator import Estimator, FunctionEstimator
-from mibench.plugin import Plugin
-from mibench.result import Cell, Result, Status
-from mibench.task import AnyTask, DownstreamTask, TaskKind
+from mibench.plugin import Plugin, canonical
+from mibench.task import DownstreamTask, TaskKind
 from mibench.words import listed, nearest
+
+from .job import Job as Job
+from .plan import Plan, Point
 
 _MOST_SEEDS = 1_000_000
 _LARGEST = 2**63 - 1  # a seed or sample size
@@ -146,44 +148,6 @@ class Grid(_Strict):
         return make_grid({**dict(self), **changes}, source)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A cell with the plug-ins that answer it.
-
-    facts : fields of its Result that do not depend on the answer, as far as they are known; see :func:`names_of`.
-    again : in how many more runs it may be tried again, should its surroundings fail.
-    """
-
-    cell: Cell
-    estimator: Estimator
-    task: AnyTask
-    facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    again: int = field(default=2, compare=False)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Job, (self.cell, self.estimator, self.task, self.facts, self.again)
-
-    def result(self, status: Status = Status.OK, **answer: Any) -> Result:
-        """The record of this cell."""
-        return Result(self.cell, status, **{**self.facts, **answer})
-
-
-def names_of(estimator: Estimator, task: AnyTask) -> dict[str, Any]:
-    """The facts that no code of the task is needed for."""
-    able, asked, own = estimator.capabilities, task.identity(), estimator.identity()
-    return {
-        "estimator_name": own["name"],
-        "estimator_params": own["params"],
-        "task_name": asked["name"],
-        "task_params": asked["params"],
-        "kind": task.kind,
-        "quantity": estimator.kind,
-        "role": able.role,
-        "reference": able.reference,
-        "reads_task": able.reads_task,
-    }
-
-
 def choose(
     grids: str | Path | Grid | Sequence[str | Path | Grid] | None, settings: Mapping[str, Any], source: str
 ) -> list[Grid]:
@@ -201,6 +165,11 @@ def choose(
 
 
 def expand(*grids: Grid) -> list[Job]:
+    """All cells of the grids as jobs; see :func:`plan`."""
+    return list(plan(*grids))
+
+
+def plan(*grids: Grid) -> Plan:
     """All cells of the grids, each once, in the grids' order; their plug-in files are included first.
 
     Reference rows join every block but those of downstream tasks, and pairs that do not go together by the task's own
@@ -212,21 +181,38 @@ def expand(*grids: Grid) -> list[Job]:
     """
     for file in dict.fromkeys(file for grid in grids for file in grid.include):
         registry.include(file)
-    jobs: dict[str, Job] = {}
+    points: list[Point] = []
+    seen: dict[tuple[str, str, int], list[Sequence[int]]] = {}
     for grid in grids:
         references = _references() if grid.references else []
-        own = [job for block in grid.blocks() for job in _jobs(block, references)]
-        if not own:
+        before = len(points)
+        for block in grid.blocks():
+            points += _points(block, references)
+        if len(points) == before:
             raise UsageError(
                 "this grid has no cells: no estimator in it goes with any of its tasks; choose some with -e."
             )
-        for job in own:
-            jobs.setdefault(job.cell.id, job)
-    return list(jobs.values())
+    texts: dict[int, str] = {}
+    return Plan(_once(point, seen, texts) for point in points)
 
 
-def _jobs(block: Block, references: Sequence[Estimator]) -> Iterator[Job]:
+def _once(point: Point, seen: dict[tuple[str, str, int], list[Sequence[int]]], texts: dict[int, str]) -> Point:
+    """The point without the seeds that were there before."""
+    for plugin in (point.estimator, point.task):
+        if id(plugin) not in texts:
+            texts[id(plugin)] = canonical(plugin.identity())
+    key = texts[id(point.estimator)], texts[id(point.task)], point.n
+    earlier = seen.setdefault(key, [])
+    if earlier:
+        known = set().union(*earlier)
+        point = replace(point, seeds=[seed for seed in point.seeds if seed not in known])
+    earlier.append(point.seeds)
+    return point
+
+
+def _points(block: Block, references: Sequence[Estimator]) -> Iterator[Point]:
     chosen = registry.estimators.select(_plugins(block.estimators or ()))
+    seeds = tuple(dict.fromkeys(block.seeds or ()))
     for task in registry.tasks.select(block.tasks):
         downstream = task.kind is TaskKind.DOWNSTREAM
         for estimator in chosen if downstream else _distinct([*chosen, *references]):
@@ -234,10 +220,8 @@ def _jobs(block: Block, references: Sequence[Estimator]) -> Iterator[Job]:
                 continue
             if task.kind is not TaskKind.INFORMATION and estimator.capabilities.reads_task:
                 continue
-            facts = names_of(estimator, task)
             for n in (0,) if downstream else block.n or ():
-                for seed in block.seeds or ():
-                    yield Job(Cell.of(estimator, task, n, seed), estimator, task, facts)
+                yield Point(estimator, task, n, seeds)
 
 
 def _accepts(task: DownstreamTask, estimator: Estimator) -> bool:

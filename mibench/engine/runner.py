@@ -11,20 +11,21 @@ import math
 import os
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from mibench.group import grouped
-from mibench.result import Result, Status
+from mibench.result import Cell, Result, Status
 from mibench.task import TaskKind
 
 from .batches import Load, Loads, batches
 from .executor import Executor, Lost
 from .grid import Job
 from .layout import Reader
+from .plan import Plan
 from .records import recorded
 from .store import Store
 from .worker import Answer, Facts, answer_all, describe
@@ -56,7 +57,7 @@ def default_workers() -> int:
         return os.cpu_count() or 1
 
 
-def unfinished(jobs: Sequence[Job], finished: Iterable[Result], retry: bool = False) -> list[Job]:
+def unfinished(jobs: Iterable[Job], finished: Iterable[Result], retry: bool = False) -> list[Job]:
     """The jobs without a result: cells are recognised by id, so changed parameters and versions run again.
 
     Cells that lacked something not installed are tried again always, those whose surroundings failed in two more runs,
@@ -225,19 +226,27 @@ def _outcomes(
             yield work, found
 
 
-def selection(results: Iterable[Result], jobs: Sequence[Job]) -> list[Result]:
-    """The results that belong in the table of these jobs.
+def selection(results: Sequence[Result], plan: Plan) -> list[Result]:
+    """The results that belong in the table of a plan.
 
-    Their own cells, under the names the jobs use (a task may have several); and what other estimators answered on the
+    Its own cells, under the names that it uses (a task may have several); and what other estimators answered on the
     same tasks, sample sizes and seeds.
     """
-    own = {job.cell.id: job.cell for job in jobs}
-    points = {(job.cell.task, job.cell.n, job.cell.seed) for job in jobs}
+    places = {result.cell.id: place for place, result in enumerate(results)}
+    named: dict[int, Cell] = {}
+    for job in plan:
+        place = places.get(job.cell.id)
+        if place is not None:
+            named[place] = results[place].cell if job.cell == results[place].cell else job.cell
+    seeds: dict[tuple[str, int], set[int]] = defaultdict(set)
+    for point in plan.points:
+        seeds[point.task.label, point.n].update(point.seeds)
     chosen = []
-    for result in results:
+    for place, result in enumerate(results):
         cell = result.cell
-        if cell.id in own:
-            chosen.append(dataclasses.replace(result, cell=own[cell.id]))
-        elif (cell.task, cell.n, cell.seed) in points:
+        if place in named:
+            same = named[place] is cell
+            chosen.append(result if same else dataclasses.replace(result, cell=named[place]))
+        elif cell.seed in seeds.get((cell.task, cell.n), ()):
             chosen.append(result)
     return chosen

@@ -55,7 +55,9 @@ def read_results(*paths: str | Path) -> list[Result]:
     latest: dict[str, Result] = {}
     for path in map(Path, paths):
         for file in files_at(path):
-            _keep_last(_told(file, _Contents(file)).results, latest)
+            records = Records(file)
+            _keep_last(_contents(records), latest)
+            records.tell()
     if not paths:
         raise UsageError("name at least one directory of results.")
     return list(latest.values())
@@ -118,21 +120,26 @@ def _many_objects() -> Iterator[None]:
 
 
 @dataclass
-class _Contents:
-    """What is in a file of results; the lines that cannot be read by number."""
+class Records:
+    """The records of a file; when they have been gone through, the lines that cannot be read are known by number."""
 
     file: Path
-    results: list[Result] = field(default_factory=list)
     damaged: list[int] = field(default_factory=list)
     later: list[int] = field(default_factory=list)
     left_out: int = 0  # a checksum of these lines
 
-    def __post_init__(self) -> None:
+    def __iter__(self) -> Iterator[tuple[Result, bytes]]:
+        """Results, each with its line.
+
+        Raises
+        ------
+        UsageError : the file cannot be read.
+        """
         read = Reader().decode
-        with _many_objects(), opened(self.file) as lines:
+        with opened(self.file) as lines:
             for number, line in enumerate(lines, 1):
                 try:
-                    self.results.append(read(line))
+                    yield read(line), line
                 except Damaged:
                     self.damaged.append(number)
                     self.left_out = zlib.crc32(line, self.left_out)
@@ -142,16 +149,32 @@ class _Contents:
                 except Torn:
                     continue
 
+    def tell(self) -> None:
+        """Warn of what was left out."""
+        if self.damaged:
+            what = counted(len(self.damaged), "damaged line")
+            _warn(f"{self.file}: {what} left out ({_lines(self.damaged)}).", self.left_out)
+        if self.later:
+            what = counted(len(self.later), "record")
+            _warn(f"{self.file}: {what} of another version of mibench left out ({_lines(self.later)}).", self.left_out)
 
-def _told(file: Path, found: _Contents) -> _Contents:
-    if found.damaged:
-        _warn(
-            f"{file}: {counted(len(found.damaged), 'damaged line')} left out ({_lines(found.damaged)}).", found.left_out
-        )
-    if found.later:
-        what = counted(len(found.later), "record")
-        _warn(f"{file}: {what} of another version of mibench left out ({_lines(found.later)}).", found.left_out)
-    return found
+    def refuse_later(self) -> None:
+        """Refuse to go on from a file of which not everything can be read.
+
+        Raises
+        ------
+        UsageError : there are records of a later version.
+        """
+        if self.later:
+            raise UsageError(
+                f"'{self.file.parent}' holds {counted(len(self.later), 'record')} of another version of mibench "
+                f"({_lines(self.later)}), which this one cannot read: use that version, or another folder with --out."
+            )
+
+
+def _contents(records: Records) -> list[Result]:
+    with _many_objects():
+        return [result for result, _ in records]
 
 
 @functools.cache
@@ -244,14 +267,10 @@ class Store:
         """
         latest: dict[str, Result] = {}
         for file in files_at(self.directory):
-            found = _Contents(file)
-            if found.later:
-                raise UsageError(
-                    f"'{self.directory}' holds {counted(len(found.later), 'record')} of another version of mibench "
-                    f"({_lines(found.later)}), which this one cannot read: use that version, or another folder with "
-                    "--out."
-                )
-            _keep_last(_told(file, found).results, latest)
+            records = Records(file)
+            _keep_last(_contents(records), latest)
+            records.refuse_later()
+            records.tell()
         return list(latest.values())
 
     def close(self) -> None:
