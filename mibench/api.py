@@ -48,6 +48,7 @@ def run(
     shard: str | tuple[int, int] | None = None,
     device: str | None = None,
     tracking: str | bool | None = None,
+    tracking_wait: float | None = None,
     executor: str | StartExecutor = "local",
     progress: bool | None = None,
     observers: Sequence[Observer] = (),
@@ -75,6 +76,8 @@ def run(
         but what they are, so that ten machines need not know of each other; :func:`merge` puts their folders together.
     device : the torch device for training, such as ``"cuda"``; ``"cpu"`` by default.
     tracking : an MLflow URI, or True for an embedded store beside the results.
+    tracking_wait : seconds to wait at the end until MLflow has everything; what is left then is written while this
+        process lives, and ``mibench sync`` catches up later. None waits until all is written.
     executor : where cells are answered: a name, or something that makes an :class:`Executor`.
     progress : None shows it on stderr, as a bar on a terminal and in notebooks with ipywidgets, as lines elsewhere;
         True always draws a bar, False says nothing.
@@ -90,6 +93,8 @@ def run(
     start = find_executor(executor)
     if time_budget is not None and not time_budget > 0:
         raise UsageError(f"the time budget must be greater than zero seconds, not {time_budget:g}.")
+    if tracking_wait is not None and not tracking_wait >= 0:
+        raise UsageError(f"the wait for MLflow cannot be {tracking_wait:g} seconds.")
     end = time.monotonic() + (math.inf if time_budget is None else time_budget)
     if device is not None:
         _check_device(device)
@@ -117,7 +122,9 @@ def run(
             from .mlflow.uri import mlflow_uri
 
             uri = mlflow_uri(directory) if tracking is True else tracking
-            tracker = stack.enter_context(GroupTracker(uri, directory))
+            tracker = stack.enter_context(
+                GroupTracker(uri, directory, math.inf if tracking_wait is None else tracking_wait)
+            )
             told.append(tracker)
         earlier = store.results()
         todo = unfinished(plan, earlier, retry)

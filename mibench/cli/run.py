@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -62,7 +63,7 @@ def run(
     ] = None,
     shard: Annotated[
         str | None,
-        typer.Option(metavar="K/N", help="Run the K-th of N shares, such as 3/10, on a machine of its own."),
+        typer.Option(metavar="K/N", help="Run one of N shares, such as 3/10; no MLflow unless --mlflow says where."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="Torch device for training, such as cuda. [default: cpu]")] = None,
     references: Annotated[bool, typer.Option(help="Run the reference rows as well.")] = True,
@@ -71,6 +72,12 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and stop.")] = False,
     mlflow: MlflowUri = None,
     no_mlflow: Annotated[bool, typer.Option("--no-mlflow", help="Do not log to MLflow.")] = False,
+    mlflow_wait: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, metavar="SECONDS", help="How long to wait at the end for MLflow; `mibench sync` does the rest."
+        ),
+    ] = None,
     unit: Annotated[Unit, typer.Option(help="Unit of the printed tables.")] = Unit.NATS,
     include: Include = None,
 ) -> None:
@@ -109,7 +116,8 @@ def run(
     if share is not None:
         no_mlflow = no_mlflow or mlflow is None  # machines that share a folder would share one embedded store
     uri = None if no_mlflow else mlflow or mlflow_uri(directory, fresh=out is None)
-    with GroupTracker(uri, directory) if uri else nullcontext() as tracker:
+    patience = math.inf if mlflow_wait is None else mlflow_wait
+    with GroupTracker(uri, directory, patience) if uri else nullcontext() as tracker:
         observers = [tracker] if tracker else []
         results = api.run(
             grid=chosen,

@@ -36,15 +36,23 @@ class TrackingError(MibenchError):
 
 
 @contextlib.contextmanager
-def waiting(uri: str, progress: Callable[[], str]) -> Iterator[None]:
-    """While the block runs it is said, ever more rarely, that MLflow is waited for, how long, and how far it is."""
+def waiting(uri: str, what: str, progress: Callable[[], tuple[int, int]]) -> Iterator[None]:
+    """While the block runs it is said, ever more rarely, that MLflow is waited for, how far it is and how long to go.
+
+    progress : how much is written, and of how much; what : the name of it.
+    """
     done = threading.Event()
+    before, _ = progress()
 
     def tell() -> None:
         began, pause = time.monotonic(), PATIENCE
         while not done.wait(pause):
             waited = pause = time.monotonic() - began
-            told = f"waiting for MLflow at {masked(uri)}: {progress()} written in {waited:.0f} s"
+            written, asked = progress()
+            told = f"waiting for MLflow at {masked(uri)}: {written:,} of {asked:,} {what} written in {waited:.0f} s"
+            if written > before:
+                left = waited * (asked - written) / (written - before)
+                told += f", about {left:.0f} s to go" if left < 120 else f", about {left / 60:.0f} min to go"
             log.warning("%s; Ctrl-C leaves the rest to a later `mibench sync`.", told)
 
     teller = threading.Thread(target=tell, name="mibench-waiting", daemon=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from mibench.engine.provenance import command
-from mibench.engine.store import FILE, read_results
+from mibench.engine.store import Records, files_at, has_results
 from mibench.group import grouped
 from mibench.result import Result
 
@@ -26,10 +27,12 @@ class GroupTracker:
     """Hands the cells of one estimator x task x n to a tracker when they are complete; use it as a context manager.
 
     uri : the MLflow tracking URI; directory : the folder of the results, whose earlier records belong to the groups.
+    patience : seconds to wait at the end until everything is written; what is left then is for `mibench sync`.
     """
 
-    def __init__(self, uri: str, directory: Path) -> None:
+    def __init__(self, uri: str, directory: Path, patience: float = math.inf) -> None:
         self._tracker, self._directory = Tracker(uri, artifact_root=artifact_root(uri)), directory
+        self._patience = patience
         self._missing: dict[Group, int] = defaultdict(int)
         self._results: dict[Group, list[Result]] = defaultdict(list)
         self._logged: set[Group] = set()
@@ -40,15 +43,17 @@ class GroupTracker:
     def __exit__(self, error: object, *_: object) -> None:
         """Wait until everything is written, but not where the run was interrupted: `mibench sync` catches up."""
         if error is None:
-            self._tracker.close()
+            self._tracker.close(self._patience)
 
     def started(self, jobs: Sequence[Job], done: int) -> None:
         """Count the cells to come, and recall those that were finished before."""
         for job in jobs:
             self._missing[job.cell.estimator, job.cell.task, job.cell.n] += 1
-        if (self._directory / FILE).is_file():
-            for result in read_results(self._directory):
-                self._results[_group(result)].append(result)
+        if self._missing and has_results(self._directory):
+            for file in files_at(self._directory):
+                for result, _ in Records(file):
+                    if (key := _group(result)) in self._missing:
+                        self._results[key].append(result)
 
     def finished(self, result: Result) -> None:
         """Log the group where it is complete."""
@@ -56,12 +61,12 @@ class GroupTracker:
         self._results[key].append(result)
         self._missing[key] -= 1
         if not self._missing[key]:
-            self._log(key, self._results[key])
+            self._log(key, self._results.pop(key))
 
     def ended(self) -> None:
         """Log what an interruption left incomplete."""
         for key, missing in self._missing.items():
-            if missing and self._results[key]:
+            if missing and self._results.get(key):
                 self._log(key, self._results[key])
 
     def summarize(self, results: Sequence[Result], files: Mapping[str, Path]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import queue
 import socket
@@ -86,11 +87,23 @@ class Tracker:
         """Write the run that stands for an invocation: scores, tables, figures and the report in ``files``."""
         self._put(lambda: [*standing_runs(title, results), summary_run(title, results, files, params)])
 
-    def close(self) -> None:
-        """Wait until everything is written; where that takes long, it is said what is waited for."""
+    def close(self, patience: float = math.inf) -> None:
+        """Wait until everything is written, but no longer than ``patience`` seconds; Ctrl-C ends the wait as well.
+
+        Where it takes long it is said what is waited for, and where it is given up what is left for :func:`sync`. As
+        long as this process lives the rest is still being written.
+        """
         self._jobs.put(None)
-        with waiting(self.uri, lambda: f"{self._written:,} of {self._asked:,} groups of cells"):
-            self._thread.join()
+        given_up = "the time to wait for it is over"
+        with waiting(self.uri, "groups of cells", lambda: (self._written, self._asked)):
+            try:
+                self._thread.join(min(max(patience, 0.0), threading.TIMEOUT_MAX))
+            except KeyboardInterrupt:
+                given_up = "interrupted"
+        if self._thread.is_alive():
+            left = self._asked - self._written
+            what = f"{left:,} of {counted(self._asked, 'group')} of cells not written to MLflow yet"
+            log.warning("%s (%s); `mibench sync` catches up later.", what, given_up)
 
     def _put(self, job: Callable[[], list[Run]]) -> None:
         self._asked += 1
@@ -139,7 +152,7 @@ def sync(
     busy = f"another `mibench sync` writes to {masked(uri)}; waiting for it."
     with (
         _explained(uri),
-        waiting(uri, lambda: f"{len(written):,} of {counted(len(runs), 'run')}"),
+        waiting(uri, "runs", lambda: (len(written), len(runs))),
         lock(turn(uri), busy),
     ):
         for run in runs:
