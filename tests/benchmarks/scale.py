@@ -105,7 +105,7 @@ def made_up(folder: Path, args: argparse.Namespace) -> tuple[Path, Path, int]:
     with (out / FILE).open("wb") as file:
         for point in asked.points:
             truth = float(point.task.params["mutual_information"])
-            facts = {"family": point.task.family, "dim_x": 1, "dim_y": 1, "truth": truth}
+            facts: dict[str, Any] = {"family": point.task.family, "dim_x": 1, "dim_y": 1, "truth": truth}
             jobs = list(point.jobs())
             answers = truth + rng.normal(0, 0.05, len(jobs))
             costs = rng.gamma(5, 2e-3, (len(jobs), 2))
