@@ -29,6 +29,7 @@ class Results(Sequence[Result]):
     def __init__(self, results: Iterable[Result], directory: Path | None = None, left: int = 0) -> None:
         self._results = tuple(results)
         self.directory, self.left = directory, left
+        self._leaderboard: Leaderboard | None = None
 
     @overload
     def __getitem__(self, index: int) -> Result: ...
@@ -77,9 +78,11 @@ class Results(Sequence[Result]):
 
     def leaderboard(self) -> Leaderboard:
         """The tables made of these results."""
-        from .report.leaderboard import Leaderboard
+        if self._leaderboard is None:
+            from .report.leaderboard import Leaderboard
 
-        return Leaderboard.from_results(self._results)
+            self._leaderboard = Leaderboard.from_results(self._results)
+        return self._leaderboard
 
     @property
     def plot(self) -> Plots:

@@ -163,12 +163,16 @@ class Board:
 
 def usable(results: Iterable[Result]) -> list[Result]:
     """One result per (estimator, task, n, seed), the last one given, in a canonical order."""
-    latest = {(r.cell.estimator, r.cell.task, r.cell.n, r.cell.seed): _sound(r) for r in results}
-    return [latest[key] for key in sorted(latest)]
+    latest: dict[tuple[str, str, int], dict[int, Result]] = defaultdict(dict)
+    for r in results:
+        latest[r.cell.estimator, r.cell.task, r.cell.n][r.cell.seed] = r
+    return [_sound(latest[where][seed]) for where in sorted(latest) for seed in sorted(latest[where])]
 
 
 def _sound(result: Result) -> Result:
     """A record whose numbers are numbers: an answer that is none is no answer, a truth that is none is not known."""
+    if not result.message and _plainly_sound(result):
+        return result
     changes: dict[str, Any] = {}
     if result.mi is not None and not abs(result.mi) <= _MOST:
         changes |= {"mi": None, "status": Status.NONFINITE if result.status is Status.OK else result.status}
@@ -179,6 +183,21 @@ def _sound(result: Result) -> Result:
     if (message := masked(result.message)) != result.message:  # of a version that stored what nobody should read
         changes["message"] = message
     return dataclasses.replace(result, **changes) if changes else result
+
+
+def _plainly_sound(r: Result) -> bool:
+    """The usual case: everything is a number."""
+    try:
+        return (
+            abs(r.mi) <= _MOST  # type: ignore[arg-type]
+            and (r.truth is None or abs(r.truth) <= _MOST)
+            and (r.stderr is None or abs(r.stderr) <= _MOST)
+            and 0 <= r.wall_s <= _MOST
+            and 0 <= r.cpu_s <= _MOST
+            and 0 <= r.truth_error <= _MOST
+        )
+    except TypeError:
+        return False
 
 
 def failures(results: Sequence[Result]) -> tuple[Failure, ...]:
@@ -202,8 +221,9 @@ def failures(results: Sequence[Result]) -> tuple[Failure, ...]:
 def provenance(results: Iterable[Result]) -> dict[str, tuple[str, ...]]:
     """Each value that was recorded, once, under its key; nested keys are joined by dots."""
     seen: dict[str, set[str]] = defaultdict(set)
-    for result in results:
-        for path, value in leaves(result.provenance):
+    each = {id(result.provenance): result.provenance for result in results}  # those read from a file share theirs
+    for recorded in each.values():
+        for path, value in leaves(recorded):
             if value is not None and value != "":
                 seen[".".join(path)].add(masked(str(value)))
     return {key: tuple(sorted(values)) for key, values in sorted(seen.items())}

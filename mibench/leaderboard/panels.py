@@ -131,6 +131,8 @@ def consistency(results: Sequence[Result]) -> tuple[Consistency, ...]:
 def objective(results: Sequence[Result]) -> tuple[Objective, ...]:
     """Each estimator beside its own bound on the exact critic, where both were run."""
     exact = grouped((r for r in results if r.role is Role.OBJECTIVE), _inner)
+    if not exact:
+        return ()
     rows = []
     for (identity, task, n), trained in grouped((r for r in results if r.role is not Role.OBJECTIVE), _own).items():
         twin = exact.get((identity, task, n))

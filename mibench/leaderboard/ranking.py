@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -91,11 +90,11 @@ def _placed(entrants: Sequence[Ranking], scores: Scores) -> list[Ranking]:
 def _taken(cells: Sequence[Result]) -> dict[str, Any]:
     """What an estimator took on, and how it did there: to decline is no wrong answer."""
     every = Weighted(cells)
-    taken = every.where(lambda r: r.status is not Status.UNSUPPORTED)
-    declined = every.mean(lambda r: r.status is Status.UNSUPPORTED) or 0.0
+    declined = np.fromiter((r.status is Status.UNSUPPORTED for r in cells), np.bool_, len(cells))
+    taken = every.among(~declined)
     return {
         "taken": len({r.family for r in taken.cells}),
-        "score_taken": taken.mean(lambda r: float(scoring.score(r.error))),
-        "declined": declined,
-        "failed": every.mean(lambda r: math.isinf(r.error) and r.status is not Status.UNSUPPORTED) or 0.0,
+        "score_taken": taken.average(scoring.score(taken.column("error"))),
+        "declined": every.average(declined) or 0.0,
+        "failed": every.average(np.isinf(every.column("error")) & ~declined) or 0.0,
     }

@@ -57,14 +57,23 @@ def nested_weights(paths: Sequence[tuple[Hashable, ...]]) -> Floats:
     ``paths[i]`` says where item i hangs in a tree, outermost level first, such as (family, task, n). Items that share
     a path (the seeds) share its weight equally; children of a node share the weight of the node equally.
     """
+    known: dict[tuple[Hashable, ...], int] = {}
+    codes = np.fromiter((known.setdefault(path, len(known)) for path in paths), np.intp, len(paths))
+    return coded_weights(codes, list(known))
+
+
+def coded_weights(codes: npt.NDArray[np.intp], paths: Sequence[tuple[Hashable, ...]]) -> Floats:
+    """The weights of :func:`nested_weights` where the path of item i is ``paths[codes[i]]``, and paths differ."""
+    leaves = np.bincount(codes, minlength=len(paths))
+    present = [paths[code] for code in np.flatnonzero(leaves).tolist()]
     children: dict[tuple[Hashable, ...], set[tuple[Hashable, ...]]] = defaultdict(set)
-    leaves: dict[tuple[Hashable, ...], int] = defaultdict(int)
-    for path in paths:
-        leaves[path] += 1
+    for path in present:
         for depth in range(len(path)):
             children[path[:depth]].add(path[: depth + 1])
-    shares = {path: math.prod(len(children[path[:depth]]) for depth in range(len(path))) for path in leaves}
-    return np.array([1.0 / (shares[path] * leaves[path]) for path in paths])
+    shares = np.zeros(len(paths))
+    shares[leaves > 0] = [math.prod(len(children[path[:depth]]) for depth in range(len(path))) for path in present]
+    weights: Floats = 1.0 / (shares * leaves)[codes]
+    return weights
 
 
 def mean(values: npt.ArrayLike, weights: npt.ArrayLike) -> float:

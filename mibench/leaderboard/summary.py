@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from mibench.group import grouped
 from mibench.result import Result, Status
 
 from . import scoring
@@ -29,47 +33,85 @@ class Weighted:
     """Cells of one estimator, each with its weight: equal over seeds, then sample sizes, then tasks, then families."""
 
     def __init__(self, cells: Sequence[Result]) -> None:
+        known: dict[Point, int] = {}
         self.cells = cells
-        self.weights = scoring.nested_weights([point(r) for r in cells])
+        self._codes = np.fromiter((known.setdefault(point(r), len(known)) for r in cells), np.intp, len(cells))
+        self._points = list(known)
+        self._columns: dict[str, scoring.Floats] = {}
+
+    @functools.cached_property
+    def weights(self) -> scoring.Floats:
+        """They add up to 1."""
+        return scoring.coded_weights(self._codes, self._points)
+
+    def column(self, name: str) -> scoring.Floats:
+        """A number of every cell, NaN where there is none: error, mi, stderr, truth, truth_error, wall_s or cpu_s."""
+        if name not in self._columns:
+            values = map(attrgetter(name), self.cells)
+            self._columns[name] = np.array([math.nan if value is None else value for value in values], dtype=float)
+        return self._columns[name]
+
+    def among(self, kept: npt.NDArray[np.bool_]) -> Weighted:
+        """The cells of which this is true, weighed anew if any other is left out."""
+        if kept.all():
+            return self
+        part = copy.copy(self)
+        part.__dict__.pop("weights", None)
+        part.cells = list(itertools.compress(self.cells, kept))
+        part._codes = self._codes[kept]
+        part._columns = {name: values[kept] for name, values in self._columns.items()}
+        return part
 
     def where(self, keep: Callable[[Result], bool]) -> Weighted:
         """The cells of which this is true, weighed anew if any other is left out."""
-        kept = [r for r in self.cells if keep(r)]
-        return self if len(kept) == len(self.cells) else Weighted(kept)
+        return self.among(np.fromiter(map(keep, self.cells), np.bool_, len(self.cells)))
 
     @property
     def answered(self) -> Weighted:
         """The cells that gave an answer."""
-        return self.where(lambda r: math.isfinite(r.error))
+        return self.among(np.isfinite(self.column("error")))
 
     def mean(self, value: Callable[[Result], float]) -> float | None:
         """The weighted mean of a number of each cell, or None without cells."""
-        return scoring.mean([value(r) for r in self.cells], self.weights) if self.cells else None
+        return self.average([value(r) for r in self.cells])
 
-    def median(self, value: Callable[[Result], float]) -> float | None:
-        """Likewise the weighted median."""
-        return scoring.weighted_median([value(r) for r in self.cells], self.weights) if self.cells else None
+    def average(self, values: npt.ArrayLike) -> float | None:
+        """Likewise of numbers in the order of the cells."""
+        return scoring.mean(values, self.weights) if self.cells else None
+
+    def median(self, name: str) -> float | None:
+        """The weighted median of a column, or None without cells."""
+        return scoring.weighted_median(self.column(name), self.weights) if self.cells else None
+
+    def spread(self) -> float | None:
+        """The standard deviation of the estimates over the points with at least two, each point with its weight."""
+        _, first, inverse = np.unique(self._codes, return_index=True, return_inverse=True)
+        groups = np.split(self.column("mi")[np.argsort(inverse, kind="stable")], np.cumsum(np.bincount(inverse))[:-1])
+        repeated = [place for place in np.argsort(first) if len(groups[place]) > 1]
+        if not repeated:
+            return None
+        spreads = [float(np.std(groups[place], ddof=1)) for place in repeated]
+        return scoring.mean(spreads, scoring.nested_weights([point(self.cells[first[place]]) for place in repeated]))
 
 
 def summary(cells: Sequence[Result]) -> dict[str, Any]:
     """The columns of :class:`Summary` for the cells of one estimator."""
     every = Weighted(cells)
-    weights = every.weights
-    errors = np.array([r.error for r in cells])
-    truths = np.array([r.truth for r in cells], dtype=float)
-    answered = np.isfinite(errors)
-    stated = every.answered.where(lambda r: r.stderr is not None)
-    timed = every.where(lambda r: r.status in (Status.OK, Status.TIMEOUT))  # worked on to the end or to the time limit
+    weights, errors = every.weights, every.column("error")
+    answered = every.answered
+    stated = answered.among(~np.isnan(answered.column("stderr")))
+    # worked on to the end or to the time limit
+    timed = every.where(lambda r: r.status is Status.OK or r.status is Status.TIMEOUT)
     return {
         "score": scoring.mean(scoring.score(errors), weights),
         "median_error": scoring.weighted_median(np.abs(errors), weights),
-        "bias": scoring.mean(errors[answered], weights[answered]) if answered.any() else None,
-        "sd": _sd(every.answered.cells),
-        "success": scoring.mean(scoring.success(errors, truths), weights),
-        "failures": scoring.mean(~answered, weights),
-        "coverage": stated.mean(_holds_the_truth),
-        "wall_s": timed.median(lambda r: r.wall_s),
-        "cpu_s": timed.median(lambda r: r.cpu_s),
+        "bias": scoring.mean(errors[np.isfinite(errors)], weights[np.isfinite(errors)]) if answered.cells else None,
+        "sd": answered.spread() if answered.cells else None,
+        "success": scoring.mean(scoring.success(errors, every.column("truth")), weights),
+        "failures": scoring.mean(~np.isfinite(errors), weights),
+        "coverage": stated.average(_hold_the_truth(stated)),
+        "wall_s": timed.median("wall_s"),
+        "cpu_s": timed.median("cpu_s"),
         "cells": len(cells),
     }
 
@@ -84,12 +126,7 @@ def estimates(cells: Sequence[Result]) -> list[float]:
     return [float(r.mi) for r in cells if r.status is Status.OK and r.mi is not None]
 
 
-def _sd(answered: Sequence[Result]) -> float | None:
-    """Over the points with at least two answers, each point with its weight."""
-    repeated = {where: rs for where, rs in grouped(answered, point).items() if len(rs) > 1}
-    spreads = [float(np.std(estimates(rs), ddof=1)) for rs in repeated.values()]
-    return scoring.mean(spreads, scoring.nested_weights(list(repeated))) if repeated else None
-
-
-def _holds_the_truth(result: Result) -> bool:
-    return abs(result.error) <= 1.959964 * (result.stderr or 0.0) + result.truth_error + ROUNDING
+def _hold_the_truth(stated: Weighted) -> npt.NDArray[np.bool_]:
+    reach = 1.959964 * stated.column("stderr") + stated.column("truth_error") + ROUNDING
+    held: npt.NDArray[np.bool_] = np.abs(stated.column("error")) <= reach
+    return held

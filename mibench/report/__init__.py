@@ -46,7 +46,8 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
     from . import figures, html, markdown, run_pictures
     from .style import slug
 
-    board = Board.from_results(results)
+    made = getattr(results, "leaderboard", None)  # that of Results is made once
+    board: Board = made() if made else Board.from_results(results)
     try:
         (directory / "figures").mkdir(parents=True, exist_ok=True)
         drawn = figures.draw(board, unit)
