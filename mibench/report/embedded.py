@@ -29,8 +29,8 @@ def about(**fields: str | float | Sequence[str] | None) -> str:
     return urlencode({name: [printable(str(v)) for v in values] for name, values in several.items()}, doseq=True)
 
 
-def embedded(board: Board, unit: Unit) -> str:
-    """JSON that may stand inside of a ``script`` element: no ``<`` in it.
+def embedded(board: Board, unit: Unit, cells: Sequence[Result]) -> str:
+    """JSON that may stand inside of a ``script`` element: no ``<`` in it. ``cells`` are those of the board, or some.
 
     unit : the name of the unit, and how many of it a nat is; quantities are in nats.
     score : the least and the greatest tolerance of the score; reach : the quantile of Student's t for intervals of
@@ -38,7 +38,6 @@ def embedded(board: Board, unit: Unit) -> str:
     estimators : name, hue (its place among the colours) and whether it is ranked; families : scores by name.
     points : task, n, truth, family, group; cells : columns, which refer to the rows of the others.
     """
-    cells = board.cells
     ranked = {row.estimator: row for row in board.ranking}
     estimators = _Numbered(dict.fromkeys([*ranked, *(r.cell.estimator for r in cells)]))
     points, statuses, messages, arms = _Numbered(), _Numbered(), _Numbered(), _Numbered()

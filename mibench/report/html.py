@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +17,18 @@ from mibench.leaderboard.board import Board
 from mibench.result import Status
 from mibench.words import plural
 
-from . import tables
+from . import excerpt, tables
 from .embedded import embedded
 from .portraits import portraits
 from .run_pictures import Picture
 from .style import HUES, NIGHT, Drawing, slug
 from .task_cards import task_cards
-from .values import Unit, seconds
+from .values import Table, Unit, seconds
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+_MOST_ROWS = 2_000  # of one table
 
 
 def render(
@@ -36,10 +39,15 @@ def render(
     pictures: Mapping[str, Sequence[Picture]] | None = None,
 ) -> str:
     """The page; ``drawn`` are its figures, ``pictures`` those that the runs of each downstream task left."""
-    built = {table.name: table for table in tables.build(board, unit)}
+    built = {table.name: _cut(table) for table in tables.build(board, unit)}
     painted = portraits(board, Unit(unit))
-    cards = grouped(task_cards(board, Unit(unit)), lambda card: card.family)
+    most = excerpt.share(len(painted))
+    painted = [replace(p, tasks=_cut(p.tasks, most), failures=_cut(p.failures, most)) for p in painted]
+    every = task_cards(board, Unit(unit))
+    most = excerpt.share(len(every))
+    cards = grouped((replace(c, estimators=_cut(c.estimators, most)) for c in every), lambda card: card.family)
     groups = list(dict.fromkeys(row.group for row in board.downstream))
+    shown, left_out = excerpt.cells_of(board.cells)
     page = (
         environment()
         .get_template("page.html")
@@ -55,15 +63,20 @@ def render(
             cards=cards,
             task_anchors={card.name: card.anchor for own in cards.values() for card in own},
             family_anchors=_anchors(cards),
-            data=embedded(board, Unit(unit)),
+            data=embedded(board, Unit(unit), shown),
+            left_out=left_out,
             how_to_read=tables.HOW_TO_READ,
             tables=built,
-            estimates={family: tables.tasks(board, family, Unit(unit)) for family in cards},
+            estimates={family: _cut(tables.tasks(board, family, Unit(unit))) for family in cards},
             figures=grouped(drawn, lambda figure: figure.section),
             groups={group: (pictures or {}).get(group, ()) for group in groups},
         )
     )
     return re.sub(r"\n\s*\n+", "\n", page)
+
+
+def _cut(table: Table, most: int = _MOST_ROWS) -> Table:
+    return excerpt.rows_of(table, most, "leaderboard.json")
 
 
 def environment() -> Environment:

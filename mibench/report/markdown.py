@@ -6,10 +6,13 @@ import re
 from collections.abc import Sequence
 
 from mibench.leaderboard.board import Board
-from mibench.words import printable
+from mibench.words import listed, printable
 
 from . import tables
+from .excerpt import rows_of
 from .values import Entry, Table
+
+_MOST_ROWS, _MOST_VALUES = 500, 20
 
 
 def render(board: Board, title: str, unit: str = "nats", figures: Sequence[tuple[str, str]] = ()) -> str:
@@ -25,11 +28,14 @@ def render(board: Board, title: str, unit: str = "nats", figures: Sequence[tuple
         parts += [tables.HOW_TO_READ]
     parts += [f"> {prose(note)}" for note in board.notes]
     for table in tables.build(board, unit):
+        table = rows_of(table, _MOST_ROWS, "leaderboard.json")
         parts += [f"## {escaped(table.title)}", prose(table.note), pipes(table)]
     if figures:
         parts += ["## Figures", *(f"![{escaped(caption)}]({path})" for caption, path in figures)]
     if board.provenance:
-        lines = [f"* {escaped(key)}: {escaped(', '.join(values))}" for key, values in board.provenance.items()]
+        lines = [
+            f"* {escaped(key)}: {escaped(listed(values, _MOST_VALUES))}" for key, values in board.provenance.items()
+        ]
         parts += ["## Provenance", "\n".join(lines)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
