@@ -12,6 +12,7 @@ version, with answers made up. Each measurement is a fresh process, and its work
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -152,11 +153,23 @@ def compressed(folder: Path, out: Path, cells: int) -> dict[str, list[str]]:
     return {f"read compressed ({sizes[1]} MiB in place of {sizes[0]})": line(found, cells)}
 
 
+def tracked(folder: Path, out: Path, cells: int) -> dict[str, list[str]]:
+    """MLflow has a run for each estimator, task and sample size; here 200 of them, in an embedded store."""
+    few = folder / "few"
+    few.mkdir()
+    seeds = cells // (len(ESTIMATORS) * len(TASKS))
+    with (out / FILE).open("rb") as lines, (few / FILE).open("wb") as file:
+        file.writelines(itertools.islice(lines, 200 * seeds))
+    found = measured(command("sync", str(few), "--mlflow", f"sqlite:///{few / 'mlflow.db'}"))
+    size = sum(path.stat().st_size for path in few.glob("mlflow.db*"))
+    return {f"sync of 200 runs with {seeds} seeds each ({size / 200 / 1024:.0f} KiB a run)": line(found, 200 * seeds)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage=argparse.SUPPRESS
     )
-    every = ["cells", "plan", "resume", "report", "merge", "gzip"]
+    every = ["cells", "plan", "resume", "report", "merge", "gzip", "mlflow"]
     parser.add_argument("what", nargs="*", choices=[*every, []], default=every, help=f"of {' '.join(every)}")
     parser.add_argument("--cells", type=int, default=50_000, help="cells that take no time")
     parser.add_argument("--million", type=int, default=1_000_000, help="cells of all else")
@@ -178,6 +191,7 @@ def main() -> None:
                 "report": lambda: {"report": line(measured(command("report", str(out))), cells)},
                 "merge": lambda: merged(folder, out, cells),
                 "gzip": lambda: compressed(folder, out, cells),
+                "mlflow": lambda: tracked(folder, out, cells),
             }
             for step in (step for step in every[1:] if step in args.what):
                 rows |= steps[step]()

@@ -115,6 +115,32 @@ def test_a_time_budget_ends_with_an_exit_code_of_its_own_and_says_what_is_left(m
     assert mibench(*common)[0] == 0 and len(read_results("o")) == 30
 
 
+def test_shards_run_apart_and_are_merged(mibench: Command, tmp_path: Path) -> None:
+    common = ["run", "-e", "correlation", "-t", "copy", "-n", "50", "--seeds", "5", "--include", PLUGINS, "-j", "1"]
+    for k in (1, 2, 3):
+        code, _, err = mibench(*common, "--shard", f"{k}/3")
+        assert code == 0, err
+    folders = sorted(path.name for path in (tmp_path / "results").iterdir())
+    assert folders == [f"custom-shard-{k}-of-3" for k in (1, 2, 3)], "and no MLflow store that they would share"
+    names = [f"results/{name}" for name in folders]
+    code, out, _ = mibench("merge", *names, "--out", "whole")
+    assert code == 0 and out == "25 cells of 3 folders in whole; next: mibench report whole\n"
+    assert mibench(*common, "--out", "whole", "--dry-run")[1].endswith(
+        "25 cells, 25 finished before, 0 to run; results in whole\n"
+    )
+    code, _, err = mibench("merge", *names, "--out", names[0])
+    assert (code, err) == (2, f"mibench: '{names[0]}' is one of the folders to merge: name a new one with --out.\n")
+    code, out, err = mibench(*common, "--no-references", "--seeds", "1", "--shard", "1/1000", "--no-mlflow")
+    assert code == 0 and "shard 1/1000 of this grid has no cells." in err
+
+
+@pytest.mark.parametrize("shard", ["0/10", "11/10", "3", "x/y"])
+def test_a_shard_that_is_none_is_one_sentence(mibench: Command, shard: str) -> None:
+    code, _, err = mibench("run", "quick", "--shard", shard)
+    said = f"mibench: cannot read the shard '{shard}': write K/N with K from 1 to N, such as 3/10.\n"
+    assert (code, err) == (2, said)
+
+
 def test_a_report_of_nothing_leaves_a_good_one_alone(mibench: Command, tmp_path: Path) -> None:
     (tmp_path / "leaderboard.csv").write_text("good")
     for content in ("", "null\n", '{"schema": 99}\n'):
