@@ -23,7 +23,7 @@ from . import api, registry
 from .engine.grid import Block, Grid
 from .engine.provenance import provenance
 from .engine.records import decode
-from .engine.store import FILE
+from .engine.store import FILE, files_at, opened
 from .errors import MibenchError, NotInstalled, UsageError
 from .group import grouped
 from .result import Cell, Result, Status
@@ -154,13 +154,15 @@ class Submission:
 
     @cached_property
     def _records(self) -> list[Result | None]:
-        """Every line of the file in order, also those that a later one replaces; None where one cannot be read."""
+        """Every line in order, also those that a later one replaces; None where one cannot be read."""
         found: list[Result | None] = []
-        for line in (self.directory / FILE).read_bytes().splitlines(keepends=True):
-            try:
-                found.append(decode(line))
-            except ValueError:
-                found.append(None)
+        for file in files_at(self.directory):
+            with opened(file) as lines:
+                for line in lines:
+                    try:
+                        found.append(decode(line))
+                    except ValueError:
+                        found.append(None)
         return found
 
     def _unreadable(self) -> list[str]:

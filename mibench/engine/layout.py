@@ -17,18 +17,20 @@ from typing import Any
 
 from mibench.result import SCHEMA, Cell, Result, Status
 
-from .records import LARGEST, decode, readable_members
+from .records import decode, readable_members
 
 _TEXT = r'"([^"\\\x00-\x1f]*)"'
 _WHOLE = r"(0|[1-9]\d{0,17})"
-_REAL = r"(-?(?:0|[1-9]\d*)(?:\.\d+(?:e[+-]?\d+)?|e[+-]?\d+))"
+_EXPONENT = r"e(?:-\d+|\+?[0-7]?\d)"  # together with 20 digits far below what is too large for a record
+_POSITIVE = rf"(?:0|[1-9]\d{{0,19}})(?:\.\d+(?:{_EXPONENT})?|{_EXPONENT})"
+_REAL = rf"(-?{_POSITIVE})"
 _REAL_OR_NULL = rf"(?:null|{_REAL})"
 _BEGINNING = re.compile(
     rf'\{{"schema":{SCHEMA},"cell":\{{"estimator":{_TEXT},"task":{_TEXT},"n":{_WHOLE},"seed":{_WHOLE},"id":{_TEXT}\}},'
     rf'"status":"(\w+)","mi":{_REAL_OR_NULL},"stderr":{_REAL_OR_NULL},"truth":{_REAL_OR_NULL},"truth_error":{_REAL},'
 )
 _MIDDLE = re.compile(
-    rf'"wall_s":{_REAL},"cpu_s":{_REAL},"batch_size":{_WHOLE},"message":{_TEXT},"again":{_WHOLE},(?="diagnostics":)'
+    rf'"wall_s":({_POSITIVE}),"cpu_s":({_POSITIVE}),"batch_size":{_WHOLE},"message":{_TEXT},"again":{_WHOLE},(?="diagnostics":)'
 )
 _END = re.compile(rf',"time":{_TEXT}\}}$')
 _CHECKSUM = re.compile(rb',"checksum":"([0-9a-f]{8})"}\n')
@@ -80,16 +82,14 @@ class Reader:
         provenance = self._origin(text[origin + len(',"provenance":') :])
         if described is None or answered is None or provenance is None:
             return None
-        estimator, task, n, seed, id, status, *numbers = beginning.groups()
+        estimator, task, n, seed, id, status, mi, stderr, truth, error = beginning.groups()
         wall, cpu, batch_size, message, again = middle.groups()
-        numbers += wall, cpu
-        reals = [None if number is None else float(number) for number in numbers]
-        fit = all(number is None or -LARGEST < number < LARGEST for number in reals)
-        if not fit or status not in _STATUSES or wall.startswith("-") or cpu.startswith("-"):
+        if status not in _STATUSES:
             return None
         cell = Cell(sys.intern(estimator), sys.intern(task), _whole(n), _whole(seed), id)
-        cost: Any = *reals[4:], _whole(batch_size), message, _whole(again)
-        values: Any = *reals[:4], *described, *cost, *answered, provenance
+        numbers: Any = [None if number is None else float(number) for number in (mi, stderr, truth, error)]
+        cost = float(wall), float(cpu), _whole(batch_size), message, _whole(again)
+        values: Any = *numbers, *described, *cost, *answered, provenance
         return Result(cell, _STATUSES[status], *values)
 
     def _members(self, known: dict[str, tuple[Any, ...]], names: tuple[str, ...], text: str) -> tuple[Any, ...] | None:

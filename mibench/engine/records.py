@@ -18,7 +18,7 @@ from mibench.result import ENUMS, SCHEMA, Result, Status
 
 _CHECKSUM = re.compile(rb',"checksum":"([0-9a-f]{8})"}')
 _TORN = b"#torn\n"
-LARGEST = 1e100  # whose square and sums are still finite, so that tables and figures can be made of it
+_LARGEST = 1e100  # whose square and sums are still finite, so that tables and figures can be made of it
 _DEEPEST = 24  # levels of nesting in a record
 
 
@@ -169,7 +169,7 @@ def _whole(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _mapping(value: Any) -> bool:

@@ -74,22 +74,23 @@ def line(found: dict[str, float], cells: int) -> list[str]:
 
 
 def of_no_time(folder: Path, args: argparse.Namespace) -> dict[str, list[str]]:
-    """A whole run with its report; then what one cell more adds to it."""
-    rows, known = {}, []
+    """A whole run with its report; then what one cell more adds to it, in company and in a call of its own."""
+    grids, rows = {}, {}
     for cells in (args.cells // 5, args.cells):
-        grid = folder / f"{cells}.toml"
+        grids[cells] = folder / f"{cells}.toml"
         content = 'estimators = ["zero"]\ntasks = ["gauss", "independent"]\nn = [10]\nreferences = false\n'
-        grid.write_text(f"{content}seeds = {cells // 2}\n")
-        out = folder / f"run-{cells}"
-        found = measured(command("run", str(grid), "--out", str(out), "-j", "2", "--no-mlflow"))
-        rows["a run of cells that take no time, with its report"] = line(found, cells)
-        alone = f"import mibench; mibench.run(grid={str(grid)!r}, out={str(out / 'api')!r}, workers=2, progress=False)"
-        known.append((cells, measured(alone)))
-    (few, before), (many, after) = known
-    rows["the run alone, from Python"] = line(after, many)
-    slope = (after["cpu"] - before["cpu"]) / (many - few) * 1e3
-    rows["one cell more"] = ["1", f"{slope:.3f} ms", f"{(after['wall'] - before['wall']) / (many - few) * 1e3:.3f} ms"]
-    rows["one cell more"] += ["", f"{slope:.3f} ms"]
+        grids[cells].write_text(f"{content}seeds = {cells // 2}\n")
+    whole = command("run", str(grids[args.cells]), "--out", str(folder / "whole"), "-j", "2", "--no-mlflow")
+    rows["a run of cells that take no time, with its report"] = line(measured(whole), args.cells)
+    alone = "import mibench.engine.batches\nmibench.engine.batches._MOST_CELLS = 1\n"
+    for how, before in (("", ""), (", each in a call of its own", alone)):
+        few, many = (
+            measured(f"{before}import mibench; mibench.run(grid={str(grid)!r}, workers=2, progress=False)")
+            for grid in grids.values()
+        )
+        rows[f"the run alone, from Python{how}"] = line(many, args.cells)
+        each = (many["cpu"] - few["cpu"]) / (args.cells - args.cells // 5) * 1e3
+        rows[f"one cell more{how}"] = ["1", "", "", "", f"{each:.3f} ms"]
     return rows
 
 
