@@ -41,3 +41,9 @@ def test_of_very_many_workers_with_little_to_do_the_queue_is_m_d_1() -> None:
     _, busy, wait = workers.simulate(crew, lambda: chance.expovariate(1 / cell), lambda: parent, 300_000, 10_000)
     assert busy == pytest.approx(load, rel=0.02)
     assert wait == pytest.approx(load * parent / (2 * (1 - load)), rel=0.06)
+
+
+def test_cells_travel_together_as_the_engine_lets_them() -> None:
+    from mibench.engine import batches
+
+    assert (workers.TRIP, workers.MOST_CELLS) == (batches._TRIP, batches._MOST_CELLS)

@@ -1,14 +1,15 @@
 """A thousand workers and one process that hands out work: a simulation of where that process is the limit.
 
     python tests/benchmarks/workers.py                                  # what docs/scale.md shows
-    python tests/benchmarks/workers.py --parent 0.3 --seconds 0.1 --workers 100 1000 10000
+    python tests/benchmarks/workers.py --call 0.5 --seconds 0.1 --workers 100 1000 10000
 
-A worker computes a cell, of exponentially distributed length, and then its answer waits until the parent has time for
-it: the parent takes one answer after another, each for the same time, and gives the worker another cell at the end. In
-the queueing theorist's words this is the machine repairman, M/D/1//N; cells of no time travel together in loads, so
-that a call costs its own time and then the time of each cell. The closed form of the table is the bound of Denning and
-Buzen (1978): N workers answer at most min(N / (cell + parent), 1 / parent) cells a second, and the two lines cross at
-1 + cell / parent workers.
+A worker computes a load of cells, each of exponentially distributed length, and then its answer waits until the parent
+has time for it: the parent takes one answer after another, each for the same time, and gives the worker another load at
+the end. In the queueing theorist's words this is the machine repairman, for single cells M/D/1//N. Cells travel alone
+unless they take less than 0.2 s together; a call costs the parent its own time and that of each cell in it, as
+`python tests/benchmarks/scale.py cells` measures them. The last column is the bound of Denning and Buzen (1978): N
+workers get at most min(N / (load + parent), 1 / parent) answers a second, and the two lines cross at 1 + load / parent
+workers.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ import heapq
 import random
 from collections.abc import Callable
 from functools import partial
+
+TRIP, MOST_CELLS = 0.2, 256
+"""Seconds of work that cells travel together for, and how many at most: those of the engine's queue."""
 
 
 def simulate(
@@ -52,28 +56,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage=argparse.SUPPRESS
     )
-    parser.add_argument("--parent", type=float, default=0.3, help="milliseconds of the parent per cell")
-    parser.add_argument("--seconds", type=float, nargs="*", default=[0.01, 0.1, 1.0, 10.0], help="of a cell")
+    parser.add_argument("--call", type=float, default=0.79, help="milliseconds of the parent per call")
+    parser.add_argument("--cell", type=float, default=0.11, help="and per cell in it")
+    parser.add_argument("--seconds", type=float, nargs="*", default=[0.001, 0.01, 0.1, 1.0, 10.0], help="of a cell")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 10, 100, 1000, 10_000])
-    parser.add_argument("--cells", type=int, default=200_000, help="cells to simulate for each figure")
+    parser.add_argument("--answers", type=int, default=100_000, help="answers to simulate for each figure")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    parent = args.parent / 1000
-    heads = [f"{workers:,} workers" for workers in args.workers]
-    print("Cells per second, and the share of their time in which workers compute:\n")
-    print("| a cell takes | " + " | ".join(heads) + " | the parent is full with |")
-    print("|---" * (len(heads) + 2) + "|")
+    heads = [f"{workers:,}" for workers in args.workers]
+    print("Cells per second, and the share of their time in which the workers compute, by the number of workers:\n")
+    print("| a cell takes | they travel by | " + " | ".join(heads) + " | the parent is full with |")
+    print("|---" * (len(heads) + 3) + "|")
     for seconds in args.seconds:
-        draw, shown = partial(random.Random(args.seed).expovariate, 1 / seconds), []
+        together = min(MOST_CELLS, max(1, int(TRIP / seconds + 1e-9)))
+        parent = (args.call + together * args.cell) / 1000
+        draw, shown = partial(random.Random(args.seed).gammavariate, together, seconds), []
         for workers in args.workers:
-            rate, busy, _ = simulate(workers, draw, lambda: parent, args.cells, 2 * workers)
-            at_work = min(1.0, rate * seconds / workers)
-            shown.append(
-                f"{rate:,.3g} cells/s, {at_work:.0%}" if rate < 1000 else f"{rate:,.0f} cells/s, {at_work:.0%}"
-            )
-            assert busy <= 1.000001 and rate <= most(workers, seconds, parent) * 1.05
-        print(f"| {seconds:g} s | " + " | ".join(shown) + f" | {1 + seconds / parent:,.0f} workers |")
-    print(f"\n{args.parent:g} ms of the parent per cell, {args.cells:,} cells each, seed {args.seed}")
+            rate, busy, _ = simulate(workers, draw, partial(float, parent), args.answers, 2 * workers)
+            assert busy <= 1.000001 and rate <= most(workers, together * seconds, parent) * 1.05
+            cells = rate * together
+            at_work = min(1.0, cells * seconds / workers)
+            shown.append(f"{cells:,.0f}, {at_work:.0%}" if cells >= 10 else f"{cells:.2g}, {at_work:.0%}")
+        full = f"{1 + together * seconds / parent:,.0f} workers"
+        print(f"| {seconds:g} s | {together} | " + " | ".join(shown) + f" | {full} |")
+    costs = f"{args.call:g} ms of the parent per call, {args.cell:g} ms per cell"
+    print(f"\n{costs}, {args.answers:,} answers, seed {args.seed}")
 
 
 if __name__ == "__main__":
