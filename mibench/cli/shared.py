@@ -16,6 +16,7 @@ import typer
 from mibench.errors import UsageError
 from mibench.masking import masked
 from mibench.mlflow.uri import default_uri
+from mibench.words import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,7 +92,7 @@ def _ui_command(directory: Path, uri: str) -> str:
 
 def title(directory: Path) -> str:
     """The heading of a report."""
-    return f"mibench: {directory.resolve().name}"
+    return f"mibench: {printable(Path(os.path.realpath(directory)).name)}"
 
 
 class _Trimmed:
@@ -115,7 +116,9 @@ def stdout() -> Console:
 
     if sys.stdout.isatty():
         return Console()
-    return Console(file=cast(IO[str], _Trimmed()), width=int(os.environ.get("COLUMNS", "120")))
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if columns.isdecimal() and len(columns) < 5 else 0
+    return Console(file=cast(IO[str], _Trimmed()), width=width or 120)
 
 
 def stderr() -> Console:

@@ -49,8 +49,8 @@ def read_results(*paths: str | Path) -> list[Result]:
     """
     latest: dict[str, Result] = {}
     for path in map(Path, paths):
-        file = path / FILE if path.is_dir() else path
-        if not file.is_file():
+        file = path / FILE if os.path.isdir(path) else path
+        if not os.path.isfile(file):  # which of a loop of links, or a name too long for any file, says no
             raise UsageError(f"there are no results at '{path}': no file {file} (`mibench run` writes it).")
         for result in _told(file, _Contents(file)).results:
             latest.pop(result.cell.id, None)  # so that a rerun cell comes at the place of its last record

@@ -235,9 +235,9 @@ class _Clock:
 
     def __init__(self, seconds: float) -> None:
         watchdog.allow(seconds)
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        self._wall, self._cpu = watchdog.now(), time.process_time()
 
     def share(self, cells: int) -> dict[str, Any]:
         """What each of so many cells cost."""
-        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        wall, cpu = watchdog.now() - self._wall, time.process_time() - self._cpu
         return {"wall_s": wall / cells, "cpu_s": cpu / cells, "batch_size": cells}
