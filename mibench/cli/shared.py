@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from mibench.errors import UsageError
+from mibench.files import put
 from mibench.masking import masked
 from mibench.mlflow.uri import default_uri
 from mibench.words import printable
@@ -136,6 +137,6 @@ def print_json(value: Any) -> None:
 def write(path: Path, content: bytes) -> None:
     """A file the user asked for."""
     try:
-        path.write_bytes(content)
+        put(path, content)
     except OSError as error:
         raise UsageError(f"cannot write '{path}': {error.strerror or error}.") from None
