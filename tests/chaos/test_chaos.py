@@ -117,6 +117,18 @@ EXPECTED = {
     "seeds": "ok",
     "threads": "ok",
     "settings": "ok",
+    "flood": "ok",
+    "tell": "error",
+    "deaf": "timeout",
+    "patch": "ok",
+    "strict": "ok",
+    "alarm": "ok",
+    "daemon": "ok",
+    "bomb": "crash",
+    "limits": "ok",
+    "stdio": "ok",
+    "leak": "ok",
+    "lost": "ok",
 }
 
 
@@ -128,7 +140,7 @@ def rogues(tmp_path: Path, deeds: list[str], monkeypatch: pytest.MonkeyPatch) ->
     registry.include(ROGUES)
     before = {p.pid for p in psutil.process_iter()}
     chosen = ["quiet", *(f"rogue[deed={deed}]" for deed in deeds)]
-    limits: dict[str, Any] = {"time_limit": 6.0, "memory_limit": 0.7}
+    limits: dict[str, Any] = {"time_limit": 8.0, "memory_limit": 0.7}
     results = run(chosen, "cheap", 20, 2, out=tmp_path, references=False, progress=False, workers=2, **limits)
     found = {(r.cell.estimator, r.cell.seed): str(r.status) for r in results}
     wanted = {(f"rogue[deed={deed}]", seed): EXPECTED[deed] for deed in deeds for seed in (0, 1)}
@@ -142,7 +154,11 @@ def rogues(tmp_path: Path, deeds: list[str], monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_rogues_cost_their_own_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rogues(tmp_path, ["child", "exit", "interrupt", "segfault", "mutate", "settings", "warn"], monkeypatch)
+    rogues(
+        tmp_path,
+        ["child", "exit", "interrupt", "segfault", "mutate", "settings", "patch", "daemon", "strict"],
+        monkeypatch,
+    )
 
 
 @slow
@@ -151,6 +167,26 @@ def test_every_rogue_costs_its_own_cells(tmp_path: Path, monkeypatch: pytest.Mon
     started = time.monotonic()
     rogues(tmp_path, list(EXPECTED), monkeypatch)
     tally.say(deeds=len(EXPECTED), cells=2 * len(EXPECTED) + 2, seconds=time.monotonic() - started)
+
+
+def test_a_run_that_was_stopped_for_longer_than_the_limit_goes_on(tmp_path: Path) -> None:
+    """As by a machine that is suspended: time in which nothing ran is nobody's."""
+    out, naps = tmp_path / "out", ["--time-limit", "3", "-e", "rogue[deed=nap]"]
+    command = [sys.executable, "-m", "mibench", *grid(out, 2, *naps)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as parent:
+        while not (out / FILE).is_file() or not (out / FILE).stat().st_size:
+            time.sleep(0.05)
+        everybody = [psutil.Process(parent.pid), *psutil.Process(parent.pid).children()]
+        for process in everybody:
+            process.suspend()
+        time.sleep(5.0)
+        for process in everybody:
+            process.resume()
+        _, said = parent.communicate(timeout=120)
+    assert parent.returncode == 0, said
+    results = load_results(out)
+    assert [r.status for r in results] == [Status.OK] * 4, [r.message for r in results]
+    assert max(r.wall_s for r in results) < 3.0
 
 
 def test_a_full_disk_is_one_sentence_and_the_run_resumes(tmp_path: Path) -> None:
