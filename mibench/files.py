@@ -26,7 +26,7 @@ def together() -> Iterator[Put]:
     staged: list[tuple[Path, Path]] = []
 
     def put(path: Path, content: bytes | str) -> None:
-        content = content.encode() if isinstance(content, str) else content
+        content = content.encode(errors="replace") if isinstance(content, str) else content
         target = Path(os.path.realpath(path))  # where it is a link, what it links to is written
         if target.exists() and not target.is_file():  # a device or a pipe; a folder is refused by it
             target.write_bytes(content)

@@ -31,6 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = written(_command(arguments))
     except KeyboardInterrupt:
         code = 130
+    except Exception:
+        if _Interrupt.first is None:
+            raise
+        code = 130  # where an interrupt comes while a class is made, Python makes a RuntimeError of it
     if code == 130:
         print(_SAID, file=sys.stderr)
         if arguments is None:
@@ -67,12 +71,18 @@ def _exit_code(command: Callable[[], Any]) -> int:
         say(f"mibench: {error}")
         return 3
     except MibenchError as error:
+        if _Interrupt.first is not None:
+            return 130
         say(f"mibench: {error}")
         return 2
-    except BrokenPipeError:
-        forget_stdout()  # `mibench ls | head` is no error
-        return 0
+    except SystemExit as end:
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # typer's: `mibench ls | head` is no error
+            forget_stdout()
+            return 0
+        return end.code if isinstance(end.code, int) else 1
     except Exception as error:
+        if _Interrupt.first is not None:
+            return 130
         say(f"mibench: {unforeseen(error)}")
         return 2
     return code if isinstance(code, int) else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -115,11 +116,15 @@ def stdout() -> Console:
     """For results: as wide as the terminal, 120 columns and no trailing blanks elsewhere."""
     from rich.console import Console
 
+    class Patient(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, "nobody reads on")
+
     if sys.stdout.isatty():
-        return Console()
+        return Patient()
     columns = os.environ.get("COLUMNS", "")
     width = int(columns) if columns.isdecimal() and len(columns) < 5 else 0
-    return Console(file=cast(IO[str], _Trimmed()), width=width or 120)
+    return Patient(file=cast(IO[str], _Trimmed()), width=width or 120)
 
 
 def stderr() -> Console:

@@ -62,8 +62,8 @@ def unforeseen(error: Exception) -> str:
     if os.environ.get(_DEBUG):
         traceback.print_exception(error)
     if isinstance(error, OSError) and error.strerror:
-        where = f" '{os.fsdecode(error.filename)}'" if isinstance(error.filename, (str, bytes)) else ""
-        return f"cannot use{where or ' what is needed'}: {error.strerror}."
+        where = f"'{os.fsdecode(error.filename)}'" if isinstance(error.filename, (str, bytes)) else "what is needed"
+        return f"cannot read or write {where}: {error.strerror}."
     if isinstance(error, MemoryError):
         return "there is not enough memory for that."
     said = " ".join(str(error).split()).rstrip(".")

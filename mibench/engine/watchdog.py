@@ -14,7 +14,7 @@ from time import monotonic, process_time, sleep
 OOM_EXIT, TIMEOUT_EXIT, CHILDREN_EXIT = 87, 88, 89
 """The exit codes of a worker that went beyond its memory, its time, or the number of its child processes."""
 
-MOST_CHILDREN = 500
+MOST_CHILDREN = 250
 """Child processes of a worker, their own included."""
 
 _SPARE = 0.03  # of the machine's memory

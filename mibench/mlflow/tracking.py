@@ -305,21 +305,37 @@ def _client(uri: str) -> Any:
     from mlflow.tracking import MlflowClient
 
     for chatty in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)  # what fails is told by whoever asked for it
     database = sqlite_file(uri)
     if database is None:
         return MlflowClient(uri)
     database.parent.mkdir(parents=True, exist_ok=True)
     with lock(database.with_suffix(".lock")):
-        fresh = not database.is_file()
+        if not database.is_file():
+            _make(database)
         # a write-ahead log, so that the dashboard can read while a run writes
         with contextlib.closing(sqlite3.connect(database)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
-        client = MlflowClient(uri)
+        return MlflowClient(uri)
+
+
+def _make(database: Path) -> None:
+    """A fresh embedded store, whole or not at all: one that a full disk or a kill left half made is of no use again."""
+    from mlflow.tracking import MlflowClient
+
+    partial = database.with_suffix(".part")
+    with contextlib.suppress(FileNotFoundError):
+        partial.unlink()
+    try:
+        client = MlflowClient(f"sqlite:///{partial}")
         default = client.search_experiments(filter_string=f"name = '{_STRAY}'", max_results=1)
-        if fresh and default:  # MLflow makes it, and nobody needs it
+        if default:  # MLflow makes it, and nobody needs it
             client.delete_experiment(default[0].experiment_id)
-    return client
+        client._tracking_client.store.engine.dispose()
+        partial.replace(database)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def _experiment(client: Any, name: str, artifact_root: Path | None) -> str:

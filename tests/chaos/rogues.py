@@ -137,7 +137,7 @@ class Rogue(Quiet):
         subprocess.run([sys.executable, "-c", code], check=True)
 
     def _bomb(self, x: Array, y: Array) -> None:
-        for _ in range(2000):
+        for _ in range(1000):
             if os.fork() == 0:
                 time.sleep(1000)
         time.sleep(1000)

@@ -124,7 +124,6 @@ EXPECTED = {
     "strict": "ok",
     "alarm": "ok",
     "daemon": "ok",
-    "bomb": "crash",
     "limits": "ok",
     "stdio": "ok",
     "leak": "ok",
@@ -167,6 +166,18 @@ def test_every_rogue_costs_its_own_cells(tmp_path: Path, monkeypatch: pytest.Mon
     started = time.monotonic()
     rogues(tmp_path, list(EXPECTED), monkeypatch)
     tally.say(deeds=len(EXPECTED), cells=2 * len(EXPECTED) + 2, seconds=time.monotonic() - started)
+
+
+@slow
+def test_a_plugin_that_forks_without_end_is_stopped(tmp_path: Path, tally: Tally) -> None:
+    registry.include(ROGUES)
+    started = time.monotonic()
+    chosen: dict[str, Any] = {"references": False, "progress": False, "workers": 1, "time_limit": 100.0}
+    results = run(["rogue[deed=bomb]", "quiet"], "cheap", 20, 1, out=tmp_path, **chosen)
+    found = {r.cell.estimator: (str(r.status), r.message) for r in results}
+    assert found == {"rogue[deed=bomb]": ("crash", "started more than 250 processes."), "quiet": ("ok", "")}
+    assert sum(p.info["name"] == "sleep" for p in psutil.process_iter(["name"])) == 0
+    tally.say(cells=2, seconds=time.monotonic() - started)
 
 
 def test_a_run_that_was_stopped_for_longer_than_the_limit_goes_on(tmp_path: Path) -> None:
