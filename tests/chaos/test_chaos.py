@@ -53,6 +53,8 @@ def kill_at_random(out: Path, cells: int, kills: int, seed: int) -> Counter[str]
         with subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
         ) as parent:
+            if rng.random() < 0.9:  # the others are disturbed while they start
+                await_growth(parent, out / FILE)
             while parent.poll() is None and left():
                 time.sleep(rng.uniform(0.05, 1.5))
                 [how] = rng.choices(["worker", "SIGKILL", "SIGTERM", "SIGINT"], [9, 1, 1, 1])
@@ -75,6 +77,12 @@ def kill_at_random(out: Path, cells: int, kills: int, seed: int) -> Counter[str]
     return done
 
 
+def await_growth(parent: subprocess.Popen[str], file: Path) -> None:
+    before = file.stat().st_size if file.exists() else 0
+    while parent.poll() is None and (file.stat().st_size if file.exists() else 0) <= before:
+        time.sleep(0.01)
+
+
 def killed(tmp_path: Path, cells: int, kills: int, seed: int = 0) -> dict[str, float]:
     complete(tmp_path / "undisturbed", cells)
     started = time.monotonic()
@@ -94,7 +102,7 @@ def test_a_few_random_kills_lose_double_and_change_nothing(tmp_path: Path) -> No
 @slow
 @pytest.mark.timeout(3600)
 def test_random_kills_lose_double_and_change_nothing(tmp_path: Path, tally: Tally) -> None:
-    tally.say(**killed(tmp_path, cells=3000, kills=300))
+    tally.say(**killed(tmp_path, cells=3000, kills=int(os.environ.get("CHAOS_KILLS", "300"))))
 
 
 EXPECTED = {
@@ -131,7 +139,7 @@ EXPECTED = {
 }
 
 
-def rogues(tmp_path: Path, deeds: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def rogues(tmp_path: Path, deeds: list[str], monkeypatch: pytest.MonkeyPatch, seconds: float = 100.0) -> None:
     """Each deed costs its own cells, and the cells that run between them in the same workers keep their values."""
     from mibench.engine import local
 
@@ -139,7 +147,7 @@ def rogues(tmp_path: Path, deeds: list[str], monkeypatch: pytest.MonkeyPatch) ->
     registry.include(ROGUES)
     before = {p.pid for p in psutil.process_iter()}
     chosen = ["quiet", *(f"rogue[deed={deed}]" for deed in deeds)]
-    limits: dict[str, Any] = {"time_limit": 8.0, "memory_limit": 0.7}
+    limits: dict[str, Any] = {"time_limit": seconds, "memory_limit": 0.7}
     results = run(chosen, "cheap", 20, 2, out=tmp_path, references=False, progress=False, workers=2, **limits)
     found = {(r.cell.estimator, r.cell.seed): str(r.status) for r in results}
     wanted = {(f"rogue[deed={deed}]", seed): EXPECTED[deed] for deed in deeds for seed in (0, 1)}
@@ -164,8 +172,10 @@ def test_rogues_cost_their_own_cells(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.timeout(1800)
 def test_every_rogue_costs_its_own_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
     started = time.monotonic()
-    rogues(tmp_path, list(EXPECTED), monkeypatch)
-    tally.say(deeds=len(EXPECTED), cells=2 * len(EXPECTED) + 2, seconds=time.monotonic() - started)
+    endless = [deed for deed, status in EXPECTED.items() if status == "timeout"]
+    rogues(tmp_path / "endless", endless, monkeypatch, 5.0)
+    rogues(tmp_path / "others", [deed for deed in EXPECTED if deed not in endless], monkeypatch)
+    tally.say(deeds=len(EXPECTED), cells=2 * len(EXPECTED) + 4, seconds=time.monotonic() - started)
 
 
 @slow
@@ -176,7 +186,8 @@ def test_a_plugin_that_forks_without_end_is_stopped(tmp_path: Path, tally: Tally
     results = run(["rogue[deed=bomb]", "quiet"], "cheap", 20, 1, out=tmp_path, **chosen)
     found = {r.cell.estimator: (str(r.status), r.message) for r in results}
     assert found == {"rogue[deed=bomb]": ("crash", "started more than 250 processes."), "quiet": ("ok", "")}
-    assert sum(p.info["name"] == "sleep" for p in psutil.process_iter(["name"])) == 0
+    mine = f'"parent": {os.getpid()}'
+    assert not [p for p in psutil.process_iter(["cmdline"]) if mine in " ".join(p.info["cmdline"] or [])]
     tally.say(cells=2, seconds=time.monotonic() - started)
 
 
@@ -224,14 +235,14 @@ def test_a_wall_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: py
     registry.include(ROGUES)
     rng = random.Random(0)
     real = time.time
-    jumps = 0
 
     def jumping() -> float:
-        nonlocal jumps
-        jumps += 1
         return real() + rng.choice([-1, 1]) * rng.expovariate(1 / 3600)
 
     monkeypatch.setattr(time, "time", jumping)
-    run("quiet", "cheap", 20, 1000, out=tmp_path, references=False, progress=False, workers=2, time_limit=5.0)
-    assert len(values(tmp_path)) == 1000
-    tally.say(cells=1000, looks_at_a_clock_that_jumps=jumps)
+    chosen: dict[str, Any] = {"references": False, "progress": False, "workers": 2, "time_limit": 60.0}
+    results = run(["quiet", "rogue[deed=jump]"], "cheap", 20, 200, out=tmp_path, **chosen)
+    assert {r.status for r in results} == {Status.OK} and len(results) == 400
+    assert {(r.cell.seed, r.mi) for r in results} == {(r.cell.seed, r.mi) for r in results[:200]}
+    assert max(r.wall_s for r in results) < 60
+    tally.say(cells=400, of_them_with_a_clock_that_jumps_in_the_worker=200)
