@@ -1,6 +1,19 @@
-"""``python -m mibench`` is the command line."""
+"""``python -m mibench`` and the console script: the command line, which an interrupt ends well from its first line."""
 
-from .cli import main
+import _signal  # type: ignore[import-not-found]  # at hand without an import that an interrupt could meet
+import os
+
+
+def _end(*_: object) -> None:
+    os.write(2, b"interrupted before anything was begun.\n")
+    os._exit(130)
+
+
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _end)
+    _signal.signal(_signal.SIGTERM, _end)
+
+from .cli import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

@@ -12,7 +12,6 @@ import gzip
 import io
 import itertools
 import math
-import os
 import pickle
 import struct
 import zlib
@@ -25,6 +24,7 @@ import numpy.typing as npt
 
 from . import runtime
 from .errors import DataError, NotInstalled, UsageError
+from .files import put
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Labels: TypeAlias = npt.NDArray[np.int64]
@@ -266,7 +266,7 @@ def write_idx(path: Path, array: Bytes) -> None:
     """The inverse of :func:`read_idx`; gzipped where the name ends in ``.gz``."""
     head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}i", *array.shape)
     content = head + np.ascontiguousarray(array, np.uint8).tobytes()
-    _write(path, gzip.compress(content) if path.suffix == ".gz" else content)
+    put(path, gzip.compress(content) if path.suffix == ".gz" else content)
 
 
 def read_cifar_batch(path: Path) -> tuple[Bytes, Labels]:
@@ -364,11 +364,4 @@ def _write_batches(folder: Path, source: Source, pixels: Bytes, labels: Labels) 
     parts = [slice(a, b) for a, b in itertools.pairwise(starts)] + [slice(source.train, None)]
     for file, part in zip((*TRAIN_BATCHES, TEST_BATCH), parts, strict=True):
         batch = {b"data": pixels[part].reshape(len(pixels[part]), -1), b"labels": labels[part].tolist()}
-        _write(folder / file, pickle.dumps(batch, protocol=2))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write all of a file or nothing: an interrupted download must not look like a data set."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(path)
+        put(folder / file, pickle.dumps(batch, protocol=2))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -138,7 +139,9 @@ def examine(
         else:
             parts.append(f"The baseline in `{baseline}` has none of them.\n")
     if results:
-        parts.append(results.report(out, f"mibench: {out.resolve().name}")["markdown"].read_text(encoding="utf-8"))
+        parts.append(
+            results.report(out, f"mibench: {Path(os.path.realpath(out)).name}")["markdown"].read_text(encoding="utf-8")
+        )
     return Outcome(results, comparison, shortened("\n".join(parts)))
 
 

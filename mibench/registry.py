@@ -15,6 +15,7 @@ import functools
 import importlib.util
 import inspect
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -40,6 +41,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _GLOB = frozenset("*?")
 _OURS = (__file__, endings.__file__)  # where a plug-in's error did not come from
+_LARGEST = 4 << 20  # bytes of a file of plug-ins
+_LONGEST = 500  # characters of what an exception says
 _LONG = 10.0  # seconds of importing before the user is told of what
 
 
@@ -224,14 +227,12 @@ def include(path: str | Path) -> None:
     ------
     UsageError : no such file, it fails on import, or the annotations of its parameters cannot be read.
     """
-    path = Path(path).resolve()
+    path = _source_file(Path(path))
     name = f"mibench_include_{path.stem}"
     while name in sys.modules and getattr(sys.modules[name], "__file__", None) != str(path):
         name += "_"  # another file of this name
     if name in sys.modules:
         return
-    if not path.is_file():
-        raise UsageError(f"cannot include '{path}': there is no such file.")
     discover()
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -256,6 +257,28 @@ def include(path: str | Path) -> None:
     cloudpickle.register_pickle_by_value(module)
 
 
+def _source_file(path: Path) -> Path:
+    """Where the file really is.
+
+    Raises
+    ------
+    UsageError : there is none, it cannot be read, or it is too large for anybody to have written it.
+    """
+    try:
+        found = path.resolve(strict=True)
+        if not found.is_file():
+            raise UsageError(f"cannot include '{path}': it is {'a folder' if found.is_dir() else 'no file'}.")
+        with found.open("rb") as file:
+            large = file.seek(0, os.SEEK_END) > _LARGEST
+    except FileNotFoundError:
+        raise UsageError(f"cannot include '{path}': there is no such file.") from None
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links is a RuntimeError
+        raise UsageError(f"cannot include '{path}': {getattr(error, 'strerror', None) or error}.") from None
+    if large:
+        raise UsageError(f"cannot include '{path}': it is larger than {_LARGEST >> 20} MiB.")
+    return found
+
+
 @contextmanager
 def _supervised(path: Path) -> Iterator[None]:
     """While a file is imported: it cannot end this process as if all were done, and it is named where it takes long."""
@@ -275,7 +298,11 @@ def _described(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in _OURS]
     there = frames and not frames[-1].filename.startswith("<")  # not where Python itself gave up
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if there else ""
-    said = " ".join(str(error).split()).rstrip(".")
+    try:
+        said = " ".join(str(error).split()).rstrip(".")
+    except Exception:  # its own __str__ is a plug-in's too
+        said = ""
+    said = said if len(said) <= _LONGEST else f"{said[:_LONGEST]} …"
     return f"{type(error).__name__}{': ' * bool(said)}{said}{where}"
 
 

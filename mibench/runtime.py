@@ -21,8 +21,17 @@ def device() -> str:
 
 
 def data_dir() -> Path:
-    """Where data sets in their standard files lie: as chosen, else ``MIBENCH_DATA``, else ``~/.cache/mibench``."""
-    return _data_dir or Path(os.environ.get("MIBENCH_DATA") or Path.home() / ".cache" / "mibench")
+    """Where data sets in their standard files lie: as chosen, else ``MIBENCH_DATA``, else ``~/.cache/mibench``.
+
+    A user without a home has them in the working directory's ``.cache/mibench``.
+    """
+    if chosen := os.environ.get("MIBENCH_DATA"):
+        return _data_dir or Path(chosen)
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path()
+    return _data_dir or home / ".cache" / "mibench"
 
 
 def set_device(name: str | None) -> None:

@@ -134,6 +134,7 @@ class Submission:
             told = self._told(name, files, reruns)
             (target / ENTRY).write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         except OSError as error:
+            shutil.rmtree(target, ignore_errors=True)  # a part of an entry is none
             raise UsageError(f"cannot write '{target}': {error.strerror or error}.") from None
         return target
 

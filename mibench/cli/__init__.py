@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .streams import forget_stdout, listen, prepare, say, unforeseen, written
+
 _SAID = "interrupted; what was finished is kept, and the same command takes up from there."
 _PATIENCE = 1.0  # seconds in which a second Ctrl-C means the first one
 
@@ -24,14 +26,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 signal.signal(number, _Interrupt())
+        prepare()
     try:
-        code = _command(arguments)
+        code = written(_command(arguments))
     except KeyboardInterrupt:
         code = 130
+    except Exception:
+        if _Interrupt.first is None:
+            raise
+        code = 130  # where an interrupt comes while a class is made, Python makes a RuntimeError of it
     if code == 130:
         print(_SAID, file=sys.stderr)
         if arguments is None:
-            sys.stdout.flush()
+            written(130)
             os._exit(130)  # Python itself would end by SIGINT where the interrupt came in the middle of an exec()
     if arguments is None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -40,11 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _command(arguments: Sequence[str] | None) -> int:
-    import logging
-
+    listen()
     from .commands import app
 
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
     return _exit_code(lambda: app(args=arguments, standalone_mode=False))
 
 
@@ -63,14 +68,23 @@ def _exit_code(command: Callable[[], Any]) -> int:
         error.show()
         return int(error.exit_code)
     except NotInstalled as error:
-        typer.echo(f"mibench: {error}", err=True)
+        say(f"mibench: {error}")
         return 3
     except MibenchError as error:
-        typer.echo(f"mibench: {error}", err=True)
+        if _Interrupt.first is not None:
+            return 130
+        say(f"mibench: {error}")
         return 2
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `mibench ls | head` is no error
-        return 0
+    except SystemExit as end:
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # typer's: `mibench ls | head` is no error
+            forget_stdout()
+            return 0
+        return end.code if isinstance(end.code, int) else 1
+    except Exception as error:
+        if _Interrupt.first is not None:
+            return 130
+        say(f"mibench: {unforeseen(error)}")
+        return 2
     return code if isinstance(code, int) else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -14,8 +15,10 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from mibench.errors import UsageError
+from mibench.files import put
 from mibench.masking import masked
 from mibench.mlflow.uri import default_uri
+from mibench.words import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,7 +94,7 @@ def _ui_command(directory: Path, uri: str) -> str:
 
 def title(directory: Path) -> str:
     """The heading of a report."""
-    return f"mibench: {directory.resolve().name}"
+    return f"mibench: {printable(Path(os.path.realpath(directory)).name)}"
 
 
 class _Trimmed:
@@ -113,9 +116,15 @@ def stdout() -> Console:
     """For results: as wide as the terminal, 120 columns and no trailing blanks elsewhere."""
     from rich.console import Console
 
+    class Patient(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, "nobody reads on")
+
     if sys.stdout.isatty():
-        return Console()
-    return Console(file=cast(IO[str], _Trimmed()), width=int(os.environ.get("COLUMNS", "120")))
+        return Patient()
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if columns.isdecimal() and len(columns) < 5 else 0
+    return Patient(file=cast(IO[str], _Trimmed()), width=width or 120)
 
 
 def stderr() -> Console:
@@ -133,6 +142,6 @@ def print_json(value: Any) -> None:
 def write(path: Path, content: bytes) -> None:
     """A file the user asked for."""
     try:
-        path.write_bytes(content)
+        put(path, content)
     except OSError as error:
         raise UsageError(f"cannot write '{path}': {error.strerror or error}.") from None

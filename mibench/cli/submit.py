@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -57,7 +58,7 @@ def submit(
     if check:
         typer.echo(f"{directory} holds: {counted(len(reruns), 'cell')} repeated.")
         return
-    entry = submission.write(to, name or directory.resolve().name, files, reruns)
+    entry = submission.write(to, name or Path(os.path.realpath(directory)).name, files, reruns)
     typer.echo(f"wrote {entry}: add it to a branch of the repository of mibench and open a pull request with it.")
 
 

@@ -17,6 +17,7 @@ import sys
 import sysconfig
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from multiprocessing import Pipe
@@ -28,15 +29,17 @@ from mibench.errors import MibenchError
 from mibench.result import Status
 
 from .executor import Lost
-from .watchdog import OOM_EXIT, TIMEOUT_EXIT
+from .watchdog import CHILDREN_EXIT, MOST_CHILDREN, OOM_EXIT, TIMEOUT_EXIT
 
 T = TypeVar("T")
 
 _START_UP = 120.0  # seconds that loading libraries and compiling may take
 _STARTS = 5  # workers that may die in a row before they are given the call
+_KILLS = 5  # looks for processes that were left behind
 _KEPT = 500  # bytes of a worker's output
 _LOOK_EVERY = 1.0  # seconds between looks at a silent process
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+_MARK = "MIBENCH_WORKER"  # in the environment of a worker and of all that it starts
 _BOOT = """import json, sys
 settings = json.loads(sys.argv.pop())
 sys.path[:] = settings.pop("path")
@@ -110,9 +113,12 @@ class LocalPool:
             return answer
         if answer.code in (None, TIMEOUT_EXIT):
             # a worker computes in one thread, so its CPU time is at most the wall time
-            raise Lost(Status.TIMEOUT, f"stopped at the time limit of {time_limit:g} s.", time_limit)
+            message = f"stopped at the time limit of {time_limit:g} s."
+            raise Lost(Status.TIMEOUT, message, time_limit, by_chance=answer.stopped)
         if answer.code == OOM_EXIT:
             raise Lost(Status.OOM, f"used more than {self._settings['memory_limit']:g} GiB of memory.")
+        if answer.code == CHILDREN_EXIT:
+            raise Lost(Status.CRASH, f"started more than {MOST_CHILDREN} processes.")
         how = f"by signal {-answer.code}" if answer.code < 0 else f"with exit code {answer.code}"
         said = f", and said last: {worker.last_words}" if worker.last_words else ""
         message = f"the worker process ended {how}{said}."
@@ -132,10 +138,13 @@ class LocalPool:
 
 
 class _Ended:
-    """In the place of an answer: the process is gone, by its own doing unless ``code`` is None."""
+    """In the place of an answer: the process is gone, by its own doing unless ``code`` is None.
 
-    def __init__(self, code: int | None) -> None:
-        self.code = code
+    stopped : it was given no time, as by SIGSTOP.
+    """
+
+    def __init__(self, code: int | None, stopped: bool = False) -> None:
+        self.code, self.stopped = code, stopped
 
 
 class _Worker:
@@ -143,13 +152,14 @@ class _Worker:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._pipe, theirs = Pipe()
+        self._mark = uuid.uuid4().hex
         path = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sysconfig.get_config_var("DESTSHARED")]
         path += [os.path.abspath(entry) for entry in sys.path]
         given = {**settings, "path": list(dict.fromkeys(filter(None, path))), "descriptor": theirs.fileno()}
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _BOOT, json.dumps(given)],
-                env={**os.environ, **_ONE_THREAD},
+                env={**os.environ, **_ONE_THREAD, _MARK: self._mark},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,  # what plug-ins print is no result, and would tear the progress bar
                 stderr=subprocess.STDOUT,
@@ -192,8 +202,9 @@ class _Worker:
         try:
             if self._speaks(patience):
                 return pickle.loads(self._pipe.recv_bytes())
+            stopped = self._stopped()
             self.end()
-            return _Ended(None)
+            return _Ended(None, stopped)
         except (OSError, EOFError):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_LOOK_EVERY)  # its own exit code tells more than the kill that may follow
@@ -206,16 +217,58 @@ class _Worker:
 
     def end(self) -> int:
         """Kill what is left, and the exit code; again does nothing."""
-        self.kill()
-        self._pipe.close()
+        if not self.ended:
+            self.kill()
+            self._pipe.close()
+            self._process.wait()
+            kill_marked(self._mark)
         return self._process.wait()
 
     def _speaks(self, seconds: float) -> bool:
         """Whether something, or the end of the process, comes through the pipe in so many seconds."""
-        end = time.monotonic() + seconds
-        while not self._pipe.poll(max(0.0, min(_LOOK_EVERY, end - time.monotonic()))):
+        left, looked = seconds, time.monotonic()
+        while not self._pipe.poll(max(0.0, min(_LOOK_EVERY, left))):
             if self._process.poll() is not None and not self._pipe.poll():
                 raise EOFError  # a child of it may still hold the pipe
-            if time.monotonic() >= end:
+            # while this process was stopped, or the machine suspended, nobody waited
+            now = time.monotonic()
+            left -= min(now - looked, 2 * _LOOK_EVERY)
+            looked = now
+            if left <= 0:
                 return False
         return True
+
+    def _stopped(self) -> bool:
+        """Whether somebody has sent it SIGSTOP."""
+        import psutil
+
+        with contextlib.suppress(psutil.Error):
+            return bool(psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED)
+        return False
+
+
+def kill_marked(mark: str) -> None:
+    """Kill the processes that a worker has left behind, those that became daemons too; where that can be seen."""
+    sought = f"{_MARK}={mark}".encode()
+    for _ in range(_KILLS):
+        found = [pid for pid in filter(str.isdigit, _listed("/proc")) if sought in _read(f"/proc/{pid}/environ")]
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(OSError):
+                os.kill(int(pid), signal.SIGKILL)
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:  # not Linux
+        return []
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:  # it has ended, or is somebody else's
+        return b""

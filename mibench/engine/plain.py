@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 _LONGEST = 2_000  # characters of a text
 _MOST = 100_000  # values in all, that is a few megabytes
+_CHARACTERS = 40  # of a text that count as one value
 _DEEPEST = 12  # levels; a cycle ends there at the latest
 
 
@@ -24,11 +24,24 @@ def sentence(said: object) -> str:
 
 def plain(value: Any) -> Any:
     """Numbers, texts, lists and dicts of them; arrays and sets become lists, anything else what it prints as."""
-    return _plain(value, itertools.count(), 0)
+    return _plain(value, _Seen(), 0)
 
 
-def _plain(value: Any, seen: itertools.count[int], depth: int) -> Any:
-    if next(seen) >= _MOST or depth > _DEEPEST:
+class _Seen:
+    """How many values there were so far; a long text counts as several."""
+
+    def __init__(self) -> None:
+        self.values = 0
+
+    def told(self, said: object) -> str:
+        text = sentence(said)
+        self.values += len(text) // _CHARACTERS
+        return text
+
+
+def _plain(value: Any, seen: _Seen, depth: int) -> Any:
+    seen.values += 1
+    if seen.values > _MOST or depth > _DEEPEST:
         return "…"
     if value is None or isinstance(value, bool):
         return value
@@ -40,7 +53,12 @@ def _plain(value: Any, seen: itertools.count[int], depth: int) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"{len(value)} bytes"
     if isinstance(value, Mapping):
-        return {sentence(key): _plain(v, seen, depth + 1) for key, v in itertools.islice(value.items(), _MOST)}
+        told = {}
+        for key, v in value.items():
+            if seen.values > _MOST:
+                break
+            told[seen.told(key)] = _plain(v, seen, depth + 1)
+        return told
     if isinstance(value, (set, frozenset)):
         return _listed(sorted(value, key=sentence), seen, depth)
     if isinstance(value, (list, tuple)):
@@ -49,11 +67,11 @@ def _plain(value: Any, seen: itertools.count[int], depth: int) -> Any:
         try:
             return _plain(value.tolist(), seen, depth + 1)
         except Exception:
-            return sentence(value)
-    return sentence(value)
+            return seen.told(value)
+    return seen.told(value)
 
 
-def _listed(values: Iterable[Any], seen: itertools.count[int], depth: int) -> list[Any]:
+def _listed(values: Iterable[Any], seen: _Seen, depth: int) -> list[Any]:
     found = []
     for value in values:
         found.append(_plain(value, seen, depth + 1))

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-import pickle
 import signal
 import sys
 import warnings
 from multiprocessing.connection import Connection
+from pickle import dumps  # by its own name, should a plug-in change the module
 
 from mibench import runtime
 
+from .pristine import Pristine, reseed
 from .watchdog import watchdog
 from .worker import lost
-
-_RECURSION_LIMIT = sys.getrecursionlimit()
 
 
 def serve(descriptor: int, parent: int, memory_limit: float, device: str | None, data_dir: str) -> None:
@@ -30,6 +29,7 @@ def serve(descriptor: int, parent: int, memory_limit: float, device: str | None,
     runtime.set_data_dir(data_dir)
     watchdog.start(memory_limit, parent)
     pipe: Connection[bytes, bytes] = Connection(descriptor)
+    pristine = Pristine(memory_limit * 2**30)
     while True:
         try:
             pickled = pipe.recv_bytes()
@@ -37,24 +37,27 @@ def serve(descriptor: int, parent: int, memory_limit: float, device: str | None,
             return
         pipe.send_bytes(b"")
         pipe.send_bytes(_answered(pickled))
+        if not pristine.restore():
+            os.killpg(os.getpid(), signal.SIGKILL)  # with its children; the executor starts another
 
 
 def _answered(pickled: bytes) -> bytes:
     import cloudpickle
 
     _as_new()
+    reseed(pickled)
     try:
-        answer = cloudpickle.loads(pickled)()
+        with warnings.catch_warnings():
+            answer = cloudpickle.loads(pickled)()
     except BaseException as error:
         answer = lost(error)
     finally:
         watchdog.allow(math.inf)
-    return pickle.dumps(answer)
+    return dumps(answer)
 
 
 def _as_new() -> None:
-    """Undo what a plug-in may have changed for all that come after it, and keep torch to one thread."""
-    sys.setrecursionlimit(_RECURSION_LIMIT)
+    """Undo what a plug-in may have changed of torch, and keep it to one thread."""
     if "torch" in sys.modules:
         import torch
 

@@ -77,8 +77,8 @@ def files_at(path: Path) -> list[Path]:
     ------
     UsageError : there is none.
     """
-    files = [path / COMPRESSED, path / FILE] if path.is_dir() else [path]
-    found = [file for file in files if file.is_file()]
+    files = [path / COMPRESSED, path / FILE] if os.path.isdir(path) else [path]
+    found = [file for file in files if os.path.isfile(file)]  # which of a loop of links, or too long a name, says no
     if not found:
         raise UsageError(f"there are no results at '{path}': no file {files[-1]} (`mibench run` writes it).")
     return found
@@ -86,7 +86,7 @@ def files_at(path: Path) -> list[Path]:
 
 def has_results(directory: Path) -> bool:
     """Whether there is a file of results in a folder."""
-    return (directory / FILE).is_file() or (directory / COMPRESSED).is_file()
+    return any(os.path.isfile(directory / name) for name in (FILE, COMPRESSED))
 
 
 @contextlib.contextmanager

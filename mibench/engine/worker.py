@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from mibench.errors import MibenchError, NotInstalled, Unsupported, UsageError
@@ -21,6 +22,9 @@ from .executor import Lost
 from .plain import pairs, plain, sentence, series
 from .records import readable
 from .watchdog import memory_is_short, watchdog
+
+_MOST_METRICS = 1000
+_MOST_BYTES = 64 << 20  # of the pictures of a training
 
 if TYPE_CHECKING:
     from mibench.estimator import Array, Estimate, Estimator
@@ -192,13 +196,16 @@ def _train(jobs: Sequence[Job], seconds: float) -> list[Answer]:
 
 
 def _trained(job: Job, outcome: Outcome, cost: Mapping[str, Any]) -> Answer:
-    metrics = {str(name): float(value) for name, value in outcome.metrics.items()}
+    metrics = {sentence(name): float(value) for name, value in islice(outcome.metrics.items(), _MOST_METRICS)}
     kept = {name: value for name, value in metrics.items() if math.isfinite(value)}
     result = job.result(metrics=kept, **_told(outcome.diagnostics, outcome.curves, pairs), **cost)
     if lacking := sorted(metrics.keys() - kept.keys()):
         reason = sentence(outcome.diagnostics.get("diverged", f"{', '.join(lacking)} is not finite"))
         result = replace(result, status=Status.NONFINITE, message=f"{reason}.")
-    images = {str(name): png for name, png in outcome.images.items() if isinstance(png, bytes)}
+    images = {sentence(name): png for name, png in outcome.images.items() if isinstance(png, bytes)}
+    if sum(map(len, images.values())) > _MOST_BYTES:
+        told = {**result.diagnostics, "images": f"left out, because they are larger than {_MOST_BYTES >> 20} MiB"}
+        return Answer(replace(result, diagnostics=told))
     return Answer(result, images)
 
 
@@ -242,9 +249,9 @@ class _Clock:
 
     def __init__(self, seconds: float) -> None:
         watchdog.allow(seconds)
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        self._wall, self._cpu = watchdog.now(), time.process_time()
 
     def share(self, cells: int) -> dict[str, Any]:
         """What each of so many cells cost."""
-        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        wall, cpu = watchdog.now() - self._wall, time.process_time() - self._cpu
         return {"wall_s": wall / cells, "cpu_s": cpu / cells, "batch_size": cells}

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mibench.errors import MibenchError
+from mibench.errors import MibenchError, UsageError
 from mibench.masking import masked
 from mibench.plugin import digest
 
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 PATIENCE = 3.0  # seconds of waiting before it is said for what, and again after ever longer ones
 KNOCK = 5.0  # seconds in which a server must answer
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+_REFUSED = frozenset({5060, 5061, 6000, 6566, *range(6665, 6670), 6679, 6697, 10080})  # ports that browsers refuse
 
 
 class TrackingError(MibenchError):
@@ -122,3 +125,27 @@ def knock(uri: str) -> None:
 def unusable(uri: str, reason: object) -> TrackingError:
     """The error as one sentence, without the password in ``uri``."""
     return TrackingError(masked(f"cannot use the MLflow store at {uri}: {reason}"))
+
+
+def free_port(host: str, port: int, tries: int = 20) -> int:
+    """The first port from ``port`` on that nobody listens on and that browsers do not refuse.
+
+    Raises
+    ------
+    UsageError : there is none, or the host is not this machine.
+    """
+    for candidate in range(port, port + tries):
+        if candidate in _REFUSED:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, candidate))
+            except OverflowError:
+                break
+            except socket.gaierror:
+                raise UsageError(f"'{host}' is no address of this machine; use 127.0.0.1 or 0.0.0.0.") from None
+            except OSError:
+                continue
+            return candidate
+    raise UsageError(f"no port from {port} to {port + tries - 1} is free on {host}; choose another with --port.")

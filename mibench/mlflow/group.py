@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -74,7 +75,7 @@ class GroupTracker:
         for key, group in grouped(results, _group).items():
             if key not in self._logged:
                 self._log(key, group)
-        title = f"mibench: {self._directory.resolve().name}"
+        title = f"mibench: {Path(os.path.realpath(self._directory)).name}"
         self._tracker.log_summary(title, results, files, {"command": command()})
 
     def _log(self, key: Group, results: Sequence[Result]) -> None:

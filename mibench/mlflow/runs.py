@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 import statistics
 from collections import Counter, defaultdict
@@ -256,8 +257,8 @@ def _described(board: Board) -> dict[str, str]:
 
 def _inside(directory: Path, paths: Sequence[Path]) -> tuple[list[Path], int]:
     """The files that lie in the folder, links followed, and how many do not: a record may name any file there is."""
-    root = directory.resolve()
-    inside = [path for path in paths if path.resolve().is_relative_to(root)]
+    root = os.path.realpath(directory)
+    inside = [path for path in paths if Path(os.path.realpath(path)).is_relative_to(root)]
     return inside, len(paths) - len(inside)
 
 

@@ -12,7 +12,6 @@ import logging
 import math
 import os
 import queue
-import socket
 import sqlite3
 import sys
 import threading
@@ -29,7 +28,7 @@ from mibench.result import Result
 from mibench.words import counted
 
 from .access import TrackingError as TrackingError
-from .access import knock, lock, sqlite_file, turn, unusable, waiting
+from .access import free_port, knock, lock, sqlite_file, turn, unusable, waiting
 from .runs import Run, runs_of, standing_runs, summary_run
 from .uri import default_uri as default_uri
 from .views import DESCRIPTION, landing, saved_views
@@ -40,7 +39,6 @@ _STRAY = "Default"
 log = logging.getLogger(__name__)
 
 _METRICS_PER_CALL, _PARAMS_PER_CALL, _RUNS_PER_CALL = 900, 100, 1000
-_REFUSED = frozenset({5060, 5061, 6000, 6566, *range(6665, 6670), 6679, 6697, 10080})  # ports that browsers refuse
 _LONGEST = 5000  # characters of a tag or parameter
 
 _ENVIRONMENT = {
@@ -116,6 +114,7 @@ class Tracker:
                 for run in job():
                     self._book.write(run)
                 self._written += 1
+            self._book.drop_doubles()
         except Exception as error:
             log.warning(
                 "this run is not written to MLflow any more: %s; `mibench sync` catches up later.", masked(str(error))
@@ -157,6 +156,7 @@ def sync(
     ):
         for run in runs:
             written.append(book.write(run))
+        book.drop_doubles()
         book.end_unfinished()
     return sum(written)
 
@@ -171,6 +171,7 @@ class _Book:
         self._client: Any = None
         self._experiment_id = ""
         self._known: dict[str, list[tuple[str, str]]] = defaultdict(list)  # key -> (run id, content; "" if cut short)
+        self._wrote: dict[str, str] = {}  # key -> content
 
     def write(self, run: Run) -> bool:
         """Write ``run`` unless it is there already; whether anything was written.
@@ -186,8 +187,27 @@ class _Book:
                 return False
             for run_id, _ in known:
                 client.delete_run(run_id)
+            self._wrote[run.key] = run.content
             known[:] = [(self._create(client, run), run.content)]
             return True
+
+    def drop_doubles(self) -> None:
+        """Of runs that another machine wrote at the same time one is kept: whoever ends last sees them all."""
+        if not self._wrote:
+            return
+        with _explained(self.uri):
+            client = self._open()
+            alike: dict[str, list[str]] = defaultdict(list)
+            for run in _search(client, self._experiment_id, "attributes.status != 'RUNNING'"):
+                key = run.data.tags.get("mibench.key", "")
+                if self._wrote.get(key) == run.data.tags.get("mibench.content", ""):
+                    alike[key].append(run.info.run_id)
+            for run_id in (double for same in alike.values() for double in sorted(same)[1:]):
+                try:
+                    client.delete_run(run_id)
+                except Exception:
+                    if not _deleted(client, run_id):
+                        raise
 
     def end_unfinished(self) -> None:
         """Mark the runs that a kill left running, and whose results are not at hand, as killed."""
@@ -213,8 +233,6 @@ class _Book:
         return f"#/experiments/{self._experiment_id}/runs?{view}"
 
     def _create(self, client: Any, run: Run) -> str:
-        from mlflow.entities import Metric, Param
-
         now = int(time.time() * 1000)
         tags = {**run.tags, "mibench.key": run.key, "mibench.content": run.content}
         run_id = client.create_run(
@@ -223,6 +241,16 @@ class _Book:
             run_name=run.name,
             tags={key: masked(value)[:_LONGEST] for key, value in tags.items()},
         ).info.run_id
+        try:
+            self._fill(client, str(run_id), run, now)
+        except Exception:
+            if not _deleted(client, run_id):  # by another who writes the same, and found this one unfinished
+                raise
+        return str(run_id)
+
+    def _fill(self, client: Any, run_id: str, run: Run, now: int) -> None:
+        from mlflow.entities import Metric, Param
+
         metrics = [Metric(key, value, now, step) for key, value, step in run.metrics]
         params = [Param(key, masked(value)[:_LONGEST]) for key, value in run.params.items()]
         calls = zip_longest(_chunks(metrics, _METRICS_PER_CALL), _chunks(params, _PARAMS_PER_CALL), fillvalue=())
@@ -234,7 +262,6 @@ class _Book:
             if path.is_file():  # a picture that was moved away is no reason to lose the run
                 client.log_artifact(run_id, str(path), folder or None)
         client.set_terminated(run_id, status="FAILED" if run.failed else "FINISHED", end_time=now)
-        return str(run_id)
 
     def _open(self) -> Any:
         """The client; with the first call every run's key is read, which beats one search for each run later."""
@@ -247,6 +274,13 @@ class _Book:
                 self._known[run.data.tags.get("mibench.key", "")].append((run.info.run_id, content))
             self._client = client
         return self._client
+
+
+def _deleted(client: Any, run_id: str) -> bool:
+    try:
+        return bool(client.get_run(run_id).info.lifecycle_stage == "deleted")
+    except Exception:
+        return False
 
 
 def _search(client: Any, experiment_id: str, condition: str = "") -> list[Any]:
@@ -282,7 +316,7 @@ def open_ui(
     if uri.startswith(("http://", "https://")):
         announce(f"MLflow dashboard: {masked(uri).rstrip('/')}/{page}")
         return
-    port = _free_port(host, port)
+    port = free_port(host, port)
     announce(f"MLflow dashboard, ready in a few seconds (Ctrl-C ends it): http://{host}:{port}/{page}")
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
     command += ["--uvicorn-opts", "--log-level=warning"]
@@ -293,24 +327,6 @@ def open_ui(
     os.execve(sys.executable, command, {**settings, **os.environ, "MLFLOW_BACKEND_STORE_URI": uri})
 
 
-def _free_port(host: str, port: int, tries: int = 20) -> int:
-    for candidate in range(port, port + tries):
-        if candidate in _REFUSED:
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, candidate))
-            except OverflowError:
-                break
-            except socket.gaierror:
-                raise UsageError(f"'{host}' is no address of this machine; use 127.0.0.1 or 0.0.0.0.") from None
-            except OSError:
-                continue
-            return candidate
-    raise UsageError(f"no port from {port} to {port + tries - 1} is free on {host}; choose another with --port.")
-
-
 def _client(uri: str) -> Any:
     """An MLflow client; a fresh embedded store is made first, by one process at a time."""
     for name, value in _ENVIRONMENT.items():
@@ -318,21 +334,37 @@ def _client(uri: str) -> Any:
     from mlflow.tracking import MlflowClient
 
     for chatty in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)  # what fails is told by whoever asked for it
     database = sqlite_file(uri)
     if database is None:
         return MlflowClient(uri)
     database.parent.mkdir(parents=True, exist_ok=True)
     with lock(database.with_suffix(".lock")):
-        fresh = not database.is_file()
+        if not database.is_file():
+            _make(database)
         # a write-ahead log, so that the dashboard can read while a run writes
         with contextlib.closing(sqlite3.connect(database)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
-        client = MlflowClient(uri)
+        return MlflowClient(uri)
+
+
+def _make(database: Path) -> None:
+    """A fresh embedded store, whole or not at all: one that a full disk or a kill left half made is of no use again."""
+    from mlflow.tracking import MlflowClient
+
+    partial = database.with_suffix(".part")
+    with contextlib.suppress(FileNotFoundError):
+        partial.unlink()
+    try:
+        client = MlflowClient(f"sqlite:///{partial}")
         default = client.search_experiments(filter_string=f"name = '{_STRAY}'", max_results=1)
-        if fresh and default:  # MLflow makes it, and nobody needs it
+        if default:  # MLflow makes it, and nobody needs it
             client.delete_experiment(default[0].experiment_id)
-    return client
+        client._tracking_client.store.engine.dispose()
+        partial.replace(database)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def _experiment(client: Any, name: str, artifact_root: Path | None) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mibench.errors import UsageError
+from mibench.files import together
 from mibench.group import grouped
 from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Downstream, Ranking, TaskRow, columns, plain
@@ -50,30 +51,31 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
     board: Board = made() if made else Board.from_results(results)
     try:
         (directory / "figures").mkdir(parents=True, exist_ok=True)
-        drawn = figures.draw(board, unit)
-        paths = {f"figures/{f.name}.png": directory / "figures" / f"{f.name}.png" for f in drawn}
-        for figure, path in zip(drawn, paths.values(), strict=True):
-            path.write_bytes(figure.png)
-        files = {name: directory / f"leaderboard.{suffix}" for name, suffix in _FILES.items()}
-        files["tasks"] = directory / "tasks.csv"
-        if board.downstream:
-            files["downstream"] = directory / "downstream.csv"
-        captions = [(figure.title, path) for figure, path in zip(drawn, paths, strict=True)]
-        sources = [path for path in (getattr(results, "directory", None), directory) if path is not None]
-        pictures = run_pictures.find(board, sources)
-        for (group, kind), own in grouped(
-            (p for g in pictures.values() for p in g), lambda p: (p.group, p.name)
-        ).items():
-            name = f"figures/pictures-{slug(group)}-{slug(kind)}.png"
-            paths[name] = directory / name
-            paths[name].write_bytes(run_pictures.contact_sheet(own))
-            captions.append((f"{group}: {kind}", name))
-        files["markdown"].write_text(markdown.render(board, title, unit, captions), encoding="utf-8")
-        files["json"].write_text(json.dumps({"title": title, **board.to_json()}, indent=1, allow_nan=False) + "\n")
-        for name, rows, row in _tables(board):
-            if name in files:
-                files[name].write_text(as_csv(rows, row), encoding="utf-8")
-        files["html"].write_text(html.render(board, title, unit, drawn, pictures), encoding="utf-8")
+        with together() as put:
+            drawn = figures.draw(board, unit)
+            paths = {f"figures/{f.name}.png": directory / "figures" / f"{f.name}.png" for f in drawn}
+            for figure, path in zip(drawn, paths.values(), strict=True):
+                put(path, figure.png)
+            files = {name: directory / f"leaderboard.{suffix}" for name, suffix in _FILES.items()}
+            files["tasks"] = directory / "tasks.csv"
+            if board.downstream:
+                files["downstream"] = directory / "downstream.csv"
+            captions = [(figure.title, path) for figure, path in zip(drawn, paths, strict=True)]
+            sources = [path for path in (getattr(results, "directory", None), directory) if path is not None]
+            pictures = run_pictures.find(board, sources)
+            for (group, kind), own in grouped(
+                (p for g in pictures.values() for p in g), lambda p: (p.group, p.name)
+            ).items():
+                name = f"figures/pictures-{slug(group)}-{slug(kind)}.png"
+                paths[name] = directory / name
+                put(paths[name], run_pictures.contact_sheet(own))
+                captions.append((f"{group}: {kind}", name))
+            put(files["markdown"], markdown.render(board, title, unit, captions))
+            put(files["json"], json.dumps({"title": title, **board.to_json()}, indent=1, allow_nan=False) + "\n")
+            for name, rows, row in _tables(board):
+                if name in files:
+                    put(files[name], as_csv(rows, row))
+            put(files["html"], html.render(board, title, unit, drawn, pictures))
     except OSError as error:
         raise UsageError(f"cannot write the report to '{directory}': {error.strerror or error}.") from error
     return files | paths

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mibench.errors import MibenchError, UsageError
+from mibench.files import put
 from mibench.group import grouped
 from mibench.task import AnyTask, ConsistencyTask, Task, TaskKind
 
@@ -63,7 +64,7 @@ def write_gallery(tasks: Sequence[AnyTask], path: Path) -> None:
     )
     page = environment().get_template("gallery.html").render(families=families, count=len(exhibits))
     try:
-        path.write_text(re.sub(r"\n\s*\n+", "\n", page), encoding="utf-8")
+        put(path, re.sub(r"\n\s*\n+", "\n", page))
     except OSError as error:
         raise UsageError(f"cannot write the gallery to '{path}': {error.strerror or error}.") from error
 

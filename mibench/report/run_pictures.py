@@ -68,7 +68,7 @@ def _inside(folder: Path, name: str) -> Path | None:
     try:
         path = (folder / name).resolve()
         return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # a loop of links is the last of these
         return None
 
 

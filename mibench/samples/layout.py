@@ -21,6 +21,7 @@ from .scan import Text
 from .table import DELIMITERS, Declared
 
 _PREFIX, _LINES = 1 << 18, 12
+_LONGEST = 2 << 20  # bytes of a row of text
 _QUOTED_FIELD = re.compile(r'"(?:[^"]|"")*"|\S+')
 _MISSING = frozenset(MISSING)
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -67,7 +68,7 @@ def find_layout(text: Text, where: str, declared: Declared, least: int = 1) -> L
 
     declared : what the user says about it. least : how many columns it must have for what was asked.
     """
-    prefix, starts, ends = _prefix(text)
+    prefix, starts, ends = _prefix(text, where)
     if not starts:
         raise UsageError(f"cannot read {where}: it holds no values.")
     given = declared.delimiter if declared.delimiter is not None else text.declared
@@ -96,7 +97,7 @@ def find_layout(text: Text, where: str, declared: Declared, least: int = 1) -> L
     return _layout(best, text, ends[0], where, declared)
 
 
-def _prefix(text: Text) -> tuple[str, list[int], list[int]]:
+def _prefix(text: Text, where: str) -> tuple[str, list[int], list[int]]:
     """The first lines (whole rows) and where in the file each row that is not blank begins and ends."""
     content, end, lines = text.content, text.start, 0
     starts, ends = [], []
@@ -104,6 +105,11 @@ def _prefix(text: Text) -> tuple[str, list[int], list[int]]:
         begin = end
         while True:  # a line end within quotation marks does not end the row
             end = content.index(b"\n", end) + 1
+            if end - begin > _LONGEST:
+                raise UsageError(
+                    f"cannot read {where}: its line {text.line(begin)} is longer than {_LONGEST >> 20} MiB, which is "
+                    "no row of a table; write wide tables as .npy or Parquet."
+                )
             if content.count(b'"', begin, end) % 2 == 0 or end >= len(content) or end - begin > 4 * _PREFIX:
                 break
         if content[begin:end].strip():

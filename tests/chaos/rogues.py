@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
+import json
 import os
+import pickle
 import random
+import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -17,6 +22,8 @@ import numpy as np
 import mibench
 from mibench import Estimate, Estimator, Task
 from mibench.estimator import Array
+
+LEAKED: list[int] = []
 
 
 @mibench.register_task("cheap")
@@ -91,6 +98,69 @@ class Rogue(Quiet):
     def _shout(self, x: Array, y: Array) -> None:
         for _ in range(100):
             os.write(1, b"output " * (10**6 // 7))
+
+    def _flood(self, x: Array, y: Array) -> None:
+        for _ in range(500):
+            os.write(1, b"output\n" * (2**20 // 7))
+            os.write(2, b"o" * 2**20)
+
+    def _tell(self, x: Array, y: Array) -> None:
+        raise ValueError("much " * 20_000_000)
+
+    def _nap(self, x: Array, y: Array) -> None:
+        time.sleep(2.0)
+
+    def _deaf(self, x: Array, y: Array) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
+            signal.signal(number, signal.SIG_IGN)
+        time.sleep(1000)
+
+    def _patch(self, x: Array, y: Array) -> None:
+        hours = itertools.count()
+        time.time = time.monotonic = time.perf_counter = lambda: next(hours) * 3600.0
+        os._exit = lambda code: None  # type: ignore[assignment,return-value]
+        json.dumps = pickle.dumps = np.linalg.norm = lambda *_, **__: "broken"  # type: ignore[assignment]
+        Cheap.draw = lambda self, n, rng: (np.ones((n, 1)), np.ones((n, 1)))  # type: ignore[method-assign]
+        mibench.Task.sample = Cheap.draw  # type: ignore[assignment]
+
+    def _jump(self, x: Array, y: Array) -> None:
+        real, hours = time.time, random.Random(int(1e9 * x[0, 0]))
+        time.time = lambda: real() + hours.choice([-1, 1]) * hours.expovariate(1 / 3600)
+
+    def _strict(self, x: Array, y: Array) -> None:
+        np.seterr(all="raise")
+        warnings.simplefilter("error")
+
+    def _alarm(self, x: Array, y: Array) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        signal.setitimer(signal.ITIMER_PROF, 0.2)
+
+    def _daemon(self, x: Array, y: Array) -> None:
+        twice = "os.fork() == 0 and os.setsid() is None and os.fork() == 0"
+        code = f"import os\nif {twice}: os.execlp('sleep', 'sleep', '1000')"
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+    def _bomb(self, x: Array, y: Array) -> None:
+        for _ in range(1000):
+            if os.fork() == 0:
+                time.sleep(1000)
+        time.sleep(1000)
+
+    def _limits(self, x: Array, y: Array) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+        os.nice(5)
+
+    def _stdio(self, x: Array, y: Array) -> None:
+        for descriptor in (0, 1, 2):
+            os.close(descriptor)
+
+    def _leak(self, x: Array, y: Array) -> None:
+        LEAKED.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(900))
+
+    def _lost(self, x: Array, y: Array) -> None:
+        folder = tempfile.mkdtemp()
+        os.chdir(folder)
+        os.rmdir(folder)
 
     def _warn(self, x: Array, y: Array) -> None:
         warnings.warn("look at this", stacklevel=1)

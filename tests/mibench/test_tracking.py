@@ -18,7 +18,7 @@ import pytest
 from mibench.engine.provenance import command
 from mibench.errors import UsageError
 from mibench.masking import masked
-from mibench.mlflow import tracking
+from mibench.mlflow import access, tracking
 from mibench.mlflow.tracking import Tracker, TrackingError, default_uri, sync
 from mibench.plugin import digest
 from mibench.result import Result, Status
@@ -199,7 +199,7 @@ def test_the_dashboard_opens_where_the_runs_are(store: Any, monkeypatch: pytest.
 
 
 def test_a_port_that_browsers_refuse_is_passed_over() -> None:
-    assert tracking._free_port("127.0.0.1", 5060) >= 5062
+    assert access.free_port("127.0.0.1", 5060) >= 5062
 
 
 def test_there_is_nothing_to_open_yet(tmp_path: Path) -> None:

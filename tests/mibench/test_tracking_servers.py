@@ -22,9 +22,10 @@ import pytest
 from mibench.api import run
 from mibench.engine.store import Store
 from mibench.mlflow import access, tracking
-from mibench.mlflow.runs import summary_run
+from mibench.mlflow.runs import runs_of, summary_run
 from mibench.mlflow.tracking import Tracker, TrackingError, default_uri, sync
 from mibench.result import Result, Status
+from mibench.results import load_results
 
 from .conftest import result as make
 from .conftest import tiny_png
@@ -228,9 +229,37 @@ def test_two_syncs_at_once_make_no_doubles(finished: Path) -> None:
     both = [subprocess.Popen(command, cwd=finished, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = sorted(process.communicate(timeout=280)[0].split(" to ")[0] for process in both)
     assert [process.returncode for process in both] == [0, 0]
-    assert said[0] == "4 runs written"  # three of ksg and the summary
+    assert said[0] == "5 runs written"  # three of ksg, where it stands, and the summary
     assert said[1].endswith("is up")
-    assert_one_run_each(default_uri(finished), 4)
+    assert_one_run_each(default_uri(finished), 5)
+
+
+def test_two_who_write_the_same_run_at_once_leave_one(finished: Path, tmp_path: Path) -> None:
+    """As from two machines, where no lock helps: both have looked before either has written."""
+    results, uri = load_results(finished), default_uri(tmp_path)
+    books = [tracking._Book(uri, tracking.EXPERIMENT, tmp_path) for _ in range(2)]
+    for book in books:
+        book._open()
+    for book in books:
+        for each in runs_of(results, None):
+            assert book.write(each)
+    for book in books:
+        book.drop_doubles()
+    assert_one_run_each(uri, 3)
+    # and one that is cut off by the other in the middle of a run goes on
+    left, right = (tracking._Book(uri, tracking.EXPERIMENT, tmp_path) for _ in range(2))
+    [run, *_] = runs_of([make("ksg", "another")], None)
+    fill = left._fill
+
+    def interrupted(client: Any, run_id: str, *rest: Any) -> None:
+        right.write(run)  # finds the other's unfinished, and replaces it
+        fill(client, run_id, *rest)
+
+    left._fill = interrupted  # type: ignore[method-assign,assignment]
+    left.write(run)
+    for book in (left, right):
+        book.drop_doubles()
+    assert_one_run_each(uri, 4)
 
 
 @pytest.mark.slow
@@ -239,7 +268,7 @@ def test_a_real_server_is_killed_and_comes_back(finished: Path, tmp_path: Path) 
     port = closed_port()
     uri = f"http://127.0.0.1:{port}"
     with server(tmp_path, port):
-        assert mibench(finished, "sync", ".", "--mlflow", uri).stdout == f"4 runs written to {uri}\n"
+        assert mibench(finished, "sync", ".", "--mlflow", uri).stdout == f"5 runs written to {uri}\n"
     assert mibench(finished, "sync", ".", "--mlflow", uri).returncode == 3
     with Store(finished) as store:
         store.append(make("ksg", "another"))
@@ -247,7 +276,7 @@ def test_a_real_server_is_killed_and_comes_back(finished: Path, tmp_path: Path) 
         # the new one, and the summary, which says more than before: the earlier one stays, of what it was about
         assert mibench(finished, "sync", ".", "--mlflow", uri).stdout == f"2 runs written to {uri}\n"
         assert mibench(finished, "sync", ".", "--mlflow", uri).stdout == f"{uri} is up to date\n"
-        assert_one_run_each(uri, 6)
+        assert_one_run_each(uri, 7)
 
 
 @pytest.mark.slow
@@ -266,8 +295,8 @@ def test_a_real_postgresql_holds_the_runs(finished: Path) -> None:
         command = [sys.executable, "-m", "mibench", "sync", ".", "--mlflow", uri]
         both = [subprocess.Popen(command, cwd=finished, stdout=subprocess.PIPE, text=True) for _ in range(2)]
         said = sorted(process.communicate(timeout=280)[0] for process in both)
-        assert said == [f"4 runs written to {shown}\n", f"{shown} is up to date\n"]
-        assert_one_run_each(uri, 4)
+        assert said == [f"5 runs written to {shown}\n", f"{shown} is up to date\n"]
+        assert_one_run_each(uri, 5)
 
 
 def assert_one_run_each(uri: str, runs: int) -> None:
