@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from . import registry
+from . import registry, runtime
 from .advice.verdict import advise as advise
-from .engine.executor import StartExecutor, find_executor
+from .engine.executor import Cluster, StartExecutor, find_executor, opened
 from .engine.grid import Grid, choose, expand
 from .engine.provenance import command, provenance
 from .engine.runner import Observer, default_workers, run_jobs, selection, unfinished
@@ -45,6 +45,7 @@ def run(
     device: str | None = None,
     tracking: str | bool | None = None,
     executor: str | StartExecutor = "local",
+    num_gpus: float | None = None,
     progress: bool | None = None,
     observers: Sequence[Observer] = (),
     **limits: Any,
@@ -63,13 +64,16 @@ def run(
     n, seeds : sample sizes, and how many seeds (or which).
     grid : presets by name, TOML files or :class:`Grid`; one or a list. The arguments before replace their settings.
     out : a directory for the results. The same call takes up where an interrupted one stopped. None keeps nothing.
-    workers : worker processes; as many as there are cores by default.
+    workers : worker processes; as many as there are cores by default, on a cluster as many as fit.
     retry : run failed cells again.
     time_budget : seconds after which no more cells are begun. ``Results.left`` counts those that are left, and the same
         call takes up from there.
     device : the torch device for training, such as ``"cuda"``; ``"cpu"`` by default.
     tracking : an MLflow URI, or True for an embedded store beside the results.
-    executor : where cells are answered: a name, or something that makes an :class:`Executor`.
+    executor : where cells are answered: ``"local"``, ``"ray"`` or the address of a Ray cluster (``host:port``,
+        ``ray://host:port``), or something that makes an :class:`Executor`.
+    num_gpus : GPUs of each worker on a cluster, or the share of one: with 0.25 four workers train side by side on each.
+        By default a whole one with ``device="cuda"``.
     progress : None shows it on stderr, as a bar on a terminal and in notebooks with ipywidgets, as lines elsewhere;
         True always draws a bar, False says nothing.
     observers : others who are told of every finished cell.
@@ -81,14 +85,14 @@ def run(
     """
     settings = {"estimators": estimators, "tasks": tasks, "n": n, "seeds": seeds, **limits}
     grids = choose(grid, settings, "run()")
-    start = find_executor(executor)
+    start = find_executor(executor, num_gpus)
+    away = isinstance(start, Cluster)
     if time_budget is not None and not time_budget > 0:
         raise UsageError(f"the time budget must be greater than zero seconds, not {time_budget:g}.")
     end = time.monotonic() + (math.inf if time_budget is None else time_budget)
-    if device is not None:
+    if device is not None and not away:
         _check_device(device)
     jobs = expand(*grids)
-    crew = workers or default_workers()
     memory_limit = max(grid.memory_limit for grid in grids)
     told = list(observers)
     with ExitStack() as stack:
@@ -98,11 +102,14 @@ def run(
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mibench-")))
         else:
             directory = Path(out)
+        store = stack.enter_context(Store(directory))
+        todo = unfinished(jobs, store.results(), retry)
+        room = stack.enter_context(opened(start, workers, memory_limit, device)) if todo else workers
+        crew = room or default_workers()
         if progress is not False:
             from .engine.progress import Progress
 
             told.append(Progress(crew, None if out is None else directory / FILE, progress))
-        store = stack.enter_context(Store(directory))
         tracker = None
         if tracking:
             from .mlflow.group import GroupTracker
@@ -111,14 +118,13 @@ def run(
             uri = mlflow_uri(directory) if tracking is True else tracking
             tracker = stack.enter_context(GroupTracker(uri, directory))
             told.append(tracker)
-        todo = unfinished(jobs, store.results(), retry)
         left = run_jobs(
             todo,
             store,
             lambda count: start(count, memory_limit, device),
             workers=crew,
             time_limit=max(grid.time_limit for grid in grids),
-            provenance={"command": command(), **provenance(device)},
+            provenance=_provenance(device, away),
             observers=told,
             done=len(jobs) - len(todo),
             time_budget=end - time.monotonic(),
@@ -129,14 +135,15 @@ def run(
         return results
 
 
-def _check_device(device: str) -> None:
-    import torch
+def _provenance(device: str | None, away: bool) -> dict[str, Any]:
+    """What holds for all results of a run: not the machine, where others do the work and say on which."""
+    facts = {"command": command(), **provenance("cpu" if away else device)}
+    return {name: fact for name, fact in facts.items() if not (away and name == "machine")}
 
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise UsageError(f"the device '{device}' cannot be used here: {reason}.") from None
+
+def _check_device(device: str) -> None:
+    if reason := runtime.refusal(device):
+        raise UsageError(f"the device '{device}' cannot be used here: {reason}.")
 
 
 def compare(

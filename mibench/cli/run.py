@@ -61,6 +61,12 @@ def run(
         float | None, typer.Option(help="Seconds after which no more cells are begun; exit with 4 if some are left.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="Torch device for training, such as cuda. [default: cpu]")] = None,
+    executor: Annotated[
+        str, typer.Option(help="Where cells are answered: local, ray, or the address of a Ray cluster.")
+    ] = "local",
+    num_gpus: Annotated[
+        float | None, typer.Option(help="GPUs of each worker on a cluster; with 0.25 four workers share each.")
+    ] = None,
     references: Annotated[bool, typer.Option(help="Run the reference rows as well.")] = True,
     retry: Annotated[bool, typer.Option("--retry", help="Run failed cells again.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a cell fails.")] = False,
@@ -106,6 +112,8 @@ def run(
             retry=retry,
             time_budget=time_budget,
             device=device,
+            executor=executor,
+            num_gpus=num_gpus,
             observers=observers,
         )
         if not results:

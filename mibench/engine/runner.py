@@ -104,7 +104,8 @@ def run_jobs(
         with start(min(workers, len(jobs))) as executor:
             for found in _answers(jobs, executor, workers, time_limit, end):
                 images = store.save_images(found.result.cell, found.images)
-                stamped = {**provenance, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+                own = found.result.provenance  # what a worker on another machine says of it
+                stamped = {**provenance, **own, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
                 result = recordable(dataclasses.replace(found.result, images=images, provenance=stamped))
                 store.append(result)
                 left -= 1
