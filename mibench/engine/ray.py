@@ -42,6 +42,7 @@ _PATIENCE = 60.0  # seconds that a run waits for a node without a word
 _TRIES = 5  # nodes that may be lost under a call, or actors that may die at their start, one after the other
 _GOODBYE = 3.0  # seconds for actors to end their workers
 _STORE = 2**28  # bytes of shared memory of a cluster that is started here: answers are small
+_LONGEST = 300  # characters of what Ray says
 _CLIENT = "ray://"
 
 
@@ -356,7 +357,8 @@ def _restore(handlers: dict[signal.Signals, Any]) -> None:
 
 
 def _said(error: BaseException) -> str:
-    """The telling line of an error: Ray's messages are a page long."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"\w+Error: ", line)]
-    return (telling or lines or [type(error).__name__])[-1 if telling else 0].rstrip(".:")
+    """What an error tells, of a bounded length: Ray's messages are a page long."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    telling = [line for line in lines if re.match(r"[\w.]+Error: ", line)]
+    said = telling[-1] if telling else " ".join(lines) if lines[0].endswith(":") else lines[0]
+    return said[:_LONGEST].rstrip(".: ")

@@ -203,6 +203,17 @@ class Cluster:
                 process.kill()
         self.nodes[index].wait()
 
+    def workers(self) -> set[int]:
+        """Actors on these nodes, and the workers that they have."""
+        found = set()
+        for node in self.nodes:
+            if node.poll() is None:
+                for process in psutil.Process(node.pid).children(recursive=True):
+                    words = " ".join(process.cmdline())
+                    if "mibench.engine.process" in words or "ray::RayStation" in words:
+                        found.add(process.pid)
+        return found
+
     def alive(self, index: int) -> bool:
         return self.nodes[index].poll() is None
 
@@ -268,36 +279,31 @@ SLOW = (
 )
 
 
-def interrupted(out: Path, how: signal.Signals, *options: str, **more: Any) -> tuple[int, str]:
-    """A run that gets a signal when it has some cells: its exit code, and what it said."""
-    program = [sys.executable, "-m", "mibench", "run", *SLOW, "--out", str(out), "--no-mlflow", "-j", "1", *options]
-    run = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=hear, **more)
-    with run:
+def interrupted(
+    out: Path, how: signal.Signals, cluster: Cluster, *options: str, **more: Any
+) -> tuple[int, str, set[int]]:
+    """A run that gets a signal when it has some cells: its exit code, its words, and the processes it had started."""
+    program = [sys.executable, "-m", "mibench", "run", *SLOW, "--out", str(out), "--no-mlflow", "-j", "1"]
+    asked = [*program, *options]
+    with subprocess.Popen(
+        asked, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=hear, **more
+    ) as run:
         end = time.monotonic() + 200
         while not (out / FILE).is_file() or (out / FILE).read_bytes().count(b"\n") < 10:
             assert run.poll() is None and time.monotonic() < end, run.stderr and run.stderr.read()
             time.sleep(0.1)
+        started = {child.pid for child in psutil.Process(run.pid).children(recursive=True)} | cluster.workers()
         if how is signal.SIGINT:
             os.killpg(run.pid, how)  # as a terminal's Ctrl-C
         else:
             run.send_signal(how)
         _, said = run.communicate(timeout=60)
-    return run.returncode, said
+    return run.returncode, said, started
 
 
 def hear() -> None:
     """Where the tests run in the background, interrupts are ignored, and a child would inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def workers() -> set[int]:
-    """Worker processes of mibench on this machine, and the actors that have them."""
-    found = set()
-    for process in psutil.process_iter(["cmdline"]):
-        words = " ".join(process.info["cmdline"] or ())
-        if "mibench.engine.process" in words or "ray::RayStation" in words:
-            found.add(process.pid)
-    return found
 
 
 @pytest.mark.slow
@@ -310,13 +316,12 @@ def test_an_interrupt_leaves_nothing_that_was_started_and_everything_that_was_no
         (["--executor", "ray"], {}),
         (["--executor", cluster.address], {"env": cluster.environment}),
     ):
-        before, busy = ray_processes(), workers()
         out = home / str(len(more))
-        code, said = interrupted(out, how, *options, **more)
+        code, said, started = interrupted(out, how, cluster, *options, **more)
         assert code == (-9 if how is signal.SIGKILL else 130), said
         if how is not signal.SIGKILL:
             assert said.endswith("the same command takes up from there.\n") and "Traceback" not in said, said
-        assert gone(workers() - busy, 30.0) and gone(ray_processes() - before if not more else set(), 30.0)
+        assert len(started) >= (2 if more else 4) and gone(started, 30.0)
         assert len(read_results(out)) >= 10
         assert cluster.alive(0)
     cluster.wait_for(1)
