@@ -36,7 +36,7 @@ def difference(node: str, here: Mapping[str, str], there: Mapping[str, str]) -> 
     """What distinguishes two machines, in a sentence; empty where there is nothing. Versions by name as they are here,
     and as they are on a node."""
     for name, version in here.items():
-        found = there.get(name, "none")
+        found = there.get(name, "not installed")
         if found != version:
             return f"{name} on the node {node} is {found}, and here it is {version}; install the same on both."
     return ""

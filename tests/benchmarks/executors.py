@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from peers import footer, table
 
@@ -97,8 +98,8 @@ def nodes(count: int) -> Iterator[str]:
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
     from ray.cluster_utils import Cluster
 
-    given = {"num_cpus": 1, "object_store_memory": 10**8}
-    cluster = Cluster(initialize_head=True, head_node_args={**given, "include_dashboard": False})
+    given: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 10**8}
+    cluster: Any = Cluster(initialize_head=True, head_node_args={**given, "include_dashboard": False})
     try:
         for _ in range(count - 1):
             cluster.add_node(**given)

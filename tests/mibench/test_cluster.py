@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import operator
 import random
 import sys
 import threading
@@ -32,6 +33,7 @@ from mibench.estimator import FunctionEstimator
 from mibench.result import Status
 
 PLUGINS = Path(__file__).parent / "troublemakers.py"
+ROWS = np.arange(2.0)
 
 # What fits -----------------------------------------------------------------------------------------------------------
 
@@ -146,7 +148,7 @@ def test_an_installed_package_has_the_digest_of_the_checkout_it_was_made_of(
         def spec(name: str, folders: dict[str, Path] = folders) -> Any:
             return type("Spec", (), {"submodule_search_locations": [str(folders[name])], "origin": None})
 
-        monkeypatch.setattr(sameness.importlib.util, "find_spec", spec)
+        monkeypatch.setattr("importlib.util.find_spec", spec)
         monkeypatch.setattr(sameness, "_OURS", ("whole", *names.values()))
         found[place] = sameness.engine()
     assert found["installed"] == found["checkout"] != ""
@@ -189,26 +191,24 @@ def test_a_large_plugin_travels_once_and_a_small_one_with_its_call(tmp_path: Pat
     packer = Packer(sent.put)
     large, small = holding(np.arange(10**6, dtype=float)), holding([7.0])
 
-    def both(a: FunctionEstimator, b: FunctionEstimator, rows: list[int]) -> tuple[float, float, FunctionEstimator]:
+    def both(a: FunctionEstimator, b: FunctionEstimator, rows: Any) -> tuple[float, float, FunctionEstimator]:
         return a.estimate(rows, rows).mi, b.estimate(rows, rows).mi, a
 
     for n in range(2, 30):
-        parcel = packer.pack(
-            partial(lambda a, b, n: (a.estimate(n, n).mi, b.estimate(n, n).mi, a), large, small, list(range(n)))
-        )
+        parcel = packer.pack(partial(both, large, small, list(range(n))))
         assert len(parcel.call) < LARGE and len(parcel.large) == 1
         sent.arrive(parcel)
         first, second, again = make(parcel.call, str(tmp_path))
         assert (first, second) == (n, n + 7) and again is not large and again.label == large.label
     assert 8e6 < sent.bytes < 9e6
-    assert packer.pack(partial(small.estimate, [0, 1], [0, 1])).large == {}
+    assert packer.pack(partial(small.estimate, ROWS, ROWS)).large == {}
 
 
 def test_a_plugin_that_is_named_twice_in_a_call_arrives_as_one(tmp_path: Path) -> None:
     for table in (np.zeros(10**5), [0.0]):
         sent = Sent(tmp_path)
         plugin = holding(table)
-        parcel = Packer(sent.put).pack(lambda plugin=plugin, other=plugin: plugin is other)
+        parcel = Packer(sent.put).pack(partial(operator.is_, plugin, plugin))
         sent.arrive(parcel)
         assert make(parcel.call, str(tmp_path)) is True
 
@@ -234,7 +234,7 @@ def test_an_included_file_travels_and_is_not_looked_for(tmp_path: Path) -> None:
         "    def estimate(self, x, y, seed=0):\n        return mibench.Estimate(0.125)\n"
     )
     registry.include(file)
-    parcel = Packer(Sent(tmp_path).put).pack(partial(registry.estimators.create("wanderer").estimate, None, None))
+    parcel = Packer(Sent(tmp_path).put).pack(partial(registry.estimators.create("wanderer").estimate, ROWS, ROWS))
     assert parcel.needs == {}
     name = next(name for name in sys.modules if name.startswith("mibench_include_wanderer"))
     registry.estimators.forget(name)
@@ -253,7 +253,7 @@ def test_what_is_found_by_name_is_noted_and_missed_where_it_is_not(
         import neighbour  # type: ignore[import-not-found]
 
         plugin = FunctionEstimator(neighbour.answer)
-        parcel = Packer(Sent(tmp_path).put).pack(partial(plugin.estimate, [0.0, 1.0], [0.0, 1.0]))
+        parcel = Packer(Sent(tmp_path).put).pack(partial(plugin.estimate, ROWS, ROWS))
         assert parcel.needs == {"neighbour": sameness.content("neighbour")}
         assert make(parcel.call, "").mi == 0.5
     del sys.modules["neighbour"]
@@ -486,7 +486,7 @@ def test_a_station_knows_its_own_and_keeps_what_is_large(tmp_path: Path, monkeyp
         assert "has other sources of mibench than this" in boxed.station.hello(here[0], "0" * 16).problem
         large = holding(np.arange(10**5, dtype=float))
         for n in range(2, 7):
-            assert boxed.ask(partial(large.estimate, list(range(n)), list(range(n)))).mi == n
+            assert boxed.ask(partial(large.estimate, np.arange(float(n)), np.arange(float(n)))).mi == n
         assert boxed.fetched == 1
 
         def fail() -> None:
@@ -499,7 +499,7 @@ def test_a_station_knows_its_own_and_keeps_what_is_large(tmp_path: Path, monkeyp
             only.syspath_prepend(str(tmp_path))
             import neighbour
 
-            call = boxed.packer.pack(partial(FunctionEstimator(neighbour.answer).estimate, [0, 1], [0, 1]))
+            call = boxed.packer.pack(partial(FunctionEstimator(neighbour.answer).estimate, ROWS, ROWS))
             monkeypatch.setattr(sameness, "content", lambda name: "another")
             assert "has another 'neighbour' than this" in str(boxed.station.answer(call, 20.0, 1))
     del sys.modules["neighbour"]
@@ -523,7 +523,7 @@ def test_folders_of_a_package_are_taken_out_of_the_path(monkeypatch: pytest.Monk
 def test_without_ray_a_sentence_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ray.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     for address in ("ray", "ray://head:10001", "10.0.0.1:6379"):
         with pytest.raises(SystemExit) as stop:
             main(["run", "quick", "--executor", address])
@@ -532,7 +532,7 @@ def test_without_ray_a_sentence_says_how_to_install_it(
 
 
 def test_names_and_addresses_of_executors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     for address, held in (("ray", ""), ("ray://head:10001", "ray://head:10001"), ("[::1]:6379", "[::1]:6379")):
         found = find_executor(address, 0.5)
         assert isinstance(found, executor.Cluster) and vars(found) == {"_address": held, "_num_gpus": 0.5}
@@ -570,7 +570,7 @@ def test_an_address_where_nobody_answers_is_one_sentence(monkeypatch: pytest.Mon
 
 def test_stamps_name_the_machine_of_the_answer_and_not_of_this_process(tmp_path: Path) -> None:
     registry.include(PLUGINS)
-    [job] = expand(Grid(estimators="correlation", tasks="copy", n=50, seeds=1, references=False))
+    [job] = expand(Grid(estimators=("correlation",), tasks=("copy",), n=(50,), seeds=(0,), references=False))
     with Boxed(tmp_path) as boxed:
         boxed.station.hello(sameness.versions(), sameness.engine())
         [found] = boxed.ask(partial(answer, [job], 20.0))

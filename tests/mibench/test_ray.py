@@ -321,7 +321,8 @@ def test_an_interrupt_leaves_nothing_that_was_started_and_everything_that_was_no
         assert code == (-9 if how is signal.SIGKILL else 130), said
         if how is not signal.SIGKILL:
             assert said.endswith("the same command takes up from there.\n") and "Traceback" not in said, said
-        assert len(started) >= (2 if more else 4) and gone(started, 30.0)
+        # where nobody is left to end them, Ray's own agents take a minute to notice that their node is gone
+        assert len(started) >= (2 if more else 4) and gone(started, 150.0 if how is signal.SIGKILL else 30.0)
         assert len(read_results(out)) >= 10
         assert cluster.alive(0)
     cluster.wait_for(1)
