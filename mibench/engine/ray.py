@@ -13,6 +13,8 @@ import os
 import re
 import signal
 import socket
+import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -116,12 +118,14 @@ class Ray(Cluster):
             _reach(address, where)
             given["address"] = address
         logging.getLogger("ray").setLevel(logging.ERROR)
+        heard: list[str] = []
         try:
-            _ray().init(**given)
+            with _overheard(heard):
+                _ray().init(**given)
         except SystemExit:  # a SIGTERM on the way
             raise KeyboardInterrupt from None
         except Exception as error:
-            raise UsageError(f"cannot connect {where}: {_said(error)}.") from error
+            raise UsageError(f"cannot connect {where}: {heard[-1] if heard else _said(error)}.") from error
 
 
 class RayStation(Station):
@@ -348,6 +352,23 @@ def _reach(address: str, where: str) -> None:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UsageError(f"cannot connect {where}: {reason.lower()}.") from None
+
+
+@contextmanager
+def _overheard(heard: list[str]) -> Iterator[None]:
+    """Meanwhile nothing is shown on stderr; what Ray's native code has complained of there is told afterwards."""
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as instead:
+        os.dup2(instead.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+            instead.seek(0)
+            said = re.findall(r"^\[.*\] [\w.]+:\d+: (.+)$", instead.read().decode(errors="replace"), re.MULTILINE)
+            heard += [line[:_LONGEST].rstrip(". ") for line in said]
 
 
 def _restore(handlers: dict[signal.Signals, Any]) -> None:

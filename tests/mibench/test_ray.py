@@ -362,7 +362,7 @@ def sees(x, y, seed=0):
 def process(x, y, seed=0):
     return float(os.getpid())
 
-found = mibench.run([sees, process], "gauss", n=50, seeds=8, references=False, progress=False,
+found = mibench.run([sees, process], "gauss", n=50, seeds=8, references=False, progress=False, memory_limit=1.0,
                     executor=sys.argv[1], num_gpus=float(sys.argv[2]))
 answers = {name: sorted({r.mi for r in found if r.cell.estimator == name}) for name in ("sees", "process")}
 print(json.dumps([answers["sees"], len(answers["process"]), sorted({str(r.status) for r in found})]))
