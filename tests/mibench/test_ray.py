@@ -58,6 +58,9 @@ STATUSES = {
 }
 
 
+PATIENT = {"RAY_raylet_start_wait_time_s": "300"}  # other tests may keep the machine busy
+
+
 def cells(folder: Path) -> list[tuple[Any, ...]]:
     """All that decides tables, by id."""
     return sorted(
@@ -116,6 +119,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
+    for name, value in PATIENT.items():
+        monkeypatch.setenv(name, value)
     return tmp_path
 
 
@@ -157,7 +162,7 @@ class Cluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token)}
+        return {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token), **PATIENT}
 
     def start(self, *options: str, **environment: str) -> int:
         """One more node; the first is the head."""
@@ -186,7 +191,7 @@ class Cluster:
 
     def wait_for(self, count: int) -> None:
         code = f"import ray; ray.init({self.address!r}, logging_level=50); print(sum(n['Alive'] for n in ray.nodes()))"
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300
         said = ""
         while time.monotonic() < end:
             done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=self.environment)
