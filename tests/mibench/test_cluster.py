@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import operator
+import os
 import random
 import sys
 import threading
@@ -576,3 +577,29 @@ def test_stamps_name_the_machine_of_the_answer_and_not_of_this_process(tmp_path:
         [found] = boxed.ask(partial(answer, [job], 20.0))
     assert found.result.mi is not None and found.result.provenance["machine"]["device"] == "cpu"
     assert json.dumps(found.result.to_json())
+
+
+def test_what_is_complained_of_below_python_is_heard_and_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    heard: list[str] = []
+    with ray._overheard(heard):
+        os.write(2, b"[2026-01-01 00:00:00,000 W 7 7] gcs_client.cc:210: Failed: the token is wrong.\nsomething else\n")
+    os.write(2, b"shown\n")
+    assert heard == ["Failed: the token is wrong"] and capfd.readouterr().err == "shown\n"
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("The actor died.\n\tclass_name: RayStation\n\tpid: 7", "The actor died"),
+        (
+            "Version mismatch: The cluster was started with:\n  Ray: 2.1\nThis process",
+            "Version mismatch: The cluster was",
+        ),
+        ("The actor died\n  File x\nModuleNotFoundError: No module named 'mibench'", "ModuleNotFoundError: No module"),
+        ("", "RuntimeError"),
+    ],
+)
+def test_errors_of_ray_are_told_in_a_line(message: str, said: str) -> None:
+    told = ray._said(RuntimeError(message))
+    assert told.startswith(said) and "\n" not in told and len(told) <= 300
+    assert ray._said(RuntimeError("x" * 1000)) == "x" * 300
