@@ -57,8 +57,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 constraints: ## resolve pyproject.toml afresh and pin the outcome in constraints.txt
 	rm -rf $(VENV)-constraints
 	$(PYTHON) -m venv $(VENV)-constraints
-	$(VENV)-constraints/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" -e '.[dev,docs]'
-	{ echo "# Versions of everything that 'pip install -c constraints.txt .[dev,docs]' may install. Made by 'make constraints'."; \
+	$(VENV)-constraints/bin/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" -e '.[dev,docs,ray]'
+	{ echo "# Versions of everything that 'pip install -c constraints.txt .[dev,docs,ray]' may install. Made by 'make constraints'."; \
 	  $(VENV)-constraints/bin/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools --exclude wheel \
 	  | sed 's/+cpu$$//' | grep -v -e '^nvidia-' -e '^cuda-' -e '^triton'; } > $(VENV)-constraints/constraints.txt
 	mv $(VENV)-constraints/constraints.txt constraints.txt

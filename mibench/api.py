@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from . import registry
+from . import registry, runtime
 from .advice.verdict import advise as advise
-from .engine.executor import StartExecutor, find_executor
+from .engine.executor import Cluster, StartExecutor, find_executor, opened
 from .engine.grid import Grid, choose
 from .engine.grid import plan as plan_of
 from .engine.merge import merge_folders
@@ -50,6 +50,7 @@ def run(
     tracking: str | bool | None = None,
     tracking_wait: float | None = None,
     executor: str | StartExecutor = "local",
+    num_gpus: float | None = None,
     progress: bool | None = None,
     observers: Sequence[Observer] = (),
     **limits: Any,
@@ -68,7 +69,7 @@ def run(
     n, seeds : sample sizes, and how many seeds (or which).
     grid : presets by name, TOML files or :class:`Grid`; one or a list. The arguments before replace their settings.
     out : a directory for the results. The same call takes up where an interrupted one stopped. None keeps nothing.
-    workers : worker processes; as many as there are cores by default.
+    workers : worker processes; as many as there are cores by default, on a cluster as many as fit.
     retry : run failed cells again.
     time_budget : seconds after which no more cells are begun. ``Results.left`` counts those that are left, and the same
         call takes up from there.
@@ -78,7 +79,10 @@ def run(
     tracking : an MLflow URI, or True for an embedded store beside the results.
     tracking_wait : seconds to wait at the end until MLflow has everything; what is left then is written while this
         process lives, and ``mibench sync`` catches up later. None waits until all is written.
-    executor : where cells are answered: a name, or something that makes an :class:`Executor`.
+    executor : where cells are answered: ``"local"``, ``"ray"`` or the address of a Ray cluster (``host:port``,
+        ``ray://host:port``), or something that makes an :class:`Executor`.
+    num_gpus : GPUs of each worker on a cluster, or the share of one: with 0.25 four workers train side by side on each.
+        By default a whole one with ``device="cuda"``.
     progress : None shows it on stderr, as a bar on a terminal and in notebooks with ipywidgets, as lines elsewhere;
         True always draws a bar, False says nothing.
     observers : others who are told of every finished cell.
@@ -90,18 +94,18 @@ def run(
     """
     settings = {"estimators": estimators, "tasks": tasks, "n": n, "seeds": seeds, **limits}
     grids = choose(grid, settings, "run()")
-    start = find_executor(executor)
+    start = find_executor(executor, num_gpus)
+    away = isinstance(start, Cluster)
     if time_budget is not None and not time_budget > 0:
         raise UsageError(f"the time budget must be greater than zero seconds, not {time_budget:g}.")
     if tracking_wait is not None and not tracking_wait >= 0:
         raise UsageError(f"the wait for MLflow cannot be {tracking_wait:g} seconds.")
     end = time.monotonic() + (math.inf if time_budget is None else time_budget)
-    if device is not None:
+    if device is not None and not away:
         _check_device(device)
     plan = plan_of(*grids)
     if shard is not None:
         plan = plan.part(Shard.read(shard if isinstance(shard, str) else "/".join(map(str, shard))))
-    crew = workers or default_workers()
     memory_limit = max(grid.memory_limit for grid in grids)
     told = list(observers)
     with ExitStack() as stack:
@@ -111,11 +115,17 @@ def run(
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mibench-")))
         else:
             directory = Path(out)
+        store = stack.enter_context(Store(directory))
+        earlier = store.results()
+        todo = unfinished(plan, earlier, retry)
+        if todo:
+            earlier.clear()  # they are read again when all is done, and need not be in memory meanwhile
+        room = stack.enter_context(opened(start, workers, memory_limit, device)) if todo else workers
+        crew = room or default_workers()
         if progress is not False:
             from .engine.progress import Progress
 
             told.append(Progress(crew, None if out is None else directory / FILE, progress))
-        store = stack.enter_context(Store(directory))
         tracker = None
         if tracking:
             from .mlflow.group import GroupTracker
@@ -126,17 +136,13 @@ def run(
                 GroupTracker(uri, directory, math.inf if tracking_wait is None else tracking_wait)
             )
             told.append(tracker)
-        earlier = store.results()
-        todo = unfinished(plan, earlier, retry)
-        if todo:
-            earlier.clear()  # they are read again when all is done, and need not be in memory meanwhile
         left = run_jobs(
             todo,
             store,
             lambda count: start(count, memory_limit, device),
             workers=crew,
             time_limit=max(grid.time_limit for grid in grids),
-            provenance={"command": command(), **provenance(device)},
+            provenance=_provenance(device, away),
             observers=told,
             done=len(plan) - len(todo),
             time_budget=end - time.monotonic(),
@@ -170,14 +176,15 @@ def merge(directories: Sequence[str | Path], out: str | Path, keep: str | None =
     return Results(read_results(out), Path(out))
 
 
-def _check_device(device: str) -> None:
-    import torch
+def _provenance(device: str | None, away: bool) -> dict[str, Any]:
+    """What holds for all results of a run: not the machine, where others do the work and say on which."""
+    facts = {"command": command(), **provenance("cpu" if away else device)}
+    return {name: fact for name, fact in facts.items() if not (away and name == "machine")}
 
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise UsageError(f"the device '{device}' cannot be used here: {reason}.") from None
+
+def _check_device(device: str) -> None:
+    if reason := runtime.refusal(device):
+        raise UsageError(f"the device '{device}' cannot be used here: {reason}.")
 
 
 def compare(

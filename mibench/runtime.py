@@ -34,6 +34,17 @@ def data_dir() -> Path:
     return _data_dir or home / ".cache" / "mibench"
 
 
+def refusal(name: str) -> str:
+    """Why torch cannot use a device in this process; empty where it can."""
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        return str(error).strip().splitlines()[0].rstrip(".")
+    return ""
+
+
 def set_device(name: str | None) -> None:
     """Choose the device of this process from now on; None leaves it to the environment."""
     global _device

@@ -66,6 +66,12 @@ def run(
         typer.Option(metavar="K/N", help="Run one of N shares, such as 3/10; no MLflow unless --mlflow says where."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="Torch device for training, such as cuda. [default: cpu]")] = None,
+    executor: Annotated[
+        str, typer.Option(help="Where cells are answered: local, ray, or the address of a Ray cluster.")
+    ] = "local",
+    num_gpus: Annotated[
+        float | None, typer.Option(help="GPUs of each worker on a cluster; with 0.25 four workers share each.")
+    ] = None,
     references: Annotated[bool, typer.Option(help="Run the reference rows as well.")] = True,
     retry: Annotated[bool, typer.Option("--retry", help="Run failed cells again.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a cell fails.")] = False,
@@ -127,6 +133,8 @@ def run(
             time_budget=time_budget,
             shard=shard,
             device=device,
+            executor=executor,
+            num_gpus=num_gpus,
             observers=observers,
         )
         if share is not None and not results and not results.left:

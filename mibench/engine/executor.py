@@ -5,10 +5,13 @@ Another executor is one file and one entry in :data:`EXECUTORS`; the run does no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
-from typing import Protocol, Self, TypeAlias, TypeVar
+from typing import Protocol, Self, TypeAlias, TypeVar, cast
 
 from mibench.errors import UsageError
 from mibench.result import Status
@@ -47,20 +50,66 @@ class Executor(Protocol):
 StartExecutor: TypeAlias = Callable[[int, float, str | None], Executor]
 """Makes an executor of so many workers, with so many GiB of memory each, that train on a torch device (None: any)."""
 
-EXECUTORS = {"local": "mibench.engine.local:LocalPool"}
+
+class Cluster(ABC):
+    """Starts executors on other machines, once the connection to them is open; it is a :data:`StartExecutor`."""
+
+    @classmethod
+    @abstractmethod
+    def at(cls, address: str, num_gpus: float | None) -> Self:
+        """The cluster at an address, or the one that the name alone means; num_gpus : of each worker.
+
+        Raises
+        ------
+        UsageError : what it takes is not installed, or nobody can have so many GPUs.
+        """
+
+    @abstractmethod
+    def opened(self, workers: int | None, memory_limit: float, device: str | None) -> AbstractContextManager[int]:
+        """Connect for as long as the block runs; the workers that there will be, as wanted or as many as fit.
+
+        Raises
+        ------
+        UsageError : no connection, or no room for what is asked for.
+        """
+
+    @abstractmethod
+    def __call__(self, workers: int, memory_limit: float, device: str | None) -> Executor: ...
 
 
-def find_executor(executor: str | StartExecutor) -> StartExecutor:
-    """The executor of a name; what is one already stays.
+EXECUTORS = {"local": "mibench.engine.local:LocalPool", "ray": "mibench.engine.ray:Ray"}
+
+_ADDRESS = re.compile(r"ray://\S+|\S+:\d+")
+
+
+def find_executor(executor: str | StartExecutor, num_gpus: float | None = None) -> StartExecutor:
+    """The executor of a name, or the cluster at an address; what is an executor already stays.
 
     Raises
     ------
-    UsageError : there is none of that name.
+    UsageError : there is none of that name, or it cannot be used.
     """
-    if not isinstance(executor, str):
-        return executor
-    if executor not in EXECUTORS:
-        raise UsageError(f"there is no executor '{executor}'; there are: {', '.join(EXECUTORS)}.")
-    module, _, name = EXECUTORS[executor].partition(":")
-    found: StartExecutor = getattr(import_module(module), name)
-    return found
+    found, name = executor, executor
+    if isinstance(executor, str):
+        address = executor if _ADDRESS.fullmatch(executor) else ""
+        name = "ray" if address else executor
+        if name not in EXECUTORS:
+            known = ", ".join(EXECUTORS)
+            raise UsageError(f"there is no executor '{executor}'; there are: {known}, and addresses of Ray clusters.")
+        module, _, attribute = EXECUTORS[name].partition(":")
+        found = getattr(import_module(module), attribute)
+        if isinstance(found, type) and issubclass(found, Cluster):
+            return found.at(address, num_gpus)
+    if num_gpus is not None:
+        raise UsageError("GPUs are given to workers on a cluster alone; on one machine they share what there is.")
+    return cast("StartExecutor", found)
+
+
+@contextmanager
+def opened(start: StartExecutor, workers: int | None, memory_limit: float, device: str | None) -> Iterator[int | None]:
+    """Connect to a cluster for as long as the block runs; the workers that there will be, None where nobody says."""
+    if isinstance(start, Cluster):
+        with start.opened(workers, memory_limit, device) as crew:
+            yield crew
+    else:
+        yield workers

@@ -121,7 +121,8 @@ def run_jobs(
 
 def _kept(found: Answer, store: Store, provenance: Mapping[str, Any]) -> Result:
     images = store.save_images(found.result.cell, found.images) if found.images else {}
-    return dataclasses.replace(found.result, images=images, provenance=provenance)
+    own = found.result.provenance  # what a worker on another machine says of it
+    return dataclasses.replace(found.result, images=images, provenance={**provenance, **own} if own else provenance)
 
 
 def _answers(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import gzip
+import importlib.util
 import io
 import os
 import re
@@ -132,6 +133,8 @@ def shell(line: str) -> None:
         assert options <= literals, line
     elif words[0] == "mibench" and "|" not in words and ">" not in words and ">>" not in words:
         mibench(words[1:], line)
+    elif words[0] == "ray":
+        ray(words[1:], line)
     else:
         done = subprocess.run(["bash", "-ec", line], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
@@ -162,6 +165,16 @@ def known(arguments: list[str], line: str) -> None:
         command, arguments = command.commands[arguments[0]], arguments[1:]
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     assert {word for word in arguments if re.match(r"--?[a-z]", word)} <= options, line
+
+
+def ray(arguments: list[str], line: str) -> None:
+    """It starts what goes on running, so the command and its options are looked up, where Ray is installed."""
+    if importlib.util.find_spec("ray") is None:
+        return
+    from ray.scripts.scripts import cli
+
+    options = {name for parameter in cli.commands[arguments[0]].params for name in parameter.opts}
+    assert {word.partition("=")[0] for word in arguments if word.startswith("-")} <= options, line
 
 
 def python(text: str, folder: Path) -> str:

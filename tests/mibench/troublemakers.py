@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -281,3 +282,12 @@ class Untruthful(Copy):
     def facts(self) -> dict[str, Any]:
         wrong: dict[str, Any] = {"unknown": {"colour": "red"}, "type": {"dim_x": "two"}, "huge": {"dim_x": 10**400}}
         return {**super().facts(), **wrong[self.deed]}
+
+
+@mibench.register_estimator("segfault")
+class Segfault(Correlation):
+    """Reads memory that is nobody's."""
+
+    def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
+        ctypes.string_at(0)
+        raise AssertionError
