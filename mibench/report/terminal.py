@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _STYLES = {"best": "bold green", "better": "green", "worse": "red", "muted": "dim", "": ""}
 _NARROWEST_KEY = 18
+_WIDEST_TEXT = 40
 _MOST_FAILURES = 12
 _MESSAGE = 90
 
@@ -67,6 +68,9 @@ def _blocks(table: Table, width: int) -> list[dict[int, int]]:
         i: 2 + max(len(text) for text in (table.columns[i].heading, *(r[i].text for r in table.rows))) for i in keep
     }
     key = next((i for i in keep if not table.columns[i].numeric), keep[0])
+    for i in keep:
+        if i != key and not table.columns[i].numeric:
+            widths[i] = min(widths[i], _WIDEST_TEXT)
     room = width - sum(widths[i] for i in keep if i != key)
     widths[key] = min(widths[key], max(room, _NARROWEST_KEY))
     blocks: list[dict[int, int]] = [{}]
