@@ -114,7 +114,7 @@ def _data_uri(path: Path) -> str:
 
 
 def _broken(name: str) -> Any:
-    """A name that may go on in the next line only where a parameter begins or a part of a path, or after a semicolon."""
+    """A name that may go on in the next line only where a parameter or part of a path begins, or after a semicolon."""
     from markupsafe import Markup, escape
 
     parts = re.split(r"(?<=[\[,/])|(?<=; )", name)
