@@ -83,7 +83,7 @@ class Submission:
         """All that can be told without running a cell."""
         yield _finding("records", self._unreadable(), f"{counted(len(self.results), 'cell')} can be read")
         yield _finding("versions", self._versions(), f"measured with mibench {self.version}, the one installed here")
-        yield _finding("identities", self._identities(), "plug-ins made here are those that were measured")
+        yield _finding("identities", self.changed(), "plug-ins made here are those that were measured")
         yield _finding("seeds", self._seeds(), "every estimator of a task and n was run with the same seeds")
         yield _finding("answers", self._answers(), "no cell was answered twice, differently")
         yield _finding("truths", self._truths(), "the truths are those of the tasks")
@@ -174,7 +174,8 @@ class Submission:
         others = sorted(version for version in recorded or {"unknown"} if version != self.version)
         return [f"cells of mibench {version}, where {self.version} is installed" for version in others]
 
-    def _identities(self) -> list[str]:
+    def changed(self) -> list[str]:
+        """What was measured and is something else here: other versions, other parameters, in words."""
         wrong: dict[str, list[str]] = {}
         for (estimator, task), cells in grouped(self.results, lambda r: (r.cell.estimator, r.cell.task)).items():
             try:
