@@ -32,17 +32,23 @@ def main(run: str, downstream: str) -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        context = browser.new_context(viewport=SIZE)
-        context.add_init_script("".join(f"localStorage.setItem('{key}', '{value}');" for key, value in CLOSED))
-        page = context.new_page()
+        page = window(browser)
         with served(run) as address:
             shoot(page, address, "oracle", "dashboard-leaderboard")
             page.locator("input[name='runs-view-mode'][value='CHART']").evaluate("(box) => box.click()")
             page.wait_for_selector(".js-plotly-plot .bars", timeout=PATIENCE)
             shoot(page, "", "", "dashboard-charts")
+        page = window(browser)  # a browser keeps the columns of a store, whatever store is there now
         with served(downstream) as address:
             shoot(page, address, "|", "dashboard-downstream")
         browser.close()
+
+
+def window(browser: Any) -> Any:
+    """Of somebody who has been here once and closed the assistant."""
+    context = browser.new_context(viewport=SIZE)
+    context.add_init_script("".join(f"localStorage.setItem('{key}', '{value}');" for key, value in CLOSED))
+    return context.new_page()
 
 
 @contextmanager
@@ -67,8 +73,8 @@ def shoot(page: Any, address: str, name: str, picture: str) -> None:
         page.get_by_role("link", name=name).first.wait_for(timeout=PATIENCE)
         page.get_by_text("You're viewing a shared view").wait_for(timeout=PATIENCE)
     page.wait_for_timeout(4_000)
-    window = Image.open(io.BytesIO(page.screenshot()))
-    window.convert("RGB").save(PICTURES / f"{picture}.webp", quality=80, method=6)
+    seen = Image.open(io.BytesIO(page.screenshot()))
+    seen.convert("RGB").save(PICTURES / f"{picture}.webp", quality=80, method=6)
 
 
 def opened(page: Any, address: str) -> None:

@@ -20,8 +20,9 @@ FAINT = """() => {
     const own = rgb(getComputedStyle(element).backgroundColor);
     return own[3] === 1 ? own.slice(0, 3) : over(own, paper(element.parentElement));
   };
+  const unseen = (element) => element && (getComputedStyle(element).opacity === "0" || unseen(element.parentElement));
   const hidden = (element) =>
-    !element.getClientRects().length || getComputedStyle(element).visibility === "hidden";
+    !element.getClientRects().length || getComputedStyle(element).visibility === "hidden" || unseen(element);
   const found = new Set();
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
