@@ -260,7 +260,8 @@ def _themed(svg: str, name: str, alt: str, inches: float) -> str:
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     head, rest = body[: body.index(">") + 1], body[body.index(">") + 1 :]
-    size = f"max-width:{96 * inches:.0f}px;min-width:{62 * inches:.0f}px"
+    least = 62 if inches <= HALF else 78  # a wide one is scrolled on a phone anyway
+    size = f"max-width:{96 * inches:.0f}px;min-width:{least * inches:.0f}px"
     head = re.sub(r'\s(width|height)="[\d.]+pt"', "", head)
     head = head.replace("<svg", f'<svg role="img" aria-label="{escape(alt, quote=True)}" style="{size}"', 1)
     prefix = slug(name)

@@ -68,9 +68,9 @@ def visit(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterato
     found = Visit(context.new_page(), address)
     page, wrong = found.page, found.wrong
     page.on("pageerror", lambda error: wrong.append(f"{page.url}: {error}"))
-    page.on("console", lambda said: said.type == "error" and wrong.append(f"{page.url}: {said.text}"))
-    page.on("response", lambda got: got.status >= 400 and wrong.append(f"{page.url}: {got.status} {got.url}"))
-    page.on("request", lambda asked: inside(asked.url, address) or wrong.append(f"{page.url} asks {asked.url}"))
+    page.on("console", lambda said: wrong.extend([f"{page.url}: {said.text}"] if said.type == "error" else []))
+    page.on("response", lambda got: wrong.extend([f"{page.url}: {got.status} {got.url}"] if got.status >= 400 else []))
+    page.on("request", lambda asked: wrong.extend([] if inside(asked.url, address) else [f"asks {asked.url}"]))
     yield found
     context.close()
     assert found.wrong == []
