@@ -87,6 +87,7 @@ class Result:
     mi, stderr, truth, truth_error : nats; None where there is none (a failure, a downstream task).
     estimator_name, estimator_params, task_name, task_params : registered names and all parameters, defaults included,
         so that reports can group by them (nested plug-ins appear as their identity).
+    estimator_version, task_version : of the plug-ins; empty in records that were made before these were kept.
     kind : what the task asks for, and so which of the fields hold the answer.
     quantity : what the estimator's number is (:class:`mibench.Kind`); role, reference, reads_task : its capabilities
         of these names.
@@ -110,6 +111,8 @@ class Result:
     estimator_params: Mapping[str, Any] = field(default_factory=dict)
     task_name: str = ""
     task_params: Mapping[str, Any] = field(default_factory=dict)
+    estimator_version: str = ""
+    task_version: str = ""
     kind: TaskKind = TaskKind.INFORMATION
     quantity: Kind = Kind.ESTIMATE
     role: Role = Role.ENTRANT

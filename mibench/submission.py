@@ -7,6 +7,7 @@ cells drawn at random are run again.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 import random
@@ -25,10 +26,12 @@ from .engine.provenance import provenance
 from .engine.records import decode
 from .engine.store import FILE, files_at, opened
 from .errors import MibenchError, NotInstalled, UsageError
+from .estimator import Estimator
 from .group import grouped
+from .plugin import digest
 from .result import Cell, Result, Status
 from .results import Results, load_results
-from .task import TaskKind
+from .task import AnyTask, TaskKind
 from .words import counted, listed
 
 FEWEST = 3
@@ -80,7 +83,7 @@ class Submission:
         """All that can be told without running a cell."""
         yield _finding("records", self._unreadable(), f"{counted(len(self.results), 'cell')} can be read")
         yield _finding("versions", self._versions(), f"measured with mibench {self.version}, the one installed here")
-        yield _finding("identities", self._identities(), "plug-ins made here are those that were measured")
+        yield _finding("identities", self.changed(), "plug-ins made here are those that were measured")
         yield _finding("seeds", self._seeds(), "every estimator of a task and n was run with the same seeds")
         yield _finding("answers", self._answers(), "no cell was answered twice, differently")
         yield _finding("truths", self._truths(), "the truths are those of the tasks")
@@ -171,23 +174,26 @@ class Submission:
 
     def _versions(self) -> list[str]:
         recorded = {str(r.provenance.get("mibench", "unknown")) for r in self.results if r.provenance}
-        return sorted(version for version in recorded or {"unknown"} if version != self.version)
+        others = sorted(version for version in recorded or {"unknown"} if version != self.version)
+        return [f"cells of mibench {version}, where {self.version} is installed" for version in others]
 
-    def _identities(self) -> list[str]:
-        wrong = []
+    def changed(self) -> list[str]:
+        """What was measured and is something else here: other versions, other parameters, in words."""
+        wrong: dict[str, list[str]] = {}
         for (estimator, task), cells in grouped(self.results, lambda r: (r.cell.estimator, r.cell.task)).items():
             try:
                 made = registry.estimators.create(estimator), registry.tasks.create(task)
             except MibenchError as error:
-                wrong.append(f"{estimator} on {task}: {error}")
+                wrong.setdefault(f"{estimator} ({error}", []).append(task)
                 continue
             able = made[0].capabilities
             judged = able.role, made[0].kind, able.reads_task
-            if any(Cell.of(*made, r.cell.n, r.cell.seed).id != r.cell.id for r in cells):
-                wrong.append(f"{estimator} on {task}, of which another version or other parameters were measured")
+            other = next((r for r in cells if Cell.of(*made, r.cell.n, r.cell.seed).id != r.cell.id), None)
+            if other is not None:
+                wrong.setdefault(_changed(*made, other), []).append(task)
             elif any((r.role, r.quantity, r.reads_task) != judged for r in cells):
-                wrong.append(f"{estimator} on {task}, which would be judged as something else")
-        return wrong
+                wrong.setdefault(f"{estimator} (it would be judged as something else", []).append(task)
+        return [f"{what}; {own[0] if len(own) == 1 else f'{len(own)} tasks'})" for what, own in wrong.items()]
 
     def _seeds(self) -> list[str]:
         wrong = []
@@ -258,6 +264,26 @@ def write_tables(results: Results, folder: Path, title: str) -> None:
             text = (Path(made) / name).read_text(encoding="utf-8")
             text = re.sub(r"## Figures\n.*?(?=## Provenance)", "", text, flags=re.DOTALL)
             (folder / name).write_text(text, encoding="utf-8")
+
+
+def _changed(estimator: Estimator, task: AnyTask, measured: Result) -> str:
+    """Which of the two is another than at the time of the record, and what its version was, where that can be told."""
+    for plugin, version in zip((estimator, task), _versions(estimator, task, measured), strict=True):
+        if version and version != plugin.version:
+            return f"{plugin.label} (measured as version {version}, here version {plugin.version}"
+    return f"{estimator.label} (another version or other parameters were measured"
+
+
+def _versions(estimator: Estimator, task: AnyTask, measured: Result) -> tuple[str, str]:
+    """Of both plug-ins as they were measured: as recorded, or those earlier ones that lead to the cell's id."""
+    if measured.estimator_version and measured.task_version:
+        return measured.estimator_version, measured.task_version
+    earlier = [range(1, int(p.version) + 1) if p.version.isdecimal() else () for p in (estimator, task)]
+    for own, asked in itertools.product(*earlier):
+        identities = {**estimator.identity(), "version": str(own)}, {**task.identity(), "version": str(asked)}
+        if digest([*identities, measured.cell.n, measured.cell.seed]) == measured.cell.id:
+            return str(own), str(asked)
+    return "", ""
 
 
 def _finding(name: str, wrong: Iterable[str], otherwise: str) -> Finding:

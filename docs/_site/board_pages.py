@@ -13,6 +13,8 @@ from mibench.engine.store import FILE
 from mibench.registry import estimators
 from mibench.report import figures, html
 from mibench.report.leaderboard import Leaderboard
+from mibench.report.markdown import escaped
+from mibench.submission import Submission
 
 _TABLES = ("leaderboard.csv", "tasks.csv", FILE)
 
@@ -104,7 +106,16 @@ def _page(name: str, text: str) -> str:
         return f"{match[1]}{match[2]}{_linked(label, '../')}{match[2]} |"
 
     rest = re.sub(r"^(\| (?:\d+|ref|–)? ?\| )(\**)([^|*]+?)\2 \|", link, rest, flags=re.M)
-    return f"---\nhide: [toc]\n---\n\n{head}\n\n{links}{rest}"
+    return f"---\nhide: [toc]\n---\n\n{head}\n\n{links}{_moved_on(name)}{rest}"
+
+
+def _moved_on(name: str) -> str:
+    """A remark where plug-ins have other versions by now than when they were measured."""
+    changed = Submission(measured.PUBLISHED / name).changed()
+    if not changed:
+        return ""
+    listed = "; ".join(escaped(one) for one in changed)
+    return f'!!! note "Measured with earlier versions"\n    Answers of these have changed since: {listed}.\n\n'
 
 
 def _linked(label: str, up: str) -> str:

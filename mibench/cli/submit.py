@@ -38,12 +38,15 @@ def submit(
     from mibench.submission import Submission
 
     submission = Submission(directory)
-    sound = True
+    sound, changed = True, False
     for finding in submission.findings():
         typer.echo(str(finding))
         sound = sound and finding.holds
+        changed = changed or (finding.name == "identities" and not finding.holds)
     if not sound:
         typer.echo("mibench: not fit for submission; no cell was run again.", err=True)
+        if changed:
+            typer.echo("`mibench run` with the same grid and --out measures again what has changed.", err=True)
         raise typer.Exit(1)
     reruns = submission.rerun(share, seed)
     for rerun in reruns:

@@ -41,6 +41,8 @@ def names_of(estimator: Estimator, task: AnyTask) -> dict[str, Any]:
         "estimator_params": own["params"],
         "task_name": asked["name"],
         "task_params": asked["params"],
+        "estimator_version": own["version"],
+        "task_version": asked["version"],
         "kind": task.kind,
         "quantity": estimator.kind,
         "role": able.role,

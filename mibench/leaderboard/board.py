@@ -229,6 +229,20 @@ def provenance(results: Iterable[Result]) -> dict[str, tuple[str, ...]]:
     return {key: tuple(sorted(values)) for key, values in sorted(seen.items())}
 
 
+def _mixed(results: Sequence[Result]) -> Iterator[str]:
+    """Whose cells were made by several versions of it, so that their mean is of no single one."""
+    of_both = [((r.cell.estimator, r.estimator_version), (r.cell.task, r.task_version)) for r in results]
+    for pairs in zip(*of_both, strict=True):
+        known = sorted({pair for pair in pairs if pair[1]})
+        for name, own in grouped(known, lambda pair: pair[0]).items():
+            if len(own) > 1:
+                versions = listed([version for _, version in own])
+                yield f"The cells of {name} are of its versions {versions}: run it again to have all of one."
+    by = sorted({str(r.provenance["mibench"]) for r in results if r.provenance.get("mibench")})
+    if len(by) > 1:
+        yield f"The cells were made by mibench {listed(by)}; what answers differently has another version of its own."
+
+
 def _per_estimator(results: Iterable[Result]) -> Iterable[list[Result]]:
     return grouped(results, lambda r: r.cell.estimator).values()
 
@@ -238,6 +252,7 @@ def _notes(results: Sequence[Result], places: Sequence[Ranking]) -> Iterator[str
     absent = grouped((r for r in results if r.status is Status.NOT_INSTALLED), lambda r: r.message)
     for message, cells in absent.items():
         yield f"{_left_out(cells)} because something is not installed here: {message}"
+    yield from _mixed(results)
     benchmark = [r for r in results if r.kind is TaskKind.INFORMATION and r.status is not Status.NOT_INSTALLED]
     unknown = [r for r in benchmark if r.truth is None]
     if unknown:

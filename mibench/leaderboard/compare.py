@@ -366,6 +366,9 @@ def _changed_settings(pairs: Sequence[_Pair]) -> dict[str, list[str]]:
             for key in sorted(old.keys() | new.keys())
             if old.get(key) != new.get(key)
         ]
+        versions = own[0].base.estimator_version, own[0].new.estimator_version
+        if all(versions) and versions[0] != versions[1]:
+            found.append("version {} → {}".format(*versions))
         moved = [p for p in own if p.base.cell.id != p.new.cell.id]
         if moved and not found:
             sure = any(p.new.cell.task in steady for p in moved)

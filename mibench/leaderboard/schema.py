@@ -28,6 +28,7 @@ class Column:
     narrow : kept where space is short; vital : kept even on a phone.
     to : the column with the upper end, where this one is the lower end of an interval.
     less : less is better, or comes first.
+    beneath : says more of the column before it, and stands under its entries where a page has little room.
     """
 
     heading: str = ""
@@ -39,6 +40,7 @@ class Column:
     signed: bool = False
     to: str = ""
     less: bool = False
+    beneath: bool = False
 
     @property
     def first(self) -> str:

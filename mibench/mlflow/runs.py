@@ -26,7 +26,7 @@ from mibench.task import TaskKind
 if TYPE_CHECKING:
     from mibench.leaderboard.board import Board
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when the same results are to be written down in another way: runs of an older format are replaced."""
 
 _MOST_DESCRIBED = 50
@@ -149,17 +149,24 @@ def standing_runs(title: str, results: Sequence[Result]) -> list[Run]:
         metrics += _curves_by_task(of[row.estimator])
         place = "not ranked" if row.rank is None else str(row.rank)
         tags = {"kind": row.kind, "place": place}
-        runs.append(_standing("place", title, row.estimator, tags, metrics, row.failures == 1))
+        spent = sum(r.wall_s for r in of[row.estimator])
+        runs.append(_standing("place", title, row.estimator, tags, metrics, row.failures == 1, spent))
+    trained = grouped((r for r in board.cells if r.group), lambda r: (r.group, r.arm or r.cell.estimator))
+    several = len({row.group for row in board.downstream}) > 1
     for (group, arm), rows in grouped(board.downstream, lambda row: (row.group, row.arm)).items():
         metrics = [point for row in rows for point in _point(legal(row.metric), row.mean)]
         metrics += [point for row in rows for point in _point(f"difference/{legal(row.metric)}", row.difference)]
         metrics += _point("cpu_s", rows[0].cpu_s)
         tags = {"group": group, "arm": arm, "seeds": str(rows[0].seeds)}
-        runs.append(_standing("arm", title, arm, tags, metrics, not rows[0].seeds))
+        spent = sum(r.wall_s for r in trained[group, arm])
+        run = _standing("arm", title, arm, tags, metrics, not rows[0].seeds, spent)
+        runs.append(dataclasses.replace(run, name=f"{arm} | {group}") if several else run)
     return runs
 
 
-def _standing(role: str, title: str, name: str, tags: Mapping[str, str], metrics: Sequence[Point], failed: bool) -> Run:
+def _standing(
+    role: str, title: str, name: str, tags: Mapping[str, str], metrics: Sequence[Point], failed: bool, wall_s: float
+) -> Run:
     return Run(
         name=name,
         key=digest([role, title, name, tags.get("group", "")]),
@@ -168,6 +175,7 @@ def _standing(role: str, title: str, name: str, tags: Mapping[str, str], metrics
         params={"estimator": name},
         metrics=[(metric, float(f"{value:.4g}"), step) for metric, value, step in metrics],  # a column has little room
         failed=failed,
+        wall_s=wall_s,
     )
 
 

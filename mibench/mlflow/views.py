@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 DESCRIPTION = """\
-Estimators of mutual information against known truths, by [mibench](https://pypi.org/project/mibench/).
+Estimators of mutual information against known truths, by mibench.
 
 | runs with the tag | are | view |
 |---|---|---|

@@ -22,6 +22,7 @@ from .style import (
     MUTED,
     Drawing,
     Palette,
+    few_ticks,
     finish,
     hover,
     new_figure,
@@ -66,6 +67,7 @@ def metrics(group: str, runs: Sequence[Result], rows: Sequence[Downstream], pale
         ax.set_title(_titled(own[0]))
         ax.set_yticks(range(len(arms)), [in_lines(arm, 30) for arm in arms])
         ax.set_ylim(-0.6, len(arms) - 0.4)
+        few_ticks(ax)
         ax.grid(axis="y", visible=False)
     caption = "Dots: seeds; circle and line: mean ± standard error; dashed: the control arm."
     if any(row.floor is not None for row in rows):
@@ -96,12 +98,17 @@ def information_plane(group: str, rows: Sequence[Downstream], palette: Palette) 
             face, size = (style.colour, 6) if name == list(measured)[-1] else ("None", 7)
             ax.plot(x, y, style.marker, color=style.colour, markerfacecolor=face, markersize=size)
         ax.plot([], [], style.marker, color=style.colour, label=shorten(arm, 40))
-    ax.set(xlabel="information (nats)", ylabel=_titled(next(row for row in rows if row.metric == kept)))
+    few_ticks(ax)
+    words = [name.replace("_", " ") for name in measured]
+    across = "information" if len(words) > 1 else words[0]
+    ax.set(xlabel=f"{across} (nats)", ylabel=_titled(next(row for row in rows if row.metric == kept)))
     shared_legend(figure, [ax])
-    *hollow, filled = (f"{name.replace('_', ' ')}: {text}" for name, text in measured.items())
-    caption = f"Per arm, mean over seeds. Filled, {filled}{' Hollow, ' if hollow else ''}{' '.join(hollow)}"
-    alt = f"{group}: {kept} against the information in the code, for {', '.join(arms)}"
-    return finish(figure, f"plane-{slug(group)}", f"{group}: information plane", caption, alt, f"downstream:{group}")
+    *hollow, filled = (f"{word}: {text}" for word, text in zip(words, measured.values(), strict=True))
+    shown = f"Filled, {filled} Hollow, {' '.join(hollow)}" if hollow else filled[:1].upper() + filled[1:]
+    title = "information plane" if hollow else f"{kept.replace('_', ' ')} against {across}"
+    alt = f"{group}: {kept} against {', '.join(words)}, for {', '.join(arms)}"
+    caption = f"Per arm, mean over seeds. {shown}"
+    return finish(figure, f"plane-{slug(group)}", f"{group}: {title}", caption, alt, f"downstream:{group}")
 
 
 def curves(group: str, runs: Sequence[Result], rows: Sequence[Downstream], palette: Palette) -> Drawing | None:

@@ -62,7 +62,8 @@ def render(
             anchors={portrait.name: portrait.anchor for portrait in painted},
             cards=cards,
             task_anchors={card.name: card.anchor for own in cards.values() for card in own},
-            family_anchors=_anchors(cards),
+            family_anchors=_anchors("family", cards),
+            group_anchors=_anchors("downstream", groups),
             data=embedded(board, Unit(unit), shown),
             left_out=left_out,
             how_to_read=tables.HOW_TO_READ,
@@ -97,11 +98,11 @@ def environment() -> Environment:
     return made
 
 
-def _anchors(families: Iterable[str]) -> dict[str, str]:
-    """Where the section of each family is."""
-    slugs = {family: f"family-{slug(family)}" for family in families}
+def _anchors(what: str, names: Iterable[str]) -> dict[str, str]:
+    """Where the section of each family, or of whatever else has one, is."""
+    slugs = {name: f"{what}-{slug(name)}" for name in names}
     twice = [a for a in slugs.values() if list(slugs.values()).count(a) > 1]
-    return {family: f"{a}-{i}" if a in twice else a for i, (family, a) in enumerate(slugs.items())}
+    return {name: f"{a}-{i}" if a in twice else a for i, (name, a) in enumerate(slugs.items())}
 
 
 def _facts(board: Board) -> list[tuple[str, str]]:
@@ -112,7 +113,7 @@ def _facts(board: Board) -> list[tuple[str, str]]:
     if 0 < ranked < every:
         facts = [(f"{ranked:,}", f"{plural('estimator', ranked)} ranked"), (f"{every - ranked:,}", "not ranked")]
     counts = {
-        "task": len({r.cell.task for r in board.cells}),
+        "task": len({r.group or r.cell.task for r in board.cells}),
         "family": len({r.family for r in board.cells}),
         "cell": len(board.cells),
     }
@@ -126,10 +127,10 @@ def _data_uri(path: Path) -> str:
 
 
 def _broken(name: str) -> Any:
-    """A name that may go on in the next line only where a parameter begins or a part of a path."""
+    """A name that may go on in the next line only where a parameter or part of a path begins, or after a semicolon."""
     from markupsafe import Markup, escape
 
-    parts = re.split(r"(?<=[\[,/])", name)
+    parts = re.split(r"(?<=[\[,/])|(?<=; )", name)
     if len(parts) == 1:
         return escape(name)
     return Markup("<wbr>").join(Markup("<span>{}</span>").format(part) for part in parts if part)

@@ -35,6 +35,7 @@ class Portrait:
     about: str
     citation: Sequence[tuple[str, str]]
     parameters: str
+    version: str
     tasks: Table
     failures: Table
 
@@ -69,6 +70,7 @@ def _portrait(
         plain(documented(factory).summary) if factory else "",
         linked(citation) if isinstance(citation, str) else [],
         _written(ran[0].estimator_params),
+        ", ".join(sorted({r.estimator_version for r in ran if r.estimator_version})),
         _tasks(name, rows, unit),
         failures_of([row for row in board.failures if row.estimator == name], unit, f"failures-{name}"),
     )

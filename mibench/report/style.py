@@ -164,6 +164,7 @@ def theme() -> Iterator[None]:
         "axes.axisbelow": True,
         "axes.facecolor": "none",
         "axes.unicode_minus": True,
+        "axes.formatter.useoffset": False,
         "text.parse_math": False,  # names are other people's: a dollar is a dollar
         "grid.color": GRID,
         "grid.linewidth": 0.7,
@@ -209,6 +210,17 @@ def small_multiples(count: int, columns: int, size: tuple[float, float], **optio
     return figure, axes[:count]
 
 
+def few_ticks(ax: Axes) -> None:
+    """Numbers that do not touch along x, and no axis so narrow that it shows the rounding of equal values."""
+    from matplotlib.ticker import MaxNLocator
+
+    for low, high, settle in ((*ax.get_xlim(), ax.set_xlim), (*ax.get_ylim(), ax.set_ylim)):
+        middle, least = (low + high) / 2, max(_NARROWEST, 0.02 * abs(low + high) / 2)
+        if high - low < least:
+            settle(middle - least / 2, middle + least / 2)
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+
+
 def hover(artist: Artist, name: str, text: str = "") -> None:
     """Let the page know whose mark this is, and say so, or the text, where the mouse is on it."""
     artist.set_gid(f"hover:{printable(name)}{_BETWEEN}{printable(text or name)}")
@@ -219,6 +231,7 @@ def panel(ax: Axes, name: str) -> None:
     ax.set_gid(f"panel:{printable(name)}")
 
 
+_NARROWEST = 0.005
 _BETWEEN = "\u2066"  # never in a printable name
 
 
@@ -247,7 +260,8 @@ def _themed(svg: str, name: str, alt: str, inches: float) -> str:
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     head, rest = body[: body.index(">") + 1], body[body.index(">") + 1 :]
-    size = f"max-width:{96 * inches:.0f}px;min-width:{62 * inches:.0f}px"
+    least = 62 if inches <= HALF else 78  # a wide one is scrolled on a phone anyway
+    size = f"max-width:{96 * inches:.0f}px;min-width:{least * inches:.0f}px"
     head = re.sub(r'\s(width|height)="[\d.]+pt"', "", head)
     head = head.replace("<svg", f'<svg role="img" aria-label="{escape(alt, quote=True)}" style="{size}"', 1)
     prefix = slug(name)

@@ -26,9 +26,9 @@ from mibench.leaderboard.schema import (
     columns,
 )
 from mibench.result import Status
-from mibench.words import listed
+from mibench.words import counted, listed
 
-from .downstream_tables import downstream
+from .downstream_tables import downstream, headlines, verdict
 from .embedded import about
 from .flat import flat
 from .values import MISSING, Entry, Table, Unit, mean_over_seeds, natural, number, share
@@ -99,9 +99,9 @@ def ranking_columns(board: Board) -> list[str]:
 
 
 def standing(board: Board) -> str:
-    """What the ranking says, in one or two sentences; nothing where nobody is ranked."""
+    """What the ranking says, or what the downstream tasks say where nobody is ranked, in one or two sentences."""
     if board.best is None:
-        return ""
+        return _beside_control(board)
     text = f"{board.best.estimator} scores highest, {board.best.score:.3f}."
     ranked = sum(row.rank is not None for row in board.ranking)
     if board.best.to_best is None or ranked < 2:
@@ -109,6 +109,17 @@ def standing(board: Board) -> str:
     if not board.close:
         return f"{text} Every other can be told apart from it on these families."
     return f"{text} {_named(board.close)} cannot be told apart from it on these families."
+
+
+def _beside_control(board: Board) -> str:
+    """How often an arm of a downstream task did better than the control, and how often worse."""
+    tasks = grouped(headlines(board), lambda row: row.group)
+    if not tasks:
+        return ""
+    found = [{verdict(row) for row in rows} for rows in tasks.values()]
+    better, worse = (sum(what in verdicts for verdicts in found) for what in ("better", "worse"))
+    where = f"On {better} of {counted(len(tasks), 'downstream task')} an arm is better than the control"
+    return f"{where}, on {worse or 'none'} one is worse: by the first metric of each, 95 % intervals over seeds."
 
 
 def _named(names: Sequence[str]) -> str:

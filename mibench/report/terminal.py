@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _STYLES = {"best": "bold green", "better": "green", "worse": "red", "muted": "dim", "": ""}
 _NARROWEST_KEY = 18
+_WIDEST_PIECE = 28
+_WIDEST_TEXT = 40
 _MOST_FAILURES = 12
 _MESSAGE = 90
 
@@ -54,8 +57,9 @@ def print_table(table: Table, console: Console) -> None:
             column = table.columns[i]
             justify: JustifyMethod = "right" if column.numeric else "left"
             grid.add_column(Text(column.heading), justify=justify, overflow="fold", max_width=block[i])
+        key = min(block, key=lambda i: (table.columns[i].numeric, i))
         for row in table.rows:
-            grid.add_row(*(_styled(row[i]) for i in block))
+            grid.add_row(*(_styled(row[i], block[i] - 2 if i == key else None) for i in block))
         console.print(grid)
     say(console, table.note)
 
@@ -67,8 +71,12 @@ def _blocks(table: Table, width: int) -> list[dict[int, int]]:
         i: 2 + max(len(text) for text in (table.columns[i].heading, *(r[i].text for r in table.rows))) for i in keep
     }
     key = next((i for i in keep if not table.columns[i].numeric), keep[0])
+    for i in keep:
+        if i != key and not table.columns[i].numeric:
+            widths[i] = min(widths[i], _WIDEST_TEXT)
     room = width - sum(widths[i] for i in keep if i != key)
-    widths[key] = min(widths[key], max(room, _NARROWEST_KEY))
+    whole = 2 + max(len(piece) for row in table.rows for piece in _pieces(row[key].text))
+    widths[key] = min(widths[key], max(room, _NARROWEST_KEY, min(whole, _WIDEST_PIECE)))
     blocks: list[dict[int, int]] = [{}]
     for i in keep:
         if blocks[-1] and sum(blocks[-1].values()) + widths[i] > width and i != key:
@@ -95,10 +103,21 @@ def say(console: Console, text: str) -> None:
         console.print(printable(text), style="dim", markup=False, highlight=False)
 
 
-def _styled(entry: Entry) -> Text:
+def _styled(entry: Entry, width: int | None) -> Text:
+    """The entry in its colour; of a name that is wider than that, parameters begin in a new line."""
     from rich.text import Text
 
-    return Text(entry.text, style=_STYLES[entry.mark])
+    lines = [""]
+    for piece in [entry.text] if width is None else _pieces(entry.text):
+        if width is not None and lines[-1] and len(lines[-1]) + len(piece) > width:
+            lines.append("")
+        lines[-1] += piece
+    return Text("\n".join(lines), style=_STYLES[entry.mark])
+
+
+def _pieces(name: str) -> list[str]:
+    """The name of a selector and its parameters."""
+    return re.split(r"(?=\[)|(?<=,)", name)
 
 
 def _red(text: str) -> Text:

@@ -44,6 +44,16 @@ class Table:
     whose: tuple[str, ...] = ()
     where: tuple[str | None, ...] = ()
 
+    @property
+    def places(self) -> list[int]:
+        """Of the columns that stand by themselves on a page."""
+        return [i for i, column in enumerate(self.columns) if not column.beneath]
+
+    @property
+    def under(self) -> list[int]:
+        """Of the columns under whose entries those of the next one stand."""
+        return [i - 1 for i, column in enumerate(self.columns) if column.beneath]
+
 
 class Unit:
     """How quantities in nats are shown."""
@@ -78,8 +88,8 @@ def number(value: float | None, signed: bool = False) -> str:
             if magnitude < 99.995
             else f"{magnitude:.0f}"
         )
-    negative = value < 0 and any(c in "123456789" for c in text)
-    return ("−" if negative else "+" if signed and value > 0 else "") + text
+    sign = "−" if value < 0 else "+" if signed and value > 0 else ""
+    return sign + text if any(c in "123456789" for c in text) else text
 
 
 def mean_over_seeds(mean: float | None, se: float | None = None, failed: int = 0) -> Entry:

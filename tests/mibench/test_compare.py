@@ -168,6 +168,12 @@ def test_a_version_is_what_is_compared_and_is_told(make: Make) -> None:
     assert row(alone).settings == ("another version of it or of its tasks",)
 
 
+def test_versions_that_were_recorded_are_told(make: Make) -> None:
+    old, new = make(estimator_version="1"), with_id(make(estimator_version="2"), "other")
+    assert row(compare([old], [new])).settings == ("version 1 → 2",)
+    assert row(compare([old], [old])).settings == ()
+
+
 def test_a_default_that_changed_under_the_same_name_is_told(make: Make) -> None:
     old, new = (make(estimator_params={"k": k, "metric": "max"}) for k in (3, 5))
     assert row(compare([old], [with_id(new, "other")])).settings == ("k 3 → 5",)

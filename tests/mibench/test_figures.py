@@ -162,6 +162,27 @@ def test_informations_are_told_by_their_unit_and_have_no_better_direction(make: 
     assert plane.caption.endswith("Filled, by density: The truth. Hollow, by critic: The bound.")
 
 
+def test_one_information_is_the_axis_and_no_axis_shows_rounding(make: MakeResult) -> None:
+    info = (
+        {"name": "gain", "better": "higher", "unit": "nats", "description": "What is won."},
+        {"name": "estimate", "better": "", "unit": "nats", "description": "I(X_S; Y) as estimated."},
+    )
+    told = {"group": "g", "family": "downstream", "truth": None, "status": Status.OK, "metric_info": info}
+    equal = {"a": 2.728286, "b": 2.728286 + 1e-12}
+    results = [
+        make(arm, "g", 0, 0, None, arm=arm, metrics={"gain": v, "estimate": 1.0}, **told) for arm, v in equal.items()
+    ]
+    drawn = {d.name: d for d in figures.draw(Leaderboard.from_results(results))}
+    plane = drawn["plane-g"]
+    assert plane.title == "g: gain against estimate" and plane.caption.endswith("I(X_S; Y) as estimated.")
+    assert plane.figure.axes[0].get_xlabel() == "estimate (nats)"
+    for drawing in (plane, drawn["downstream-g"]):
+        for ax in drawing.figure.axes:
+            assert {ax.xaxis.get_offset_text().get_text(), ax.yaxis.get_offset_text().get_text()} == {""}
+    low, high = drawn["downstream-g"].figure.axes[0].get_xlim()
+    assert high - low >= 0.02 * equal["a"]
+
+
 def test_who_knows_nothing_is_drawn_in_the_background(make: MakeResult) -> None:
     fields: dict[str, dict[str, Any]] = {"dull": {"role": Role.FLOOR}, "all-knowing": {"reads_task": True}, "ksg": {}}
     results = [

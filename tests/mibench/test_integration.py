@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -187,3 +188,38 @@ def test_workflows_ask_for_no_more_than_they_need_and_run_what_exists(file: Path
             for target in re.findall(r"\bmake (\w[\w-]*)", step.get("run", "")):
                 assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
             assert "${{ github.event" not in step.get("run", "") and "${{ inputs" not in step.get("run", "")
+
+
+WORKFLOWS = [ROOT / "action.yml", *sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda path: path.name)
+def test_steps_are_sound_shell_and_refer_to_what_exists(file: Path) -> None:
+    loaded = yaml.safe_load(file.read_text())
+    jobs = loaded.get("jobs", {"action": loaded.get("runs")})
+    for job in jobs.values():
+        needs = job.get("needs", [])
+        assert set([needs] if isinstance(needs, str) else needs) <= set(jobs)
+        steps = job["steps"]
+        for number, step in enumerate(steps):
+            assert ("run" in step) != ("uses" in step), step
+            assert re.fullmatch(r"[\w-]+/[\w-]+(/[\w-]+)*@v\d+|\./\.mibench", step.get("uses", "a/b@v1")), step
+            earlier = {one.get("id") for one in steps[:number]}
+            assert set(re.findall(r"\bsteps\.(\w+)\.", json.dumps(step))) <= earlier
+            script = re.sub(r"\$\{\{.*?\}\}", "x", step.get("run", ""))
+            done = subprocess.run(["bash", "-n", "-c", script], capture_output=True, text=True, check=False)
+            assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+def test_the_workflows_of_the_tutorial_name_inputs_that_there_are() -> None:
+    page = (ROOT / "docs" / "tutorials" / "ci.md").read_text()
+    action = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+    reusable = yaml.safe_load((ROOT / ".github" / "workflows" / "benchmark.yml").read_text())
+    called = reusable[True]["workflow_call"]["inputs"]
+    shown = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    used = [(step["with"], action) for w in shown for step in w["jobs"]["mibench"].get("steps", [])[-1:]]
+    used += [(w["jobs"]["mibench"]["with"], called) for w in shown if "uses" in w["jobs"]["mibench"]]
+    assert len(used) == 2
+    for given, known in used:
+        assert set(given) <= set(known)
+        assert {name for name, one in known.items() if one.get("required")} <= set(given)

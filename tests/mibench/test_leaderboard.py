@@ -220,6 +220,16 @@ def test_cells_without_a_truth_are_left_out_and_said(make: Make) -> None:
     assert any("truth is not known" in note for note in got.notes)
 
 
+def test_cells_of_several_versions_are_told(make: Make) -> None:
+    of_two = [make(seed=seed, estimator_version=str(1 + seed), task_version="3") for seed in (0, 1)]
+    told = "The cells of ksg are of its versions 1, 2: run it again to have all of one."
+    assert [note for note in board(*of_two).notes if "version" in note] == [told]
+    unrecorded = [make(seed=seed, estimator_version=version) for seed, version in enumerate(["", "2"])]
+    assert not any("version" in note for note in board(*unrecorded).notes)
+    by_two = [make(seed=seed, provenance={"mibench": version}) for seed, version in enumerate(["0.1.0", "0.2.0"])]
+    assert any("made by mibench 0.1.0, 0.2.0" in note for note in board(*by_two).notes)
+
+
 def test_equitability_compares_functions_at_equal_noise(make: Make) -> None:
     truths = {("x", 0.1): 3.0, ("x3", 0.1): 2.0, ("x", 0.9): 0.5, ("x3", 0.9): 0.4}
     cells = [

@@ -124,6 +124,21 @@ def test_what_was_touched_shows(fault: str, honest: Path, tmp_path: Path) -> Non
     assert failing(touched(honest, tmp_path / "touched", change)) == {name}
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_version_that_has_moved_on_is_named(
+    recorded: bool, honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    def as_recorded(result: Result) -> Result:
+        return result if recorded else dataclasses.replace(result, estimator_version="", task_version="")
+
+    folder = touched(honest, tmp_path / "earlier", as_recorded)
+    monkeypatch.setattr(registry.estimators.factory("cca"), "version", "3")
+    [wrong] = [finding for finding in Submission(folder).findings() if not finding.holds]
+    assert "cca (measured as version 1, here version 3; 2 tasks)" in wrong.message and OWN not in wrong.message
+    code, _, err = command("submit", folder, "--check")
+    assert code == 1 and "measures again what has changed" in err
+
+
 def test_a_line_that_is_no_record_and_a_cell_that_was_tried_until_it_fitted(honest: Path, tmp_path: Path) -> None:
     shutil.copytree(honest, tmp_path / "mine")
     file = tmp_path / "mine" / FILE

@@ -123,6 +123,32 @@ def test_a_difference_is_good_or_bad_by_the_direction_of_its_metric(make: MakeRe
     assert marks == ["better", "worse"]
 
 
+def test_several_downstream_tasks_begin_with_what_was_better_than_the_control(make: MakeResult) -> None:
+    def run(group: str, arm: str, seed: int, shift: float, better: str) -> Result:
+        values = {"other": 7.0, "main": 1.0 + seed + shift * (1 + 0.01 * seed)}
+        info = ({"name": "other", "unit": "nats"}, {"name": "main", "unit": "%", "better": better})
+        told = {"group": group, "arm": arm, "metric_info": info, "metrics": values, "family": "downstream"}
+        return make(arm, f"{group}[{arm}]", 0, seed, None, status=Status.OK, truth=None, **told)
+
+    shifts = {"none": 0.0, "up": 2.0, "further": 3.0, "down": -1.0}
+    results = [run("gain", arm, seed, shift, "higher") for arm, shift in shifts.items() for seed in range(3)]
+    results += [run("loss", arm, 0, shift, "lower") for arm, shift in shifts.items()]
+    board = Leaderboard.from_results(results)
+    table = _by_name(board)["downstream"]
+    assert [[entry.text for entry in row] for row in table.rows] == [
+        ["gain", "main (%) ↑", "2.000", "further +3.030; up +2.020", "down −1.010", "–"],
+        ["loss", "main (%) ↓", "1.000", "–", "–", "down −1.000; up +2.000; further +3.000"],
+    ]
+    said = "On 1 of 2 downstream tasks an arm is better than the control, on 1 one is worse: "
+    assert tables.standing(board).startswith(said)
+    alone = Leaderboard.from_results([r for r in results if r.group == "gain"])
+    assert "downstream" not in _by_name(alone)
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
+    assert [number(value, signed=True) for value in (1e-9, -1e-9, 0.0, 0.0006)] == ["0.000", "0.000", "0.000", "+0.001"]
+
+
 def test_floors_and_flags_are_told_below_the_downstream_table(make: MakeResult) -> None:
     told = {"group": "g", "family": "downstream", "truth": None, "status": Status.OK, "metrics": {"quality": 1.0}}
     facts = [{"floor": {"quality": 98.0}, "went_wrong": seed > 0, "steps": 1} for seed in range(3)]

@@ -24,8 +24,8 @@ const number = (value, signed = false) => {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
   const text = size >= 1e5 ? size.toExponential(0) : size.toFixed(size < 9.9995 ? 3 : size < 99.995 ? 2 : 0);
-  const less = value < 0 && /[1-9]/.test(text);
-  return (less ? "−" : signed && value > 0 ? "+" : "") + text;
+  const sign = value < 0 ? "−" : signed && value > 0 ? "+" : "";
+  return /[1-9]/.test(text) ? sign + text : text;
 };
 const inUnit = (value) => (value === null || value === undefined ? null : value * FACTOR);
 const seconds = (value) => {
@@ -118,11 +118,11 @@ const link = (table) => {
     if (row.dataset.about === undefined) continue;
     let first = true;
     [...row.cells].forEach((cell, i) => {
-      if (!cell.classList.contains("number") || where[i] === null || cell.textContent.trim() === "–") return;
+      if (!cell.classList.contains("number") || where[i] === null || said(cell) === "–") return;
       const query = [row.dataset.about, where[i]].filter(Boolean).join("&");
       if (!query) return;
-      const anchor = make("a", { class: "cell", href: `#cells?${query}`, tabindex: first ? null : -1 }, cell.textContent.trim());
-      cell.replaceChildren(anchor);
+      const anchor = make("a", { class: "cell", href: `#cells?${query}`, tabindex: first ? null : -1 }, said(cell));
+      cell.replaceChildren(anchor, ...cell.querySelectorAll("small.beneath"));
       first = false;
     });
   }

@@ -87,16 +87,27 @@ for (const tools of document.querySelectorAll(".tools")) {
 
 // Every table as comma-separated values, in full precision; a text that says more than its number stands beside it.
 const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const said = (cell) => {
+  const copy = (cell.querySelector("button") ?? cell).cloneNode(true);
+  copy.querySelectorAll("small.beneath").forEach((under) => under.remove());
+  return copy.textContent.trim();
+};
 const csv = (table) => {
-  const rows = [...table.rows].map((row) => [...row.cells]);
-  const told = rows[0].map((_, i) => rows.some((row) => row[i].dataset.value && /[±[(]/.test(row[i].textContent)));
-  const line = (cells, top) =>
-    cells.flatMap((cell, i) => {
-      const text = (cell.querySelector("button") ?? cell).textContent.trim();
-      const value = cell.dataset.value ?? (text === "–" ? "" : text);
-      return told[i] ? [value, top ? `${text}, written` : text] : [value];
+  const parts = (cell) => [cell, ...cell.querySelectorAll("small.beneath")];
+  const told = [...table.rows].map((row) => [...row.cells].flatMap((cell) => {
+    const heading = said(cell);
+    return parts(cell).map((part) => {
+      const text = part === cell ? heading : row.parentElement === table.tHead ? `${heading}, ${said(part)}` : said(part);
+      return { text, value: part.dataset.value };
     });
-  return rows.map((row, i) => line(row, i === 0).map(quoted).join(",") + "\n").join("");
+  }));
+  const written = told[0].map((_, i) => told.some((row) => row[i].value && /[±[(]/.test(row[i].text)));
+  const line = (cells, top) =>
+    cells.flatMap(({ text, value }, i) => {
+      const plain = value ?? (text === "–" ? "" : text);
+      return written[i] ? [plain, top ? `${text}, written` : text] : [plain];
+    });
+  return told.map((row, i) => line(row, i === 0).map(quoted).join(",") + "\n").join("");
 };
 const download = (name, text) => {
   const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: name });
