@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -58,12 +58,13 @@ class Point:
     n: int
     seeds: Sequence[int]
 
-    def jobs(self) -> Iterator[Job]:
-        """A job for each seed."""
+    def jobs(self, without: Container[str] = ()) -> Iterator[Job]:
+        """A job for each seed, but for the cells with these ids."""
         facts, id_of = names_of(self.estimator, self.task), cell_ids(self.estimator, self.task, self.n)
         estimator, task = self.estimator.label, self.task.label
         for seed in self.seeds:
-            yield Job(Cell(estimator, task, self.n, seed, id_of(seed)), self.estimator, self.task, facts)
+            if (id := id_of(seed)) not in without:
+                yield Job(Cell(estimator, task, self.n, seed, id), self.estimator, self.task, facts)
 
     def part(self, shard: Shard) -> Self:
         """The seeds of a share.
@@ -96,6 +97,11 @@ class Plan:
     def __iter__(self) -> Iterator[Job]:
         for point in self.points:
             yield from point.jobs()
+
+    def without(self, ids: Container[str]) -> Iterator[Job]:
+        """The jobs of the other cells."""
+        for point in self.points:
+            yield from point.jobs(ids)
 
     def part(self, shard: Shard) -> Plan:
         """The cells of a share."""

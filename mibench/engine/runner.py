@@ -57,13 +57,15 @@ def default_workers() -> int:
         return os.cpu_count() or 1
 
 
-def unfinished(jobs: Iterable[Job], finished: Iterable[Result], retry: bool = False) -> list[Job]:
+def unfinished(jobs: Iterable[Job] | Plan, finished: Iterable[Result], retry: bool = False) -> list[Job]:
     """The jobs without a result: cells are recognised by id, so changed parameters and versions run again.
 
     Cells that lacked something not installed are tried again always, those whose surroundings failed in two more runs,
     other failures only with ``retry``.
     """
     latest = {r.cell.id: r for r in finished}
+    if isinstance(jobs, Plan):  # most are done for good, and need not be made
+        jobs = jobs.without({id for id, r in latest.items() if r.status is Status.OK and not r.again})
     todo = []
     for job in jobs:
         found = latest.get(job.cell.id)

@@ -16,7 +16,7 @@ from .values import Table
 
 MOST_CELLS = 50_000
 """Some 60 bytes each; those of a page are what its script compares and lists."""
-MOST_ROWS = 6_000
+MOST_ROWS = 3_000
 """Of the tables of all estimators together, and of those of all tasks."""
 _LEAST_ROWS = 12
 

@@ -8,8 +8,10 @@ import pytest
 
 from mibench.engine.grid import Grid, expand, load_grid, make_grid, plan
 from mibench.engine.plan import Shard
+from mibench.engine.runner import unfinished
 from mibench.errors import UsageError
 from mibench.plugin import digest
+from mibench.result import Status
 
 
 @pytest.fixture
@@ -41,6 +43,16 @@ def test_a_million_cells_are_counted_in_no_time_and_memory() -> None:
     took, (_, peak) = time.process_time() - began, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert took < 5 and peak < 20 * 2**20
+
+
+def test_what_is_left_of_a_plan_is_what_is_left_of_its_jobs(many: Grid) -> None:
+    asked = plan(many.replaced(tasks=["gauss", "independent"], seeds=5))
+    jobs = list(asked)
+    statuses = [Status.OK, Status.ERROR, Status.NOT_INSTALLED, Status.OOM]
+    finished = [job.result(statuses[i % 4], again=i % 3) for i, job in enumerate(jobs) if i % 5]
+    for retry in (False, True):
+        left, plain = unfinished(asked, finished, retry), unfinished(jobs, finished, retry)
+        assert left == plain and [job.again for job in left] == [job.again for job in plain] and 0 < len(left) < 40
 
 
 def test_shards_are_disjoint_cover_the_plan_and_are_about_equal(many: Grid) -> None:
