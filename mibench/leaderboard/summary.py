@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mibench.bound import Interval
 from mibench.group import grouped
 from mibench.result import Result, Status
 
@@ -67,7 +68,9 @@ def summary(cells: Sequence[Result]) -> dict[str, Any]:
         "sd": _sd(every.answered.cells),
         "success": scoring.mean(scoring.success(errors, truths), weights),
         "failures": scoring.mean(~answered, weights),
-        "coverage": stated.mean(_holds_the_truth),
+        "interval": str(cells[0].quantity.interval) if stated.cells else None,
+        "covered": stated.mean(lambda r: _holds_the_truth(r, r.quantity.interval)),
+        "coverage": stated.mean(lambda r: _holds_the_truth(r, Interval.TWO_SIDED)),
         "wall_s": timed.median(lambda r: r.wall_s),
         "cpu_s": timed.median(lambda r: r.cpu_s),
         "cells": len(cells),
@@ -91,5 +94,7 @@ def _sd(answered: Sequence[Result]) -> float | None:
     return scoring.mean(spreads, scoring.nested_weights(list(repeated))) if repeated else None
 
 
-def _holds_the_truth(result: Result) -> bool:
-    return abs(result.error) <= 1.959964 * (result.stderr or 0.0) + result.truth_error + ROUNDING
+def _holds_the_truth(result: Result, interval: Interval) -> bool:
+    low, high = interval.ends(result.error, result.stderr or 0.0)
+    slack = result.truth_error + ROUNDING
+    return low - slack <= 0 <= high + slack
