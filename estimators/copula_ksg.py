@@ -113,9 +113,9 @@ class CopulaKSGCritic(Estimator):
     """The estimate of ``copula-ksg``, or the lower bound of a critic where that is credibly greater.
 
     A critic can find what nearest neighbours miss in many dimensions and no Gaussian copula has: a shell, a spiral, a
-    curved surface. Its bound on held-out samples is the answer where the lower end of that bound's 95 % interval,
-    mi - 1.645 stderr, exceeds the estimate, since the truth then does. There is no standard error, as for
-    ``copula-ksg``. The training curve is the critic's; ``diagnostics`` hold both numbers.
+    curved surface. Its bound on held-out samples is the answer where it exceeds the estimate by more than its standard
+    error, since the truth then does as well. There is no standard error of the answer, as for ``copula-ksg``. The
+    training curve is the critic's; ``diagnostics`` hold both numbers.
 
     Parameters
     ----------
@@ -165,10 +165,9 @@ class CopulaKSGCritic(Estimator):
 
 
 def _credible(found: Estimate, bound: Estimate) -> Estimate:
-    low, _ = Kind.LOWER_BOUND.interval.ends(bound.mi, bound.stderr or 0.0)
     diagnostics = {**found.diagnostics, "neighbours": found.mi, "critic": bound.mi}
     # a bound that is not finite is credible of nothing
-    mi = bound.mi if found.mi < low < math.inf else found.mi
+    mi = bound.mi if found.mi + (bound.stderr or 0.0) < bound.mi < math.inf else found.mi
     return Estimate(mi, curve=bound.curve, diagnostics=diagnostics)
 
 

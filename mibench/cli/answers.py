@@ -128,8 +128,8 @@ class Told:
                 lines.append([a.estimator, "declined", "", "", a.reason])
                 continue
             mi, stderr, usual = a.estimate.mi * scale, a.estimate.stderr, typical.get(a.estimator)
-            errors = (None if e is None else e * scale for e in (stderr, usual.error if usual else None))
-            said.append(one := Said(a.estimator, mi, *errors, a.interval))
+            error, off = (None if e is None else e * scale for e in (stderr, usual.error if usual else None))
+            said.append(one := Said(a.estimator, mi, error, off, a.interval))
             told = ("" if e is None else f"{e:.4f}" for e in (one.stderr, one.typical))
             facts = ", ".join(filter(None, [self._end(a), _in_words(a.estimate.diagnostics)]))
             lines.append([a.estimator, f"{mi:.4f}", *told, facts])

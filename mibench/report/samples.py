@@ -62,8 +62,8 @@ def panel(said: Sequence[Said], recommended: tuple[float, float | None, float | 
         ax.set(xlabel=f"mutual information, {unit}", ylim=(-0.7, len(said) - 0.3))
         ax.grid(axis="y", visible=False)
         caption = (
-            "Line and shade: the recommended value and its interval. Points: the panel, with the 95 % intervals of those"
-            " that state a standard error, which of a bound go one way; grey: how far each was off on half of the"
+            "Line and shade: the recommended value and its interval. Points: the panel, with the 95 % intervals that"
+            " follow from their own standard errors, of bounds to one side; grey: how far each was off on half of the"
             " reference samples most like this."
         )
         names = ", ".join(s.estimator for s in said)

@@ -196,7 +196,7 @@ def test_bias_and_sd_are_those_of_the_estimates(make: Make) -> None:
     [(Kind.ESTIMATE, "±", 0.75), (Kind.LOWER_BOUND, "≥", 0.75), (Kind.UPPER_BOUND, "≤", 0.5)],
 )
 def test_the_interval_of_a_bound_is_one_sided(make: Make, kind: Kind, interval: str, held: float) -> None:
-    """With the truth 1: far below, below but within 1.96 errors, above within 1.645, above within 1.96 but not 1.645."""
+    """The truth is 1: one far below it, one below within 1.96 errors, one above within 1.645, one only within 1.96."""
     cells = [make(seed=s, mi=mi, stderr=0.1, quantity=kind) for s, mi in enumerate([0.2, 0.81, 1.16, 1.19])]
     got = task_row(cells)
     assert (got.interval, got.covered, got.coverage) == (interval, held, 0.75)
