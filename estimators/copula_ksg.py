@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -31,12 +31,10 @@ SCATTER = 3.0
 deviation of 0.9 with k = 3, and the difference to that with k = 1 one of 1.5, both times 1 / sqrt(n)."""
 SCATTER_OF_ONE = 1.5 * SCATTER
 """The same for the answers with 1 and with k neighbours."""
-NORMALISED = 0.1
-"""Nats by which the mean of a density ratio over the product of the marginals may exceed 1."""
-SHARES = (1.0, 0.95, 0.85, 0.7, 0.5, 0.3, 0.15, 0.05, 0.0)
-"""Of the copula's information, from which the one with the greatest bound is taken."""
+NORMALISED = 0.25
+"""Nats by which the log of the mean of a density ratio over the product of the marginals may exceed 0."""
 ROWS = 400
-"""Of the product, which that bound looks at."""
+"""Of the product, over which that mean is taken."""
 
 
 @register_estimator("copula-ksg")
@@ -50,12 +48,12 @@ class CopulaKSG(Estimator):
 
     KSG loses information, in proportion to k, where the density varies within a neighbourhood: where the answer with
     one neighbour is credibly greater, the line through both is followed to k = 0. The same is done without the copula,
-    on the scale of the samples, and the greater counts. Where it differs from the information of the Gaussian copula by
-    less than its scatter, the answer is that of the copula, which scatters less.
+    on the scale of the samples, and the greater counts. Where it does not exceed the information of the Gaussian copula
+    by more than its scatter, the answer is that of the copula, which scatters less and is a lower bound.
 
-    A copula whose density ratio is no ratio of densities, because the mean over the product of the marginals exceeds 1
-    (discrete columns, manifolds), is weakened to the share of its information with the greatest bound (Donsker &
-    Varadhan's). There is no standard error: the scatter is the smaller part of what may be wrong.
+    Where the density ratio of the Gaussian is no ratio of densities, because its mean over the product of the marginals
+    exceeds 1 (categories behind many columns, manifolds), nothing is taken off and the copula is no answer. There is no
+    standard error: the scatter is the smaller part of what may be wrong.
 
     Parameters
     ----------
@@ -87,13 +85,15 @@ class CopulaKSG(Estimator):
         if copula is None:
             return Estimate(found, diagnostics={**said, "copula": None})
         rng = rng_for(seed)
-        copula = copula.normalised(rng)
+        answers = self._neighbours(*copula.scaled())
+        if copula.log_mean(rng.permutation(len(x))[:ROWS]) > NORMALISED:
+            return Estimate(max(found, self._extrapolated(answers, len(x))), diagnostics={**said, "copula": None})
         drawn = [copula.surrogate(rng) for _ in range(self.surrogates)]
-        bias = np.mean([self._neighbours(*each.scaled()) for each in drawn], axis=0) - copula.drawn_information
-        corrected = self._extrapolated(self._neighbours(*copula.scaled()) - bias, len(x))
+        bias = np.mean([self._neighbours(*each.scaled()) for each in drawn], axis=0) - float(copula.true_terms.sum())
+        corrected = self._extrapolated(answers - bias, len(x))
         found = max(found, corrected)
         said |= {"copula": copula.information, "corrected": corrected}
-        if abs(found - copula.information) < SCATTER / math.sqrt(len(x)):
+        if found < copula.information + SCATTER / math.sqrt(len(x)):
             found = copula.information
         return Estimate(found, diagnostics=said)
 
@@ -197,9 +197,15 @@ class FittedCopula:
         return cls(u @ left, v @ right.T, terms, float(terms.sum()) - gaussian_bias(n, p, q))
 
     @property
-    def drawn_information(self) -> float:
-        """What surrogates have: never less than 0."""
-        return max(0.0, self.information)
+    def true_terms(self) -> Array:
+        """The terms less what all of them overstate, as far as they are greater, so that their sum is the information.
+
+        What is taken off is the same of every pair, which multiplies all 1 - rho^2 by one number.
+        """
+        greatest = np.sort(self.terms)[::-1]
+        over = (np.cumsum(greatest) - max(0.0, self.information)) / np.arange(1, len(greatest) + 1)
+        found: Array = np.maximum(0.0, self.terms - max(0.0, float(over.max())))
+        return found
 
     def scaled(self) -> tuple[Array, Array]:
         """The canonical variables, each as wide as its correlation, or as ``FLOOR``."""
@@ -209,9 +215,8 @@ class FittedCopula:
         return self.x * x, self.y * y
 
     def surrogate(self, rng: np.random.Generator) -> FittedCopula:
-        """What is fitted to as many samples of this copula, weakened to its true information."""
-        total = float(self.terms.sum())
-        terms = self.terms * (self.drawn_information / total if total > 0 else 0.0)
+        """What is fitted to as many samples of this copula, with its true information."""
+        terms = self.true_terms
         x, y = rng.standard_normal(self.x.shape), rng.standard_normal(self.y.shape)
         pairs = len(terms)
         rho = np.sqrt(-np.expm1(-2 * terms))
@@ -220,25 +225,11 @@ class FittedCopula:
         assert found is not None  # it has the shape of this one
         return found
 
-    def normalised(self, rng: np.random.Generator) -> FittedCopula:
-        """The copula with the information that the samples bear out: all, if its ratio has a mean of 1."""
-        rows = rng.permutation(len(self.x))[:ROWS]
-        if self._bound(1.0, rows)[1] < NORMALISED:
-            return self
-        share = max(SHARES, key=lambda share: self._bound(share, rows)[0])
-        return replace(self, information=share * self.information)
-
-    def _bound(self, share: float, rows: npt.NDArray[np.intp]) -> tuple[float, float]:
-        """Donsker & Varadhan's bound on the ratio with this share of the information, and the log of the ratio's mean
-        over the product of the marginals."""
-        terms = share * self.terms
-        pairs, square = len(terms), -np.expm1(-2 * terms)
-        precision = np.exp(2 * terms)
-        a, b = self.x[:, :pairs], self.y[:, :pairs]
+    def log_mean(self, rows: npt.NDArray[np.intp]) -> float:
+        """The log of the mean of the density ratio over pairs of the y of these rows and the x of others."""
+        pairs, square, precision = len(self.terms), -np.expm1(-2 * self.terms), np.exp(2 * self.terms)
+        a, b = self.x[:, :pairs], self.y[rows, :pairs]
         of_x, of_y = ((0.5 * v**2) @ (square * precision) for v in (a, b))
-        cross = a * (np.sqrt(square) * precision)
-        joint = (cross * b).sum(1) - of_x - of_y
-        product = b[rows] @ cross.T - of_x - of_y[rows, None]
+        product = b @ (a * (np.sqrt(square) * precision)).T - of_x - of_y[:, None]
         product[np.arange(len(rows)), rows] = -np.inf
-        log_mean = float(logsumexp(product)) - math.log(len(rows) * (len(a) - 1))
-        return float(joint.mean()) - log_mean, float(terms.sum()) + log_mean
+        return float(logsumexp(product) + self.terms.sum()) - math.log(len(rows) * (len(a) - 1))
