@@ -12,6 +12,7 @@ The full score matrix is the case K = B - 1; cyclic shifts of the batch give sma
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +22,24 @@ from .plugin import Plugin
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+class Interval(StrEnum):
+    """What an answer and its standard error say of the mutual information, at 95 % confidence."""
+
+    TWO_SIDED = "±"
+    """mi ± 1.96 standard errors, which contain all that the answer may be wrong by."""
+    FROM = "≥"
+    """At least mi - 1.645 standard errors: they hold the sampling error of a bound, not how far the truth is above."""
+    UP_TO = "≤"
+    """At most mi + 1.645 standard errors."""
+
+    def ends(self, mi: float, stderr: float) -> tuple[float, float]:
+        """The lower and the upper end in nats; infinite on the side on which nothing is said."""
+        if self is Interval.TWO_SIDED:
+            return mi - 1.959964 * stderr, mi + 1.959964 * stderr
+        reach = 1.644854 * stderr
+        return (mi - reach, math.inf) if self is Interval.FROM else (-math.inf, mi + reach)
 
 
 class Kind(StrEnum):
@@ -35,6 +54,12 @@ class Kind(StrEnum):
     def ranked(self) -> bool:
         """Whether distance to the true mutual information is the right measure of it."""
         return self in (Kind.LOWER_BOUND, Kind.ESTIMATE)
+
+    @property
+    def interval(self) -> Interval:
+        """What its standard error is for."""
+        sides = {Kind.LOWER_BOUND: Interval.FROM, Kind.UPPER_BOUND: Interval.UP_TO}
+        return sides.get(self, Interval.TWO_SIDED)
 
 
 @dataclass_transform(frozen_default=True, eq_default=False)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mibench import runtime
+from mibench.bound import Interval
 from mibench.errors import DataError
 from mibench.estimator import Array, Capabilities, Estimate, Kind, check_samples, rng_for
 from mibench.parameters import Count, NotNegative, Positive, Widths
@@ -38,6 +39,10 @@ STACK = {"cpu": 2**25, "cuda": 2**31}
 @dataclass(frozen=True, eq=False, repr=False)
 class Variational(Learned):
     """A critic is trained on one part of the samples, chosen on a second, and the bound's value reported on a third.
+
+    The standard error is that of the bound on held-out samples. What the critic failed to learn is not in it, so it
+    bounds the truth from one side: from below by mi - 1.645 stderr for a lower bound. A value that is no bound has
+    none; its ``sampling_error`` is a diagnostic.
 
     Parameters
     ----------
@@ -164,9 +169,12 @@ class Variational(Learned):
 
     def _estimate(self, trained: Sequence[TrainedCritic]) -> Estimate:
         """The mean of the contributions over all that were tested; NaN if one critic diverged."""
-        mi, stderr = pooled([critic.terms for critic in trained])
+        mi, error = pooled([critic.terms for critic in trained])
         first = trained[0]
         diagnostics: dict[str, Any] = {"samples": first.split.sizes, "steps": max(critic.steps for critic in trained)}
+        stderr: float | None = error
+        if self.kind.interval is Interval.TWO_SIDED:  # which would have to hold what no critic learned
+            stderr, diagnostics["sampling_error"] = None, error
         if any(critic.diverged for critic in trained):
             mi, diagnostics["diverged"] = math.nan, True
         diagnostics |= self.bound().remarks(mi, len(first.terms))

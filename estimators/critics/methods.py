@@ -10,7 +10,7 @@ from __future__ import annotations
 import types
 from typing import Any, Literal
 
-from mibench.bound import Bound
+from mibench.bound import Bound, Kind
 from mibench.parameters import constructor, declared
 from mibench.registry import register_estimator
 
@@ -35,6 +35,7 @@ def estimator_of(bound: type[Bound]) -> type[Variational]:
         "__annotations__": hints,
         **{name: parameter.default for name, parameter in own.items()},
         "kind": bound.kind,
+        "version": Variational.version if bound.kind is not Kind.ESTIMATE else "3",  # which states no standard error
         "citation": bound.citation,
         "bound": of_parameters,
         "made_of": bound,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mibench import registry
+from mibench.bound import Interval
 from mibench.endings import outlived
 from mibench.errors import MibenchError
 from mibench.estimator import Array, Estimate, Estimator, check_samples
@@ -27,11 +28,12 @@ _ROWS, _CELLS = 3000, 200_000
 
 @dataclass(frozen=True)
 class Answer:
-    """What one estimator said: an estimate, or why there is none."""
+    """What one estimator said: an estimate and what its standard error is for, or why there is none."""
 
     estimator: str
     estimate: Estimate | None = None
     reason: str = ""
+    interval: Interval = Interval.TWO_SIDED
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def ask(estimator: str | Estimator, x: Array, y: Array, seed: int = 0) -> Answer
         checked = check_samples(x, y, chosen.capabilities.min_n)
         with warnings.catch_warnings(), np.errstate(all="ignore"), outlived():
             warnings.simplefilter("ignore")
-            return Answer(name, chosen.estimate(*checked, seed))
+            return Answer(name, chosen.estimate(*checked, seed), interval=chosen.kind.interval)
     except MibenchError as error:
         return Answer(name, reason=str(error))
     except (Exception, SystemExit) as error:

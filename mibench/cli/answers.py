@@ -69,10 +69,22 @@ class Told:
                 if self.advice:
                     usual = typical.get(answer.estimator)
                     line += f"  {'-' if usual is None else f'{usual.error * self.scale:.4f}':>13}"
-                yield f"{line}  {_in_words(found.diagnostics)}".rstrip()
+                yield f"{line}  {', '.join(filter(None, [self._end(answer), _in_words(found.diagnostics)]))}".rstrip()
         for answer in self.answers:
             if answer.estimate is None:
                 yield f"  {answer.estimator:<{width}}declined: {answer.reason}"
+
+    def _ends(self, answer: Answer) -> tuple[float, float] | None:
+        """The 95 % interval of an answer with a standard error, in the unit; infinite on the side it leaves open."""
+        found = answer.estimate
+        if found is None or found.stderr is None:
+            return None
+        return answer.interval.ends(found.mi * self.scale, found.stderr * self.scale)
+
+    def _end(self, answer: Answer) -> str:
+        """The end of a one-sided interval, in words."""
+        finite = [end for end in self._ends(answer) or () if math.isfinite(end)]
+        return f"{answer.interval} {finite[0]:.4f} (95 %)" if len(finite) == 1 else ""
 
     def _typical(self) -> dict[str, Typical | None]:
         if self.advice is None:
@@ -88,6 +100,7 @@ class Told:
                 mi, stderr = a.estimate.mi * self.scale, a.estimate.stderr
                 fact: dict[str, Any] = {"estimator": a.estimator, "mi": mi}
                 fact["stderr"] = None if stderr is None else stderr * self.scale
+                fact["interval"] = self._ends(a)
                 if not math.isfinite(mi):
                     fact["nonfinite"] = str(mi)  # JSON has no word for it: "mi" is null
                 if (usual := typical.get(a.estimator)) is not None:
@@ -115,10 +128,11 @@ class Told:
                 lines.append([a.estimator, "declined", "", "", a.reason])
                 continue
             mi, stderr, usual = a.estimate.mi * scale, a.estimate.stderr, typical.get(a.estimator)
-            errors = (None if e is None else e * scale for e in (stderr, usual.error if usual else None))
-            said.append(one := Said(a.estimator, mi, *errors))
+            error, off = (None if e is None else e * scale for e in (stderr, usual.error if usual else None))
+            said.append(one := Said(a.estimator, mi, error, off, a.interval))
             told = ("" if e is None else f"{e:.4f}" for e in (one.stderr, one.typical))
-            lines.append([a.estimator, f"{mi:.4f}", *told, _in_words(a.estimate.diagnostics)])
+            facts = ", ".join(filter(None, [self._end(a), _in_words(a.estimate.diagnostics)]))
+            lines.append([a.estimator, f"{mi:.4f}", *told, facts])
         best = self.advice
         ends = (None if e is None else e * scale for e in (best.low, best.high)) if best else ()
         value = (best.mi * scale, *ends) if best else None

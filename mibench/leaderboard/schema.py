@@ -99,11 +99,22 @@ class Summary:
     failures: float = column(
         "Cells without an answer, those the estimator does not support included.", "share", "failed"
     )
-    coverage: float | None = column(
-        "Of the cells with a standard error, those whose 95 % interval (1.96 standard "
-        "errors, plus the error of the truth) holds the truth; 95 % is right.",
+    interval: str | None = column(
+        "What its 95 % intervals say: ± the truth is within mi ± 1.96 standard errors; ≥ of a lower bound, it is at "
+        "least mi - 1.645 standard errors; ≤ of an upper bound, at most mi + 1.645 standard errors. None where no cell "
+        "has a standard error.",
+        heading="interval",
+        narrow=False,
+    )
+    covered: float | None = column(
+        "Of the cells with a standard error, those whose 95 % interval, as far as the error of the truth allows, holds "
+        "the truth: 95 % is right for a two-sided one, 95 % or more for that of a bound.",
         "share",
         "cover",
+    )
+    coverage: float | None = column(
+        "The same with mi ± 1.96 standard errors, whatever its number is.",
+        "share",
     )
     wall_s: float | None = column("Median wall time of a cell: its share of the batch it ran in.", "s", "wall")
     cpu_s: float | None = column("Median CPU time of a cell: its share of the batch it ran in.", "s", "CPU", vital=True)
@@ -329,7 +340,7 @@ class Failure:
 def columns(row: type) -> dict[str, Column]:
     """The columns of a table by name, what names its rows first."""
     hints = typing.get_type_hints(row)
-    words = (str, Sequence[str])
+    words = (str, str | None, Sequence[str])
     of = {f.name: dataclasses.replace(f.metadata["column"], numeric=hints[f.name] not in words) for f in _fields(row)}
     return _ordered(of)
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mibench.bound import Interval
 from mibench.result import Result, Status
 
 from . import scoring
@@ -109,7 +110,9 @@ def summary(cells: Sequence[Result]) -> dict[str, Any]:
         "sd": answered.spread() if answered.cells else None,
         "success": scoring.mean(scoring.success(errors, every.column("truth")), weights),
         "failures": scoring.mean(~np.isfinite(errors), weights),
-        "coverage": stated.average(_hold_the_truth(stated)),
+        "interval": str(cells[0].quantity.interval) if stated.cells else None,
+        "covered": stated.average(_hold_the_truth(stated, cells[0].quantity.interval)),
+        "coverage": stated.average(_hold_the_truth(stated, Interval.TWO_SIDED)),
         "wall_s": timed.median("wall_s"),
         "cpu_s": timed.median("cpu_s"),
         "cells": len(cells),
@@ -126,7 +129,13 @@ def estimates(cells: Sequence[Result]) -> list[float]:
     return [float(r.mi) for r in cells if r.status is Status.OK and r.mi is not None]
 
 
-def _hold_the_truth(stated: Weighted) -> npt.NDArray[np.bool_]:
-    reach = 1.959964 * stated.column("stderr") + stated.column("truth_error") + ROUNDING
-    held: npt.NDArray[np.bool_] = np.abs(stated.column("error")) <= reach
+def _hold_the_truth(stated: Weighted, interval: Interval) -> npt.NDArray[np.bool_]:
+    error, stderr = stated.column("error"), stated.column("stderr")
+    slack = stated.column("truth_error") + ROUNDING
+    held = np.ones(len(error), np.bool_)
+    low, high = interval.ends(0.0, 1.0)
+    if math.isfinite(low):
+        held &= error + low * stderr <= slack
+    if math.isfinite(high):
+        held &= error + high * stderr >= -slack
     return held

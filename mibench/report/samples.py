@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mibench.bound import Interval
 from mibench.estimator import Array
 
 from .html import environment
@@ -19,12 +20,25 @@ _POINTS = 2000
 
 @dataclass(frozen=True)
 class Said:
-    """What one estimator said, in the unit of the figure; None where it states no such error."""
+    """What one estimator said, in the unit of the figure; None where it states no such error.
+
+    interval : what ``stderr`` is for.
+    """
 
     estimator: str
     mi: float
     stderr: float | None = None
     typical: float | None = None
+    interval: Interval = Interval.TWO_SIDED
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """How far its 95 % interval goes down and up; 0 where it says nothing of that side, or at all."""
+        if self.stderr is None:
+            return 0.0, 0.0
+        reach = (abs(end - self.mi) for end in self.interval.ends(self.mi, self.stderr))
+        low, high = (length if np.isfinite(length) else 0.0 for length in reach)
+        return low, high
 
 
 def panel(said: Sequence[Said], recommended: tuple[float, float | None, float | None] | None, unit: str) -> Drawing:
@@ -42,14 +56,15 @@ def panel(said: Sequence[Said], recommended: tuple[float, float | None, float | 
         for place, one in zip(places, said, strict=True):
             if one.typical is not None:
                 ax.barh(place, 2 * one.typical, left=one.mi - one.typical, height=0.42, color=MUTED, alpha=0.35)
-            bar = 0.0 if one.stderr is None else 1.96 * one.stderr
-            ax.errorbar(one.mi, place, xerr=bar or None, fmt="o", color=HUES[1], markersize=4, linewidth=1.2)
+            bars = np.reshape(one.reach, (2, 1))
+            ax.errorbar(one.mi, place, xerr=bars if bars.any() else None, fmt="o", color=HUES[1], ms=4, lw=1.2)
         ax.set_yticks(places, [shorten(s.estimator, 40) for s in said], fontsize=8)
         ax.set(xlabel=f"mutual information, {unit}", ylim=(-0.7, len(said) - 0.3))
         ax.grid(axis="y", visible=False)
         caption = (
-            "Line and shade: the recommended value and its interval. Points: the panel, with 1.96 of their own standard"
-            " errors where they state one; grey: how far each was off on half of the reference samples most like this."
+            "Line and shade: the recommended value and its interval. Points: the panel, with the 95 % intervals that"
+            " follow from their own standard errors, of bounds to one side; grey: how far each was off on half of the"
+            " reference samples most like this."
         )
         names = ", ".join(s.estimator for s in said)
         return finish(figure, "panel", "The panel", caption, f"Estimates of {names} beside the recommended value")

@@ -12,6 +12,7 @@ import pytest
 
 from mibench.estimator import Kind, Role
 from mibench.leaderboard.board import Board
+from mibench.leaderboard.panels import task_row
 from mibench.leaderboard.schema import Ranking
 from mibench.result import Result, Status
 
@@ -188,6 +189,18 @@ def test_bias_and_sd_are_those_of_the_estimates(make: Make) -> None:
     got = row(board(*cells), "ksg")
     assert got.bias == pytest.approx(np.mean([np.mean(v) - 1 for v in values.values()]))
     assert got.sd == pytest.approx(np.mean([np.std(v, ddof=1) for v in values.values()]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "interval", "held"),
+    [(Kind.ESTIMATE, "±", 0.75), (Kind.LOWER_BOUND, "≥", 0.75), (Kind.UPPER_BOUND, "≤", 0.5)],
+)
+def test_the_interval_of_a_bound_is_one_sided(make: Make, kind: Kind, interval: str, held: float) -> None:
+    """The truth is 1: one far below it, one below within 1.96 errors, one above within 1.645, one only within 1.96."""
+    cells = [make(seed=s, mi=mi, stderr=0.1, quantity=kind) for s, mi in enumerate([0.2, 0.81, 1.16, 1.19])]
+    got = task_row(cells)
+    assert (got.interval, got.covered, got.coverage) == (interval, held, 0.75)
+    assert task_row([make()]).interval is None and task_row([make()]).covered is None
 
 
 def test_coverage_counts_intervals_that_hold_the_truth(make: Make) -> None:

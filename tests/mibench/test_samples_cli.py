@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mibench.advice.verdict import usual_members
+from mibench.bound import Interval
 from mibench.cli import main
 from mibench.registry import estimators
 
@@ -91,6 +92,32 @@ def test_the_table_says_what_its_numbers_are(estimate: Command) -> None:
     _, nats, _ = estimate("x.npy", "y.npy", "-e", "cca", "--json")
     ratios = [parsed(nats)["estimates"][0][key] / parsed(bits)["estimates"][0][key] for key in ("mi", "stderr")]
     assert ratios == pytest.approx([math.log(2)] * 2) and parsed(bits)["unit"] == "bits"
+
+
+def test_the_interval_of_a_bound_has_one_end(estimate: Command) -> None:
+    chosen = ["-e", "nwj[max_steps=200]", "-e", "l1out[max_steps=200]", "-e", "cca", "-e", "smile[max_steps=200]"]
+    _, out, _ = estimate("x.npy", "y.npy", *chosen, "--json")
+    lower, upper, both, none = parsed(out)["estimates"]
+    assert lower["interval"] == [pytest.approx(lower["mi"] - 1.644854 * lower["stderr"]), None]
+    assert upper["interval"] == [None, pytest.approx(upper["mi"] + 1.644854 * upper["stderr"])]
+    assert sum(both["interval"]) / 2 == pytest.approx(both["mi"]) and none["interval"] is None is none["stderr"]
+    _, out, _ = estimate("x.npy", "y.npy", *chosen)
+    lines = {line.split()[0]: line for line in out.splitlines() if line.startswith("  ")}
+    assert f"≥ {lower['interval'][0]:.4f} (95 %)" in lines["nwj[max_steps=200]"]
+    assert f"≤ {upper['interval'][1]:.4f} (95 %)" in lines["l1out[max_steps=200]"]
+    assert "(95 %)" not in lines["cca"] + lines["smile[max_steps=200]"]
+
+
+def test_error_bars_of_bounds_go_one_way() -> None:
+    from mibench.report.samples import Said
+
+    reaches = {i: Said("a", 1.0, 0.1, None, i).reach for i in Interval}
+    assert reaches == {
+        Interval.TWO_SIDED: pytest.approx((0.1959964, 0.1959964)),
+        Interval.FROM: pytest.approx((0.1644854, 0.0)),
+        Interval.UP_TO: pytest.approx((0.0, 0.1644854)),
+    }
+    assert Said("a", 1.0).reach == (0.0, 0.0)
 
 
 def test_one_that_declines_or_breaks_hides_no_other(estimate: Command) -> None:
