@@ -16,6 +16,9 @@ from ._samples import ties
 WIDEST = 1.0
 """The first bandwidth of the ladder; the ranks lie between 0 and 1."""
 
+FAR = -250.0
+"""Logarithms of kernel sums from which on their size is known: one at 22 bandwidths has this."""
+
 
 @register_estimator("jmi")
 class JMI(Estimator):
@@ -71,11 +74,14 @@ def ranks(values: Array) -> Array:
 
 
 def log_ratios(u: Array, v: Array, width: float, steps: int) -> Array:
-    """log f(u, v) - log f(u) - log f(v) at each sample, shape (steps, n), for bandwidths from ``width`` downwards."""
+    """log f(u, v) - log f(u) - log f(v) at each sample, shape (steps, n), for bandwidths from ``width`` downwards.
+
+    -inf where a sample is so far from all others that even its marginal density is too small to be told.
+    """
     from .neighbours.kernels import kernel_sums
 
     in_u, in_v, in_both = np.log(kernel_sums(u, v, width, steps))
-    ratios: Array = in_both - in_u - in_v + math.log(len(u) - 1)
+    ratios: Array = np.where(np.minimum(in_u, in_v) > FAR, in_both - in_u - in_v + math.log(len(u) - 1), -np.inf)
     return ratios
 
 
@@ -83,4 +89,4 @@ def _top(values: Array) -> float:
     """Where the parabola through three values at -1, 0 and 1, the middle one the greatest, is greatest."""
     below, middle, above = values
     curvature = below - 2 * middle + above
-    return float((below - above) / (2 * curvature)) if curvature < 0 else 0.0
+    return float((below - above) / (2 * curvature)) if -np.inf < curvature < 0 else 0.0

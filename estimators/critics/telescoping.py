@@ -15,9 +15,9 @@ from mibench.registry import register_estimator
 
 from .._samples import normal_scores
 from ..learned import Scaling, scaled
-from . import copula
 from .base import Assignment, TrainedCritic, Variational
 from .bounds import PlugIn
+from .copula import CREDIBLE, RIDGES, GaussianRatio
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,7 +79,7 @@ class TRE(Variational):
         # y is centred, so that mixing rows and taking canonical variables may change places
         x, y = (_centred(self._margins(v, split.train), split.train) for v in (assigned.x, assigned.y))
         parts = (x[split.train], y[split.train]), (x[split.validation], y[split.validation])
-        ratio = copula.chosen(*parts)[0].gaussian
+        ratio = fitted_ratio(*parts)
         room = (0, 0), (0, min(x.shape[1], y.shape[1]) - len(ratio.rho))
         of_x, of_y = (np.pad(v, room) for v in ratio.variables(x, y))
         rho = np.broadcast_to(np.pad(ratio.rho, room[1]), of_x.shape)
@@ -122,6 +122,23 @@ class TRE(Variational):
                 rows.append(torch.cat([x, torch.stack(pair).expand(len(x), 2), y], -1))
                 others.append(y)
         return torch.stack(rows), torch.stack(others)
+
+
+def fitted_ratio(train: tuple[Array, Array], validation: tuple[Array, Array]) -> GaussianRatio:
+    """The Gaussian ratio whose shrinkage and number of canonical variables have the greatest mean log on ``validation``.
+
+    Of given marginals that mean is greatest for the correlations that ``validation`` has. No variables where it does
+    not exceed 0 by ``CREDIBLE`` standard errors.
+    """
+    best, value = GaussianRatio.fitted(*train, RIDGES[0]).leading(0), 0.0
+    for ridge in RIDGES:
+        ratio = GaussianRatio.fitted(*train, ridge)
+        logs = ratio.terms(*ratio.variables(*validation)).cumsum(-1)
+        means = logs.mean(0)
+        means[means < CREDIBLE * logs.std(0) / len(logs) ** 0.5] = 0.0
+        if means.max(initial=0.0) > value:
+            best, value = ratio.leading(int(means.argmax()) + 1), float(means.max())
+    return best
 
 
 def _centred(values: Array, train: npt.NDArray[np.intp]) -> Array:
