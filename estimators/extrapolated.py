@@ -61,7 +61,8 @@ class Extrapolated(Estimator):
     def __post_init__(self) -> None:
         able = self.estimator.capabilities
         if able.reads_task:
-            raise UsageError(f"extrapolated: {self.estimator.label} does not learn from samples; nothing to extrapolate.")
+            who = self.estimator.label
+            raise UsageError(f"extrapolated: {who} does not learn from samples; there is nothing to extrapolate.")
         # what the number is and what it takes follow from the estimator; a bound, extrapolated, bounds nothing
         object.__setattr__(self, "kind", Kind.ESTIMATE if self.estimator.kind.ranked else self.estimator.kind)
         stated = replace(able, min_n=LEVELS * able.min_n, max_batch=1, reference=False, usual_for=())
@@ -126,8 +127,7 @@ def bending(places: Array, values: Array) -> float:
     from scipy.stats import f
 
     straight, curved = (
-        float(((values - np.polynomial.Polynomial.fit(places, values, degree)(places)) ** 2).sum())
-        for degree in (1, 2)
+        float(((values - np.polynomial.Polynomial.fit(places, values, degree)(places)) ** 2).sum()) for degree in (1, 2)
     )
     freedom = len(places) - 3
     noise = float(np.finfo(float).eps * np.abs(values).max()) ** 2  # where even the square term leaves nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -118,14 +119,14 @@ class TRE(Variational):
         for d in data:
             x, y = d[f"x {part}"], d[f"y {part}"]
             ends = torch.from_numpy(mixing(d["rho"].cpu().numpy(), self.ratios)).to(x)
-            for pair in zip(ends[:-1], ends[1:], strict=True):
+            for pair in pairwise(ends):
                 rows.append(torch.cat([x, torch.stack(pair).expand(len(x), 2), y], -1))
                 others.append(y)
         return torch.stack(rows), torch.stack(others)
 
 
 def fitted_ratio(train: tuple[Array, Array], validation: tuple[Array, Array]) -> GaussianRatio:
-    """The Gaussian ratio whose shrinkage and number of canonical variables have the greatest mean log on ``validation``.
+    """The Gaussian ratio with the shrinkage and the canonical variables that have the greatest mean log on ``validation``.
 
     Of given marginals that mean is greatest for the correlations that ``validation`` has. No variables where it does
     not exceed 0 by ``CREDIBLE`` standard errors.

@@ -1,7 +1,7 @@
 """Critics of neighbouring waymarks between the joint distribution and the product of its marginals.
 
-Waymark k mixes y with the y' of another pair, y_k = a_k y + sqrt(1 - a_k^2) y', from a_0 = 1, the joint, down to a_m = 0,
-the product. Critic k tells (x, y_k) from (x, y_{k+1}).
+Waymark k mixes y with the y' of another pair, y_k = a_k y + sqrt(1 - a_k^2) y', from a_0 = 1, the joint, down to
+a_m = 0, the product. Critic k tells (x, y_k) from (x, y_{k+1}).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class WaymarkCritic(CriticStack):
         return self._at(p, u, v.roll(1, 1), 0)
 
     def score_matrix(self, p: Parameters, u: Tensor, v: Tensor) -> Tensor:
-        """The critics where they should be small, at (x_i, y_{k+1}), mixed with some rows of ``v``: (S, ..., n, few)."""
+        """The critics where they should be small, at (x_i, y_{k+1}), mixed with rows of ``v``: (S, ..., n, few)."""
         shifts = range(min(PARTNERS, u.shape[-2]))
         return torch.stack([self._at(p, u, v.roll(shift, -2), 1) for shift in shifts], -1)
 

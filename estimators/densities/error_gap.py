@@ -121,7 +121,7 @@ def stretching(found: list[Terms]) -> Tensor:
 
 
 def shares(found: list[Terms], factors: Tensor) -> Tensor:
-    """How many of the levels should lie in each bin (BINS,): as the root mean square of the gap, and some everywhere."""
+    """The share of the levels for each bin (BINS,): as the root mean square of the gap, and some everywhere."""
     squares = [gap_of(terms, factors).square() for terms in found]
     bins = torch.cat([terms.bins for terms in found])
     count = torch.bincount(bins, minlength=BINS).clamp(min=1)

@@ -22,10 +22,9 @@ class MMG(MINDE):
     X is noised, x_t = alpha x + sigma e, and the network of ``minde`` predicts the noise e without and with Y. The gap
     is taken on samples that were not trained on, where an error of the prediction with Y makes it smaller and one of
     the prediction without Y greater, so that the number is neither bound; ``minde`` integrates the squared distance of
-    the two predictions, to which both errors add. That distance is orthogonal to the error with Y, and so the gap is the
-    distance d^2 plus a term 2 d (e - E[e | x_t, y]) whose mean is 0 where the predictions are right. Where they are not,
-    that mean says by how much the distance should be stretched: each level has a factor of its own, the best on the
-    validation samples.
+    the two predictions, to which both errors add. The distance d is orthogonal to the error with Y, and so the gap is
+    d^2 plus a term 2 d (e - E[e | x_t, y]) whose mean is 0 where the predictions are right. Where they are not, that
+    mean says by how much d should be stretched: each level has a factor of its own, the best on the validation samples.
 
     Noise levels are drawn where they matter: in training partly where the distance is great, on the test samples in
     proportion to the spread of the term. ``score_distance`` in the diagnostics is the number of ``minde``. The standard

@@ -1,6 +1,7 @@
 """What the checks of estimators measure with: samples of correlated Gaussian pairs, and an estimator's answers on them.
 
-One that takes letters only gets pairs of letters instead, of the same correlation. An estimator that reads the task is bound to theirs; one that declines them as ``Unsupported`` is not judged by them.
+One that takes letters only gets pairs of letters instead, of the same correlation. An estimator that reads the task is
+bound to theirs; one that declines them as ``Unsupported`` is not judged by them.
 """
 
 from __future__ import annotations

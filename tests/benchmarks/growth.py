@@ -8,8 +8,8 @@
 Samples are Gaussian, with 1 nat in all: n = 10^3 to 10^6 with one column a side, and 1 to 1,024 columns a side with
 n = 4,000. (Those that count letters get the columns as integers from -3 to 3, one a side.) Every point has a process of
 its own with one thread, which is killed beyond --limit seconds or --memory GiB. An estimator stops growing in one
-direction at the first point that is killed; a point that would take --hopeless times the limit, as the growth up to there
-says, is not begun. Each point is a line of the file: CPU-seconds, what the process grows by, and what came of it.
+direction at the first point that is killed; a point that would take --hopeless times the limit, as the growth up to
+there says, is not begun. Each point is a line of the file: CPU-seconds, what the process grows by, and what came of it.
 """
 
 from __future__ import annotations
@@ -184,7 +184,11 @@ def show(points: list[Point]) -> None:
         cells = [_cell(found.get(place)) for place in places]
         reached = [p for p in along(own, "n") if p["status"] == "ok"]
         most = max((p["memory"] for p in own if "memory" in p and p["status"] == "ok"), default=0.0)
-        slopes = [exponent(own, "n", "cpu", 0.02), exponent(own, "n", "memory", 0.01), exponent(own, "dim", "cpu", 0.02)]
+        slopes = [
+            exponent(own, "n", "cpu", 0.02),
+            exponent(own, "n", "memory", 0.01),
+            exponent(own, "dim", "cpu", 0.02),
+        ]
         told = ["–" if slope is None else f"{slope:.1f}" for slope in slopes]
         last = f"{reached[-1]['memory']:.2f}" if reached else "–"
         rows[f"`{label}`"] = [*cells, *told, f"{last}, {most:.2f}"]
