@@ -126,7 +126,7 @@ class TRE(Variational):
 
 
 def fitted_ratio(train: tuple[Array, Array], validation: tuple[Array, Array]) -> GaussianRatio:
-    """The Gaussian ratio with the shrinkage and the canonical variables that have the greatest mean log on ``validation``.
+    """The Gaussian ratio whose shrinkage and canonical variables have the greatest mean log on ``validation``.
 
     Of given marginals that mean is greatest for the correlations that ``validation`` has. No variables where it does
     not exceed 0 by ``CREDIBLE`` standard errors.

@@ -141,22 +141,23 @@ def estimate(
 
 
 def _panel(fast: bool, thorough: bool, pair: Pair) -> list[Estimator]:
-    """The panel of the recommended value; with ``thorough`` every other entrant that applies after it, each once."""
+    """The panel of the recommended value; with ``thorough`` every other entrant after it, each once.
+
+    What takes nothing but letters is left out where a column is continuous: it would only decline.
+    """
     from mibench.advice.verdict import usual_members
     from mibench.estimator import Nature, Role
     from mibench.plugin import digest
     from mibench.registry import estimators as registry
     from mibench.samples.natures import natures
 
-    members = [registry.create(name) for name in usual_members(fast)]
-    chosen = {digest(e.identity()): e for e in members}
+    chosen = {digest(e.identity()): e for e in map(registry.create, usual_members(fast))}
     if thorough:
-        continuous = Nature.CONTINUOUS in natures(pair.x) + natures(pair.y)
         for e in registry.select("*"):
-            applies = not (e.capabilities.letters and continuous)
-            if e.capabilities.role is Role.ENTRANT and e.kind.ranked and applies:
+            if e.capabilities.role is Role.ENTRANT and e.kind.ranked:
                 chosen.setdefault(digest(e.identity()), e)
-    return list(chosen.values())
+    continuous = Nature.CONTINUOUS in natures(pair.x) + natures(pair.y)
+    return [e for e in chosen.values() if not (e.capabilities.letters and continuous)]
 
 
 def _delimiter(declared: str | None) -> str | None:
