@@ -89,15 +89,16 @@ class Extrapolated(Estimator):
         # m - 1 degrees of freedom each; the variance of all samples is that of a part divided by m
         spread = sum(float(((values - values.mean()) ** 2).sum()) / len(values) for values in found)
         variance = spread / float((levels - 1).sum())
+        places = levels.astype(float)
         power = min(0.5, 2 / (x.shape[1] + y.shape[1]))
-        mi, slower = intercept(levels, means), intercept(levels**power, means)
+        mi, slower = intercept(places, means), intercept(places**power, means)
         diagnostics: dict[str, Any] = {
             "parts": len(levels),
             "all": float(means[0]),
             "smallest": float(means[-1]),
             "slower": slower,
         }
-        if bending(levels, means) < BENT:
+        if bending(places, means) < BENT:
             diagnostics["bent"] = True
         return Estimate(mi, math.hypot(math.sqrt(variance), mi - slower), diagnostics=diagnostics)
 

@@ -28,8 +28,8 @@ def kernel_sums(x: Array, y: Array, width: float, steps: int) -> Array:
     The first index: in x, in y, and in both (the product). Kernels are exp(-|difference|^2 / 2 h^2), with h^2 equal to
     ``width`` squared and halved at each step. Memory is proportional to n.
     """
-    columns = [np.ascontiguousarray((values / (math.sqrt(2) * width)).T) for values in (x, y)]
-    return _sums(*columns, steps)
+    of_x, of_y = (np.ascontiguousarray((values / (math.sqrt(2) * width)).T) for values in (x, y))
+    return _sums(of_x, of_y, steps)
 
 
 @_reordered
@@ -39,7 +39,7 @@ def _exponential(t: float) -> float:
     The relative error is 1e-12 up to t = 30, and 1e-5 where the exponential is 1e-139.
     """
     s = t / 2**SQUARINGS
-    p = 1 - s * (1 - s / 2 * (1 - s / 3 * (1 - s / 4 * (1 - s / 5 * (1 - s / 6 * (1 - s / 7))))))
+    p: float = 1 - s * (1 - s / 2 * (1 - s / 3 * (1 - s / 4 * (1 - s / 5 * (1 - s / 6 * (1 - s / 7))))))
     for _ in range(SQUARINGS):
         p *= p
     return p

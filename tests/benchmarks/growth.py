@@ -59,7 +59,8 @@ def point(estimator: Estimator, n: int, dim: int, limit: float, memory: float) -
     child = get_context("fork").Process(target=_estimate, args=(theirs, estimator, n, dim), daemon=True)
     child.start()
     theirs.close()
-    base, peak, used, found = 0, 0, 0.0, {"status": "error", "why": "it ended without a word"}
+    found: Point = {"status": "error", "why": "it ended without a word"}
+    base, peak, used = 0, 0, 0.0
     where = {"estimator": estimator.label, "n": n, "dim": dim}
     while True:
         if ours.poll(0.05):
