@@ -220,6 +220,7 @@ def draw(points: list[Point], path: Path) -> None:
         axes = figure.subplots(1, 2, sharey=True)
         for ax, direction, name in zip(axes, ("n", "dim"), ("samples", "columns of x, and of y"), strict=True):
             ends = []
+            ax.set(xscale="log", yscale="log", xlabel=name)
             for label in sorted({p["estimator"] for p in points}):
                 own = [p for p in along(points, direction) if p["estimator"] == label and p["status"] == "ok"]
                 if len(own) > 1:
@@ -227,21 +228,23 @@ def draw(points: list[Point], path: Path) -> None:
                     ax.plot(place, cost, color="0.6", linewidth=0.8, marker=".", markersize=3)
                     ends.append((place[-1], cost[-1], label))
             _named(ax, ends)
-            ax.set(xscale="log", yscale="log", xlabel=name)
+            sizes = SAMPLES if direction == "n" else DIMS
+            ax.set_xlim(sizes[0] / 1.5, sizes[-1] * 8)
+            ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+            ax.set_yticks([10.0**power for power in range(-3, 2)], ["0.001", "0.01", "0.1", "1", "10"])
+            ax.minorticks_off()
         axes[0].set_ylabel("CPU-seconds of one estimate")
         figure.savefig(path)
 
 
 def _named(ax: Any, ends: list[tuple[float, float, str]]) -> None:
     """Names at the ends of the lines, as many as have room beside each other, the dearest first."""
-    right = max(place for place, _, _ in ends)
     taken: dict[float, list[float]] = {}
     for place, cost, label in sorted(ends, key=lambda end: -end[1]):
         height = math.log10(cost)
         if all(abs(height - other) > 0.22 for other in taken.get(place, [])):
             taken.setdefault(place, []).append(height)
             ax.annotate(label, (place, cost), (3, 0), textcoords="offset points", fontsize=6, va="center")
-    ax.set_xlim(right=right * 6)
 
 
 def main() -> None:
