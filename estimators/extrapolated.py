@@ -69,6 +69,8 @@ class Extrapolated(Estimator):
         object.__setattr__(self, "capabilities", stated)
 
     def warm_up(self) -> None:
+        import scipy.stats  # noqa: F401
+
         self.estimator.warm_up()
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:

@@ -44,7 +44,9 @@ class JMI(Estimator):
     capabilities: ClassVar = Capabilities(min_n=4, discrete=True, memory=0.01)
 
     def warm_up(self) -> None:
-        """Compile the loops, or load them from disk."""
+        """Compile the loops, or load them from disk, and load what ranks need."""
+        import scipy.stats  # noqa: F401
+
         from .neighbours.kernels import kernel_sums
 
         kernel_sums(np.zeros((2, 1)), np.ones((2, 1)), 1.0, 1)
