@@ -50,7 +50,7 @@ def table() -> str:
             "reads the task" if able.reads_task else estimator.kind.value,
             markdown(documented(factory).summary),
             str(able.min_n),
-            "any" if able.discrete else "continuous",
+            "letters" if able.letters else "any" if able.discrete else "continuous",
             str(able.max_batch) if able.max_batch > 1 else "",
             "" if able.memory is None else f"{able.memory:g}",
         ]

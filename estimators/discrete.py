@@ -160,7 +160,7 @@ class _FromCounts(Estimator):
 
     corrected: ClassVar[bool] = True
 
-    capabilities: ClassVar = Capabilities(min_n=4, discrete=True, memory=0.01)
+    capabilities: ClassVar = Capabilities(min_n=4, discrete=True, letters=True, memory=0.01)
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
         """Estimate I(X; Y) in nats.

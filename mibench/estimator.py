@@ -61,6 +61,7 @@ class Capabilities:
     min_n : least number of samples; below it the estimator answers ``unsupported``.
     max_dim : greatest dim_x and dim_y, or None.
     discrete : exact ties and atoms are handled, not only continuous data.
+    letters : takes nothing but letters, values that most rows share with others; declines continuous variables.
     max_batch : how many same-shaped problems one ``estimate_batch`` call should get (1: nothing is gained by more).
     trains : fits a model in many steps, so that an estimate takes seconds where a formula takes milliseconds.
     reads_task : looks at the task itself (its truth or its density), so it is a yardstick, not an entrant.
@@ -74,6 +75,7 @@ class Capabilities:
     min_n: int = 2
     max_dim: int | None = None
     discrete: bool = False
+    letters: bool = False
     max_batch: int = 1
     trains: bool = False
     reads_task: bool = False

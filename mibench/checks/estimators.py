@@ -16,7 +16,7 @@ from mibench.errors import DataError
 from mibench.estimator import Array, Estimate, Estimator, Kind
 
 from .common import CheckFailed, NotApplicable, finite, require, require_json, same_bits, stir_global_randomness
-from .probe import NOISE, RHO, GaussianPairs, of_samples_alone, probe
+from .probe import NOISE, of_samples_alone, probe
 
 NEAR_ZERO = 0.3
 """Nats that an estimate may be away from 0 for independent samples of this size."""
@@ -49,7 +49,7 @@ def answers_with_an_estimate(estimator: Estimator) -> None:
     """A finite number, a standard error or None, a rectangular curve, JSON-able diagnostics."""
     estimate = probe(estimator).baseline
     require(isinstance(estimate, Estimate), f"estimate() returns {type(estimate).__name__}, not an Estimate.")
-    require(finite(estimate.mi), f"it answers {estimate.mi!r} on {probe(estimator).n} samples of a Gaussian.")
+    require(finite(estimate.mi), f"it answers {estimate.mi!r} on {probe(estimator).n} samples of correlated pairs.")
     require(
         estimate.stderr is None or (finite(estimate.stderr) and estimate.stderr >= 0),
         f"its standard error is {estimate.stderr!r}.",
@@ -102,7 +102,7 @@ def takes_integers(estimator: Estimator) -> None:
 def takes_one_dimensional_arrays(estimator: Estimator) -> None:
     """Shape (n,) means n samples of dimension 1."""
     p = probe(estimator)
-    x, y = GaussianPairs(RHO, 1).sample(p.n)
+    x, y = p.task(dim=1).sample(p.n)
     column, flat = p.answer(x, y, dim=1), p.answer(x[:, 0], y[:, 0], dim=1)
     require(column.mi == flat.mi, f"shape (n, 1) gives {column.mi} and shape (n,) {flat.mi}.")
 
@@ -128,7 +128,7 @@ def refuses_unusable_samples(estimator: Estimator) -> None:
         "three-dimensional x": (x[:, :, None], y),
         "text": (np.full(x.shape, "a"), y),
     }
-    bound = estimator.bind(GaussianPairs(RHO, p.dim))
+    bound = estimator.bind(p.task())
     for what, samples in cases.items():
         try:
             answer = bound.estimate(*samples)
@@ -199,7 +199,7 @@ def answers_in_nats(estimator: Estimator) -> None:
         raise NotApplicable(f"its number is of the kind '{estimator.kind}'.")
     p = probe(estimator)
     for rho in (0.9, 0.99):
-        task = GaussianPairs(rho, 1)
+        task = p.task(rho, 1)
         truth = task.mutual_information
         answer = p.answer(*task.sample(max(2000, p.n)), rho=rho, dim=1).mi
         low, high = (1 - NEAR_TRUTH) * truth, (1 + NEAR_TRUTH) * truth

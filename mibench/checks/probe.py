@@ -1,6 +1,7 @@
 """What the checks of estimators measure with: samples of correlated Gaussian pairs, and an estimator's answers on them.
 
-An estimator that reads the task is bound to theirs; one that declines them as ``Unsupported`` is not judged by them.
+One that takes letters only gets pairs of letters instead, of the same correlation. An estimator that reads the task is
+bound to theirs; one that declines them as ``Unsupported`` is not judged by them.
 """
 
 from __future__ import annotations
@@ -60,6 +61,34 @@ class GaussianPairs(Task):
         return ratio
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class LetterPairs(GaussianPairs):
+    """X_i uniform on the letters 0, 1 and 2, and Y_i = X_i with probability rho, else uniform: corr(X_i, Y_i) = rho."""
+
+    @property
+    def discrete(self) -> bool:
+        """Letters are."""
+        return True
+
+    @property
+    def mutual_information(self) -> float:
+        """In nats: ln 3 - H(Y | X) for every pair."""
+        other = (1 - self.rho) / 3
+        same = self.rho + other
+        return self.dim_x * sum(times * p * math.log(3 * p) for times, p in ((1, same), (2, other)) if p > 0)
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Y is X where a coin says so."""
+        x, other = rng.integers(3, size=(2, n, self.dim_x)).astype(float)
+        return x, np.where(rng.random(x.shape) < self.rho, x, other)
+
+    def log_density_ratio(self, x: Array, y: Array) -> Array:
+        """Pointwise mutual information (n,), of probabilities."""
+        with np.errstate(divide="ignore"):
+            ratio: Array = np.log(np.where(x == y, 1 + 2 * self.rho, 1 - self.rho)).sum(1)
+        return ratio
+
+
 class Probe:
     """An estimator, its answers on the standard samples, and the number of dimensions that it accepts."""
 
@@ -74,15 +103,20 @@ class Probe:
         most = self.estimator.capabilities.max_dim
         return 2 if most is None else min(2, most)
 
+    def task(self, rho: float = RHO, dim: int | None = None) -> Task:
+        """Pairs of this correlation, of the nature that the estimator takes."""
+        kind = LetterPairs if self.estimator.capabilities.letters else GaussianPairs
+        return kind(rho, dim or self.dim)
+
     def samples(self, rho: float = RHO, seed: int = 0, n: int | None = None) -> tuple[Array, Array]:
         """Standard samples, fresh arrays every time."""
-        return GaussianPairs(rho, self.dim).sample(n or self.n, seed)
+        return self.task(rho).sample(n or self.n, seed)
 
     def answer(
         self, x: Any, y: Any, seed: int = 0, rho: float = RHO, dim: int | None = None, twin: Estimator | None = None
     ) -> Estimate:
         """The estimate on samples with this correlation."""
-        bound = (twin or self.estimator).bind(GaussianPairs(rho, dim or self.dim))
+        bound = (twin or self.estimator).bind(self.task(rho, dim))
         try:
             return bound.estimate(x, y, seed)
         except Unsupported as error:

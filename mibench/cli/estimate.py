@@ -18,6 +18,7 @@ from .shared import Include, Json, Unit, app, examples, include_files, print_jso
 if TYPE_CHECKING:
     from mibench.estimator import Estimator
     from mibench.registry import Registry
+    from mibench.samples.table import Pair
 
 
 class Decimal(StrEnum):
@@ -111,7 +112,7 @@ def estimate(
         raise UsageError("--fast and --thorough choose the panel, and so does -e: give one of them.")
     if fast and thorough:
         raise UsageError("--fast and --thorough exclude each other.")
-    panel = registry.select(estimators) if estimators else _panel(fast, thorough)
+    chosen = registry.select(estimators) if estimators else []
     pair = read_pair(files, x, y, Declared(_delimiter(delimiter), decimal, header), missing)
     for source in pair.sources:
         typer.echo(f"read {source}", err=True)
@@ -119,6 +120,7 @@ def estimate(
         rows = f"{pair.dropped} of {pair.dropped + len(pair.x.values)} rows"
         typer.echo(f"dropped {rows} with a missing value in a column used", err=True)
     check_samples(pair.x.values, pair.y.values)
+    panel = chosen if estimators else _panel(fast, thorough, pair)
     found = remarks(pair, panel)
     advice = None if estimators else advise(pair.x.values, pair.y.values, seed, fast)
     known = {a.estimator: a for a in advice.answers} if advice else {}
@@ -138,20 +140,24 @@ def estimate(
         raise UsageError("no estimator answered: " + "; ".join(f"{a.estimator}: {a.reason}" for a in answers))
 
 
-def _panel(fast: bool, thorough: bool) -> list[Estimator]:
-    """The panel of the recommended value; with ``thorough`` every other entrant after it, each once."""
+def _panel(fast: bool, thorough: bool, pair: Pair) -> list[Estimator]:
+    """The panel of the recommended value; with ``thorough`` every other entrant after it, each once.
+
+    What takes nothing but letters is left out where a column is continuous: it would only decline.
+    """
     from mibench.advice.verdict import usual_members
-    from mibench.estimator import Role
+    from mibench.estimator import Nature, Role
     from mibench.plugin import digest
     from mibench.registry import estimators as registry
+    from mibench.samples.natures import natures
 
-    members = [registry.create(name) for name in usual_members(fast)]
-    chosen = {digest(e.identity()): e for e in members}
+    chosen = {digest(e.identity()): e for e in map(registry.create, usual_members(fast))}
     if thorough:
         for e in registry.select("*"):
             if e.capabilities.role is Role.ENTRANT and e.kind.ranked:
                 chosen.setdefault(digest(e.identity()), e)
-    return list(chosen.values())
+    continuous = Nature.CONTINUOUS in natures(pair.x) + natures(pair.y)
+    return [e for e in chosen.values() if not (e.capabilities.letters and continuous)]
 
 
 def _delimiter(declared: str | None) -> str | None:

@@ -124,7 +124,7 @@ def _of_estimator(estimator: Estimator, factory: Callable[..., Any], source: str
         "kind": f"{estimator.kind}{'' if ranked else ' (not ranked)'}",
         "samples": f"at least {can.min_n:,}",
         "dimension": "any" if can.max_dim is None else f"at most {can.max_dim}",
-        "data": "continuous, discrete and mixed" if can.discrete else "continuous",
+        "data": "letters only" if can.letters else "continuous, discrete and mixed" if can.discrete else "continuous",
         "in a loss": "yes: it has a variational bound" if in_a_loss else "",
         "batches": f"up to {can.max_batch} cells together" if can.max_batch > 1 else "",
         "devices": ", ".join(can.devices),

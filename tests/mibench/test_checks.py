@@ -18,6 +18,7 @@ from mibench.checks import estimators as estimator_checks
 from mibench.checks import plugins as plugin_checks
 from mibench.checks import tasks as task_checks
 from mibench.checks.common import NotApplicable
+from mibench.checks.probe import LetterPairs
 from mibench.errors import NotInstalled, Unsupported, UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, FunctionEstimator, Kind, check_samples, rng_for
 from mibench.parameters import Correlation, Positive, above
@@ -275,6 +276,30 @@ def test_an_estimator_that_declines_is_not_judged_by_its_answers() -> None:
     assert not any(r.failed for r in results.values())
     assert results["answers_with_an_estimate"].skipped
     assert "not today" in results["answers_with_an_estimate"].message
+
+
+def test_an_estimator_of_letters_is_asked_about_letters() -> None:
+    """Nothing is skipped, and what is wrong with its numbers shows as it would of any other."""
+    plain = registry.estimators.create("plug-in")
+    assert all(r.passed for r in checks.run(plain))
+
+    def in_bits(self: Estimator, x: Array, y: Array, seed: int = 0) -> Estimate:
+        return Estimate(plain.estimate(x, y, seed).mi / math.log(2))
+
+    results = {r.name: r for r in checks.run(mutant(type(plain), {"estimate": in_bits}))}
+    assert results["answers_in_nats"].failed and results["survives_ties"].passed
+
+
+@pytest.mark.parametrize(("rho", "dim"), [(0.0, 1), (0.75, 2), (1.0, 1)])
+def test_pairs_of_letters_share_what_they_say(rho: float, dim: int) -> None:
+    """By the sum over the table of probabilities, and by the mean of the pointwise information."""
+    task = LetterPairs(rho, dim)
+    table = np.full((3, 3), (1 - rho) / 9) + rho * np.eye(3) / 3
+    terms = np.where(table > 0, table * np.log(np.maximum(9 * table, 1e-300)), 0)
+    assert task.mutual_information == pytest.approx(dim * terms.sum(), abs=1e-12)
+    x, y = task.sample(20_000, 0)
+    assert np.corrcoef(x[:, 0], y[:, 0])[0, 1] == pytest.approx(rho, abs=0.02)
+    assert task.log_density_ratio(x, y).mean() == pytest.approx(task.mutual_information, abs=0.03)
 
 
 def test_an_upper_bound_may_lie_above() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ import pytest
 from mibench.advice.verdict import usual_members
 from mibench.bound import Interval
 from mibench.cli import main
+from mibench.cli.estimate import _panel
 from mibench.registry import estimators
+from mibench.samples import Table
+from mibench.samples.table import ColumnKind, Pair
 
 PLUGINS = str(Path(__file__).parent / "troublemakers.py")
 Command = Callable[..., tuple[int, str, str]]
@@ -50,12 +53,17 @@ def parsed(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
+def of_numbers(names: Sequence[str]) -> list[str]:
+    """Those that do not take letters only, and are asked where a column is continuous."""
+    return [name for name in names if not estimators.create(name).capabilities.letters]
+
+
 def test_without_a_choice_the_panel_answers_and_one_value_is_recommended(estimate: Command) -> None:
     code, out, err = estimate("x.npy", "y.npy", "--json")
     found = parsed(out)
     assert code == 0 and "read 'x.npy': .npy, 300 rows of 1 column" in err
     named = [e["estimator"] for e in (*found["estimates"], *found["declined"])]
-    assert sorted(named) == sorted(usual_members())
+    assert sorted(named) == sorted(of_numbers(usual_members()))
     said = {"unit", "recommended", "estimates", "declined", "data", "warnings", "independence"}
     assert set(found) == said and found["data"]["files"][0]["file"] == "x.npy"
     best = found["recommended"]
@@ -83,6 +91,18 @@ def test_fast_asks_none_that_trains_thorough_asks_all_and_neither_goes_with_a_ch
     assert not any(estimators.create(name).capabilities.trains for name in asked)
     _, chosen, _ = estimate("x.npy", "y.npy", "-e", "cca", "--json")
     assert parsed(chosen)["recommended"] is None
+
+
+@pytest.mark.parametrize(("kind", "applies"), [(ColumnKind.CONTINUOUS, False), (ColumnKind.CATEGORY, True)])
+def test_thorough_leaves_out_what_takes_letters_only_where_a_column_is_none(kind: ColumnKind, applies: bool) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 1)) if kind is ColumnKind.CONTINUOUS else rng.integers(5, size=(200, 1)).astype(float)
+    y = rng.integers(3, size=(200, 1)).astype(float)
+    pair = Pair(Table(("x",), (kind,), x), Table(("y",), (ColumnKind.CATEGORY,), y), ())
+    asked = {e.registered_name for e in _panel(False, True, pair)}
+    letters = {name for name in estimators.names() if estimators.create(name).capabilities.letters}
+    assert {"plug-in", "nsb"} <= letters and (letters <= asked) is applies and bool(letters & asked) is applies
+    assert {"jmi", "mixed-ksg", "tre"} <= asked
 
 
 def test_the_table_says_what_its_numbers_are(estimate: Command) -> None:
@@ -210,7 +230,7 @@ def test_an_estimate_as_a_page_needs_nothing_else(estimate: Command, tmp_path: P
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert code == 0 and "wrote page.html" in err
     assert "recommended: " in text and "independence: p = " in text and text.count("<svg") == 2
-    assert all(f"<td>{name}</td>" in text for name in usual_members(fast=True))
+    assert all(f"<td>{name}</td>" in text for name in of_numbers(usual_members(fast=True)))
     assert not any(word in text for word in ("<script src", "<link", "@import", 'src="http'))
     code, _, err = estimate("t.csv", "--x", "a", "--y", "c", "--out", "page.png")
     assert code == 2 and "the page of an estimate is .html" in err
