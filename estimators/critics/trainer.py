@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -20,9 +22,12 @@ from mibench.bound import Bound
 from .critics import CriticStack
 from .evaluation import Negatives, sampled_scores, scores
 
+Scale: TypeAlias = float | Tensor
+
 VECTOR = 32
 SHORTEST = 200  # steps that even the smallest sample gets
 FASTEST_DECAY = 0.01  # per step, on average: nothing can be learned against more
+BETA1, BETA2 = 0.9, 0.999  # of Adam
 BULK = 64  # batches are drawn for about this many steps at once
 
 
@@ -76,12 +81,19 @@ class Fit:
     curves : per critic the steps, the bound's value on the last batch and on the validation sample, at each validation.
     steps : per critic how many steps it took.
     diverged : per critic whether its parameters ceased to be finite.
+    note : how steps were made, where that is not one by one as they are written.
     """
 
     theta: Tensor
     curves: list[dict[str, list[float]]]
     steps: list[int]
     diverged: list[bool]
+    note: str = ""
+
+
+def scales(rate: float, step: int) -> tuple[float, float, float]:
+    """What changes from one step of Adam to the next: rate, factor of the mean gradient, share of the mean square."""
+    return rate, -rate / (1 - BETA1**step), 1 - BETA2**step
 
 
 class AdamW:
@@ -94,13 +106,17 @@ class AdamW:
     def update(self, theta: Tensor, gradient: Tensor, rate: float, decay: Tensor, clip: float) -> None:
         """One step of size ``rate``, in place."""
         self.step += 1
-        b1, b2 = 0.9, 0.999
+        self.move(theta, gradient, scales(rate, self.step), decay, clip)
+
+    def move(self, theta: Tensor, gradient: Tensor, by: Sequence[Scale], decay: Tensor, clip: float) -> None:
+        """One step in place whose :func:`scales` are given, as numbers or as tensors on the device."""
+        rate, size, second = by
         if clip:
             gradient *= clip / gradient.norm(dim=1, keepdim=True).clamp(min=clip)
-        self.mean.lerp_(gradient, 1 - b1)
-        self.square.mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
-        scale = (self.square / (1 - b2**self.step)).sqrt_().add_(1e-8)
-        theta.mul_(1 - rate * decay).addcdiv_(self.mean, scale, value=-rate / (1 - b1**self.step))
+        self.mean.lerp_(gradient, 1 - BETA1)
+        self.square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+        spread = (self.square / second).sqrt_().add_(1e-8)
+        theta.mul_(1 - rate * decay).addcdiv_(self.mean * size, spread)
 
     def keep(self, rows: Tensor) -> None:
         """Forget all rows but these."""
@@ -119,15 +135,20 @@ def fit(
 
     The initial critic is validated too, so that a critic which never generalises stays what it was: 0.
     """
-    stack = _Stack(critic, bound, how, train, validation, rngs)
-    stack.validate(0)
-    for step in range(1, stack.total + 1):
-        stack.advance(step)
-        if step % stack.interval == 0 or step == stack.total:
-            stack.validate(step)
-        if not len(stack.alive):
-            break
-    return Fit(stack.best, stack.curves, stack.steps, stack.diverged)
+    kind = Stack
+    if train[0].device.type != "cpu":
+        from .recorded import RecordedStack
+
+        kind = RecordedStack
+    with kind(critic, bound, how, train, validation, rngs) as stack:
+        stack.validate(0)
+        for step in range(1, stack.total + 1):
+            stack.advance(step)
+            if step % stack.interval == 0 or step == stack.total:
+                stack.validate(step)
+            if not stack.live:
+                break
+    return Fit(stack.best, stack.curves, stack.steps, stack.diverged, stack.note)
 
 
 def batch_size(wanted: int, n: int) -> int:
@@ -139,8 +160,13 @@ def batch_size(wanted: int, n: int) -> int:
     return min(n, max(1, min(wanted, n // 4) // VECTOR) * VECTOR)
 
 
-class _Stack:
-    """The state of training. Most tensors have one row per critic that has not stopped; ``alive`` numbers these."""
+class Stack:
+    """The state of training, used as a context manager.
+
+    Most tensors have one row per critic that has not left; ``alive`` and ``numbers`` say which critics these are.
+    """
+
+    note = ""
 
     def __init__(
         self,
@@ -168,47 +194,70 @@ class _Stack:
         self.leaves = self._leaves()
         self.optimiser = AdamW(self.theta)
         self.state: Tensor | None = None
+        self.numbers = list(range(models))
         self.alive = torch.arange(models, device=device)
-        self.waited = torch.zeros(models, dtype=torch.long, device=device)
+        self.going = torch.ones(models, dtype=torch.bool, device=device)
+        self.live = models
 
         # what is kept of every critic, stopped or not
         self.best = self.theta.clone()
         self.best_score = torch.full((models,), -torch.inf, device=device)
+        self.waited = torch.zeros(models, dtype=torch.long, device=device)
         self.curves: list[dict[str, list[float]]] = [{"step": [], "train": [], "validation": []} for _ in rngs]
         self.steps = [0] * models
         self.diverged = [False] * models
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left behind."""
 
     def _leaves(self) -> dict[str, Tensor]:
         """The parameters as views that gradients are taken for; they follow the updates of ``theta``."""
         return {name: view.detach().requires_grad_() for name, view in self.critic.layout.unpack(self.theta).items()}
 
     def advance(self, step: int) -> None:
-        """One optimiser step for every live critic."""
+        """One optimiser step for every critic."""
         i = (step - 1) % (self.per_epoch * self.bulk)
         if i == 0:
             self._shuffle()
         here = slice(i * self.batch, (i + 1) * self.batch)
-        x, y = self.x_bulk[:, here], self.y_bulk[:, here]
+        by = scales(self.how.rate(step, self.total), step)
+        self.last = self._update(self.x_bulk[:, here], self.y_bulk[:, here], by)
+
+    def _update(self, x: Tensor, y: Tensor, by: Sequence[Scale]) -> tuple[Tensor, Tensor]:
+        """Learn from a batch (S, B, dim_x), (S, B, dim_y); the scores before that."""
         joint, product = scores(self.critic, self.leaves, x, y, self.how.negatives)
-        loss, self.state = self.bound.loss(joint, product, self.state)
+        loss, state = self.bound.loss(joint, product, self.state)
+        self._remember(state)
         gradients = torch.autograd.grad(loss.sum(), list(self.leaves.values()))
         gradient = torch.cat([g.flatten(1) for g in gradients], 1)
         with torch.no_grad():
-            rate = self.how.rate(step, self.total)
-            self.optimiser.update(self.theta, gradient, rate, self.decay, self.how.clip)
-        self.last = joint.detach(), product.detach()
+            self.optimiser.move(self.theta, gradient, by, self.decay, self.how.clip)
+        return joint.detach(), product.detach()
+
+    def _remember(self, state: Tensor | None) -> None:
+        """The state of the bound for the next step."""
+        self.state = state
 
     def _shuffle(self) -> None:
-        """Draw the batches of the next ``bulk`` epochs: every epoch a permutation, its incomplete batch dropped."""
-        n, used = self.x.shape[1], self.per_epoch * self.batch
-        epochs = np.broadcast_to(np.arange(n), (self.bulk, n))
-        order = np.stack([self.rngs[s].permuted(epochs, axis=1)[:, :used].ravel() for s in self.alive.tolist()])
-        rows = torch.arange(len(order), device=self.x.device)[:, None]
-        index = torch.from_numpy(order).to(self.x.device)
+        """Draw the batches of the next ``bulk`` epochs."""
+        rows = torch.arange(len(self.numbers), device=self.x.device)[:, None]
+        index = torch.from_numpy(self.drawn(self.numbers)).to(self.x.device)
         self.x_bulk, self.y_bulk = self.x[rows, index], self.y[rows, index]
 
+    def drawn(self, numbers: Sequence[int]) -> npt.NDArray[np.int64]:
+        """Rows of the next ``bulk`` epochs for these critics: each epoch a permutation without its incomplete batch."""
+        n, used = self.x.shape[1], self.per_epoch * self.batch
+        epochs = np.broadcast_to(np.arange(n), (self.bulk, n))
+        return np.stack([self.rngs[s].permuted(epochs, axis=1)[:, :used].ravel() for s in numbers])
+
     def validate(self, step: int) -> None:
-        """Score every live critic on its validation sample, keep what is better, and let go of those that stop."""
+        """Score every live critic on its validation sample, keep what is better, and let go of those that stop.
+
+        Nothing but the table of scores leaves the device, once.
+        """
         with torch.no_grad():
             p = self.critic.layout.unpack(self.theta)
             joint, product = sampled_scores(self.critic, p, self.x_val, self.y_val)
@@ -216,25 +265,38 @@ class _Stack:
             score = value if self.how.by_value else -self.bound.loss(joint, product)[0]
             train = self.bound.value(*self.last) if step else torch.full_like(value, torch.nan)
             finite = self.theta.isfinite().all(1)
-        better = score > self.best_score[self.alive]  # never where the score is NaN
-        improved = self.alive[better]
-        self.best[improved] = self.theta[better]
-        self.best_score[improved] = score[better]
-        self.waited[self.alive] += 1
-        self.waited[improved] = 0
-        for s, *values, ok in zip(*(t.tolist() for t in (self.alive, train, value, finite)), strict=True):
-            self.steps[s], self.diverged[s] = step, not ok
-            for name, number in zip(("step", "train", "validation"), (step, *values), strict=True):
-                self.curves[s][name].append(number)
-        going = finite & (self.waited[self.alive] < self.how.patience)
-        if not going.all():
-            self._keep(torch.nonzero(going).flatten())
+            # never better where the score is NaN
+            better = self.going & (score > self.best_score[self.alive])
+            self.best[self.alive] = torch.where(better[:, None], self.theta, self.best[self.alive])
+            self.best_score[self.alive] = torch.where(better, score, self.best_score[self.alive])
+            waited = torch.where(better, 0, self.waited[self.alive] + 1)
+            self.waited[self.alive] = waited
+            going = self.going & finite & (waited < self.how.patience)
+            told = torch.stack([train, value, *(flag.to(value.dtype) for flag in (finite, self.going, going))], 1)
+        left = []
+        for row, (s, (*values, ok, was, still)) in enumerate(zip(self.numbers, told.tolist(), strict=True)):
+            if still:
+                left.append(row)
+            if was:
+                self.steps[s], self.diverged[s] = step, not ok
+                for name, number in zip(("step", "train", "validation"), (step, *values), strict=True):
+                    self.curves[s][name].append(number)
+        self.going, self.live = going, len(left)
+        if self._should_part(len(left)):
+            self._keep(left)
 
-    def _keep(self, rows: Tensor) -> None:
-        """Let all critics but these leave the stack."""
-        self.alive, self.theta = self.alive[rows], self.theta[rows]
+    def _should_part(self, live: int) -> bool:
+        """Whether the critics that have stopped leave the stack now: here, at once."""
+        return live < len(self.numbers)
+
+    def _keep(self, kept: Sequence[int]) -> None:
+        """Let all critics but these rows leave the stack."""
+        rows = torch.tensor(kept, dtype=torch.long, device=self.x.device)
+        self.numbers = [self.numbers[row] for row in kept]
+        self.alive, self.going, self.theta = self.alive[rows], self.going[rows], self.theta[rows]
         self.leaves = self._leaves()
         self.optimiser.keep(rows)
         self.state = None if self.state is None else self.state[rows]
         for name in ("x", "y", "x_val", "y_val", "x_bulk", "y_bulk"):
-            setattr(self, name, getattr(self, name)[rows])
+            if hasattr(self, name):
+                setattr(self, name, getattr(self, name)[rows])

@@ -15,12 +15,13 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
 from mibench import runtime
 from mibench.registry import estimators, tasks
+from mibench.task import Task
 
 CLOSE = 0.03  # nats by which a trained answer may differ from the CPU's: what rounding makes of a training
 CHECKED = 300  # samples whose neighbours are counted by definition where n is large
@@ -103,8 +104,8 @@ def card(device: str) -> str:
 
 def gauss(n: int, dim: int, seed: int = 0) -> tuple[Any, Any]:
     """Gaussian samples with 1 nat."""
-    x, y = tasks.create(f"gauss[dim={dim},mutual_information=1.0]").sample(n, seed)
-    return x, y
+    task = cast(Task, tasks.create(f"gauss[dim={dim},mutual_information=1.0]"))
+    return task.sample(n, seed)
 
 
 # Answers -------------------------------------------------------------------------------------------------------------
@@ -230,7 +231,7 @@ def stages(clock: Clock) -> Iterator[Line]:
         (base.Variational, "_assignments"),
         (base.Variational, "prepared"),
         (trainer, "fit"),
-        (trainer._Stack, "validate"),
+        (trainer.Stack, "validate"),
         (evaluation, "contributions"),
     ):
         watched(where, name)
