@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from . import registry
 from .advice.verdict import advise as advise
+from .engine.devices import crew, on_gpu, resolved
 from .engine.executor import StartExecutor, find_executor
 from .engine.grid import Grid, choose, expand
 from .engine.provenance import command, provenance
@@ -67,7 +68,8 @@ def run(
     retry : run failed cells again.
     time_budget : seconds after which no more cells are begun. ``Results.left`` counts those that are left, and the same
         call takes up from there.
-    device : the torch device for training, such as ``"cuda"``; ``"cpu"`` by default.
+    device : the torch device for training, such as ``"cuda"``; ``"auto"`` for a GPU where there is one; ``"cpu"`` by
+        default. On a GPU there are four workers for each, and each worker sees one.
     tracking : an MLflow URI, or True for an embedded store beside the results.
     executor : where cells are answered: a name, or something that makes an :class:`Executor`.
     progress : None shows it on stderr, as a bar on a terminal and in notebooks with ipywidgets, as lines elsewhere;
@@ -85,10 +87,9 @@ def run(
     if time_budget is not None and not time_budget > 0:
         raise UsageError(f"the time budget must be greater than zero seconds, not {time_budget:g}.")
     end = time.monotonic() + (math.inf if time_budget is None else time_budget)
-    if device is not None:
-        _check_device(device)
+    device = resolved(device)
     jobs = expand(*grids)
-    crew = workers or default_workers()
+    workers = workers or crew(device, default_workers())
     memory_limit = max(grid.memory_limit for grid in grids)
     told = list(observers)
     with ExitStack() as stack:
@@ -101,7 +102,7 @@ def run(
         if progress is not False:
             from .engine.progress import Progress
 
-            told.append(Progress(crew, None if out is None else directory / FILE, progress))
+            told.append(Progress(workers, None if out is None else directory / FILE, progress))
         store = stack.enter_context(Store(directory))
         tracker = None
         if tracking:
@@ -116,7 +117,8 @@ def run(
             todo,
             store,
             lambda count: start(count, memory_limit, device),
-            workers=crew,
+            workers=workers,
+            gpu=on_gpu(device),
             time_limit=max(grid.time_limit for grid in grids),
             provenance={"command": command(), **provenance(device)},
             observers=told,
@@ -127,16 +129,6 @@ def run(
         if tracker is not None:
             tracker.summarize(results, {})
         return results
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise UsageError(f"the device '{device}' cannot be used here: {reason}.") from None
 
 
 def compare(

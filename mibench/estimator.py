@@ -62,12 +62,13 @@ class Capabilities:
     max_dim : greatest dim_x and dim_y, or None.
     discrete : exact ties and atoms are handled, not only continuous data.
     max_batch : how many same-shaped problems one ``estimate_batch`` call should get (1: nothing is gained by more).
+    max_batch_gpu : the same on a GPU; 0 for as many as elsewhere.
     trains : fits a model in many steps, so that an estimate takes seconds where a formula takes milliseconds.
     reads_task : looks at the task itself (its truth or its density), so it is a yardstick, not an entrant.
     reference : shown in every table whatever was selected for comparison.
     role : what its row is there for.
     usual_for : the natures of pairs of columns for which it is asked where thousands of pairs are and nobody chose.
-    devices : where it can run.
+    devices : where it can run; elsewhere the engine lets it run on the processor.
     memory : peak memory of one cell at n = 10,000 in GiB, measured.
     """
 
@@ -75,6 +76,7 @@ class Capabilities:
     max_dim: int | None = None
     discrete: bool = False
     max_batch: int = 1
+    max_batch_gpu: int = 0
     trains: bool = False
     reads_task: bool = False
     reference: bool = False

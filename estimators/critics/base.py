@@ -79,7 +79,7 @@ class Variational(Learned):
     version: ClassVar[str] = "2"
     kind: ClassVar[Kind] = Kind.LOWER_BOUND
     capabilities: ClassVar[Capabilities] = Capabilities(
-        min_n=20, max_batch=16, trains=True, devices=("cpu", "cuda"), memory=0.3
+        min_n=20, max_batch=16, max_batch_gpu=128, trains=True, devices=("cpu", "cuda"), memory=0.3
     )
 
     def __post_init__(self) -> None:

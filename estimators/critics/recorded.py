@@ -1,4 +1,4 @@
-"""The trainer of ``trainer.py`` where launching kernels costs more than what they compute: on a GPU.
+"""The steps of ``stack.py`` where launching kernels costs more than what they compute: on a GPU.
 
 A step reads its place in the training, its batch and its rate from tensors on the device and moves the place on, so
 that one step is like another and can be replayed (``graphs.py``). The host does not wait for the device between two
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from .graphs import ONE_BY_ONE, CudaGraphs, Graphs, Steps
-from .trainer import Stack, scales
+from .stack import Stack, scales
 
 DRAWERS = 8  # threads that draw batches, at most
 SHARE = 32  # critics whose batches one thread draws at a time

@@ -60,7 +60,7 @@ def run(
     time_budget: Annotated[
         float | None, typer.Option(help="Seconds after which no more cells are begun; exit with 4 if some are left.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Torch device for training, such as cuda. [default: cpu]")] = None,
+    device: Annotated[str | None, typer.Option(help="Torch device, such as cuda, or auto. [default: cpu]")] = None,
     references: Annotated[bool, typer.Option(help="Run the reference rows as well.")] = True,
     retry: Annotated[bool, typer.Option("--retry", help="Run failed cells again.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a cell fails.")] = False,

@@ -83,11 +83,12 @@ def run_jobs(
     observers: Sequence[Observer] = (),
     done: int = 0,
     time_budget: float = math.inf,
+    gpu: bool = False,
 ) -> int:
     """Answer every job and append its Result to the store; the number of cells that were not handed out any more.
 
     start : makes an executor of so many workers; time_limit : seconds of wall time per cell; time_budget : seconds
-    after which no more cells are handed out (those that have begun are finished).
+    after which no more cells are handed out (those that have begun are finished); gpu : whether workers train on one.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def run_jobs(
         if not jobs:
             return left
         with start(min(workers, len(jobs))) as executor:
-            for found in _answers(jobs, executor, workers, time_limit, end):
+            for found in _answers(jobs, executor, workers, time_limit, end, gpu):
                 images = store.save_images(found.result.cell, found.images)
                 stamped = {**provenance, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
                 result = recordable(dataclasses.replace(found.result, images=images, provenance=stamped))
@@ -116,7 +117,9 @@ def run_jobs(
             observer.ended()
 
 
-def _answers(jobs: Sequence[Job], executor: Executor, workers: int, time_limit: float, end: float) -> Iterator[Answer]:
+def _answers(
+    jobs: Sequence[Job], executor: Executor, workers: int, time_limit: float, end: float, gpu: bool
+) -> Iterator[Answer]:
     ready: list[Job] = []
     for alike, facts in _described(jobs, executor, workers, max(time_limit, _FACTS), end):
         told = [dataclasses.replace(job, facts=_facts(job, facts)) for job in alike]
@@ -128,7 +131,7 @@ def _answers(jobs: Sequence[Job], executor: Executor, workers: int, time_limit: 
     def submit(batch: Sequence[Job]) -> Future[list[Answer]]:
         return executor.submit(partial(answer, batch, time_limit), time_limit, len(batch))
 
-    queue = deque(batches(ready, workers))
+    queue = deque(batches(ready, workers, gpu))
     for batch, found in _outcomes(queue, submit, workers, end):
         if not isinstance(found, Lost):
             yield from found
