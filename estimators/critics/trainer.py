@@ -6,9 +6,11 @@ How a stack makes its steps, and how critics leave it, is in ``stack.py``, and i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mibench.bound import Bound
@@ -50,12 +52,14 @@ def fit(
 
     The initial critic is validated too, so that a critic which never generalises stays what it was: 0.
     """
+    device = train[0].device
     kind: Callable[..., Stack] = Stack
-    if train[0].device.type != "cpu":
+    if device.type != "cpu":
         from .recorded import RecordedStack
 
         kind = RecordedStack
-    with kind(critic, bound, how, train, validation, rngs) as stack:
+    here = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+    with here, kind(critic, bound, how, train, validation, rngs) as stack:
         stack.validate(0)
         for step in range(1, stack.total + 1):
             stack.advance(step)

@@ -34,7 +34,7 @@ def _tile(values, rows, others, here, there, dim, n, MAX: tl.constexpr, HEIGHT: 
     return total
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n", "count", "blocks", "dim_x", "dim_y"])
 def _minima(
     x, y, which, out, n, count, blocks, dim_x, dim_y, MAX: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr
 ):
@@ -49,7 +49,7 @@ def _minima(
     tl.store(out + i * blocks + block, tl.min(joint, 1), mask=here)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n", "count", "dim"])
 def _within(
     values,
     which,

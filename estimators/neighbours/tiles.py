@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -70,7 +71,8 @@ def count_on_device(x: Array, y: Array, rule: Rule, device: str) -> tuple[Counts
     dim = max(x.shape[1], y.shape[1])
     if len(x) < TILES_FROM or not 1e-100 < widest < 1e100 or dim > 10_000:
         return count_in_chunks(x, y, rule, device=device)
-    return count_in_tiles(x, y, rule, device, backend(device))
+    with torch.cuda.device(torch.device(device)) if device.startswith("cuda") else nullcontext():
+        return count_in_tiles(x, y, rule, device, backend(device))
 
 
 def count_in_tiles(
@@ -267,11 +269,15 @@ def _try(passes: Passes, device: str) -> None:
     n, slow = 700, TorchPasses()
     x, y = (torch.randn(dim, n, generator=generator, dtype=torch.float64).to(device) for dim in (3, 2))
     rows, skip = torch.arange(5, 205, device=device), torch.arange(100, 300, device=device)
+    # whole numbers: neither float32 nor the order of additions makes a difference
+    x, y = x.mul(4).round(), y.mul(4).round()
     for max_norm in (True, False):
-        # whole numbers: neither float32 nor the order of additions makes a difference
-        for a, b in ((v.mul(4).round() for v in (x, y)), (v.mul(4).round().float() for v in (x, y))):
-            limits = torch.full((200,), 9.0, dtype=a.dtype, device=device)
-            found = passes.minima(a, b, rows, max_norm), *passes.within(a, rows, limits, limits + 3, skip, max_norm)
-            right = slow.minima(a, b, rows, max_norm), *slow.within(a, rows, limits, limits + 3, skip, max_norm)
-            if not all(torch.equal(f, r.to(f.dtype)) for f, r in zip(found, right, strict=True)):
-                raise ArithmeticError("the kernels do not count as torch does")
+        found: list[Tensor] = []
+        right: list[Tensor] = []
+        for who, told in ((passes, found), (slow, right)):
+            told.append(who.minima(x.float(), y.float(), rows, max_norm))
+            for values in (x, x.float()):
+                limits = torch.full((len(rows),), 9.0, dtype=values.dtype, device=device)
+                told.extend(who.within(values, rows, limits, limits + 3, skip, max_norm))
+        if not all(torch.equal(f, r) for f, r in zip(found, right, strict=True)):
+            raise ArithmeticError("the kernels do not count as torch does")

@@ -22,8 +22,8 @@ from mibench.estimator import Array
 INTERPRETED = """
 import numpy as np, torch
 from mibench.estimators.neighbours import kernels, tiles
+from mibench.estimators.neighbours.chunked import count_in_chunks
 from mibench.estimators.neighbours.compiled import Rule
-from mibench.estimators.neighbours.search import count_all_pairs
 
 kernels.SPAN = 2  # more than one program of them, of few samples
 passes = tiles.backend("cpu")
@@ -34,7 +34,8 @@ for n, dim_x, dim_y, digits in ((260, 3, 2, 9), (130, 1, 2, 1)):
     y = (x[:, :1] + rng.standard_normal((n, dim_y))).round(digits)
     for rule in (Rule(3, True, False, False), Rule(3, False, True, True)):
         found = np.array(tiles.count_in_tiles(x, y, rule, "cpu", passes, numbers=2**18))
-        np.testing.assert_array_equal(found, count_all_pairs(x, y, rule), err_msg=f"{n} {rule}")
+        right = np.array(count_in_chunks(x, y, rule, "cpu"))
+        np.testing.assert_array_equal(found, right, err_msg=f"{n} {rule}")
         twin = tiles.count_in_tiles(x, y, rule, "cpu", tiles.TorchPasses())
         np.testing.assert_array_equal(found, np.array(twin))
 print("equal")
@@ -66,7 +67,7 @@ def run(code: str, **changes: str) -> str:
     return done.stdout
 
 
-def test_kernels_count_as_their_twin_and_the_processor_do() -> None:
+def test_kernels_count_as_their_twin_and_the_definition_do() -> None:
     assert run(INTERPRETED, TRITON_INTERPRET="1") == "equal\n"
 
 
