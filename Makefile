@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all chaos bench ui docs constraints clean
+.PHONY: help install run test test-all chaos bench wheelhouse ui docs constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,17 @@ chaos: $(INSTALLED) ## kill, starve and lie to whole runs for half an hour, and 
 
 bench: $(INSTALLED) ## time the estimators (pytest-benchmark)
 	$(BIN)/pytest -m benchmark tests/benchmarks
+
+# What tests/benchmarks/gpu.sh needs on a machine that has Python 3.12, torch, numpy, numba, scipy, pandas and scikit-learn.
+LACKING := pydantic pydantic_core annotated-types typing-inspection typing_extensions zuko cloudpickle psutil jinja2 markupsafe \
+  typer click shellingham annotated-doc rich pygments markdown-it-py mdurl \
+  matplotlib pillow contourpy cycler kiwisolver pyparsing packaging python-dateutil six
+wheelhouse: $(INSTALLED) ## collect in wheelhouse/ what a GPU machine without a network lacks
+	rm -rf wheelhouse build
+	$(BIN)/python -m pip wheel --quiet --no-deps -w wheelhouse .
+	$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 \
+	  --platform manylinux2014_x86_64 --platform manylinux_2_28_x86_64 -c constraints.txt -d wheelhouse $(LACKING)
+	du -sh wheelhouse
 
 ui: $(INSTALLED) ## open the MLflow dashboard over the local runs
 	$(BIN)/mibench ui
@@ -65,5 +76,5 @@ constraints: ## resolve pyproject.toml afresh and pin the outcome in constraints
 	rm -rf $(VENV)-constraints
 
 clean: ## remove .venv, builds and caches; results stay
-	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis
+	rm -rf $(VENV) build dist site wheelhouse *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

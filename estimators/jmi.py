@@ -47,7 +47,7 @@ class JMI(Estimator):
         """Compile the loops, or load them from disk, and load what ranks need."""
         import scipy.stats  # noqa: F401
 
-        from .neighbours.kernels import kernel_sums
+        from .neighbours.kernel_sums import kernel_sums
 
         kernel_sums(np.zeros((2, 1)), np.ones((2, 1)), 1.0, 1)
 
@@ -80,7 +80,7 @@ def log_ratios(u: Array, v: Array, width: float, steps: int) -> Array:
 
     -inf where a sample is so far from all others that even its marginal density is too small to be told.
     """
-    from .neighbours.kernels import kernel_sums
+    from .neighbours.kernel_sums import kernel_sums
 
     in_u, in_v, in_both = np.log(kernel_sums(u, v, width, steps))
     ratios: Array = np.where(np.minimum(in_u, in_v) > FAR, in_both - in_u - in_v + math.log(len(u) - 1), -np.inf)

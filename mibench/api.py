@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from . import registry, runtime
+from . import registry
 from .advice.verdict import advise as advise
+from .engine.devices import crew, on_gpu, resolved
 from .engine.executor import Cluster, StartExecutor, find_executor, opened
 from .engine.grid import Grid, choose
 from .engine.grid import plan as plan_of
@@ -75,7 +76,8 @@ def run(
         call takes up from there.
     shard : ``"3/10"`` or ``(3, 10)``, the third of ten shares of the cells. Which cells a share has depends on nothing
         but what they are, so that ten machines need not know of each other; :func:`merge` puts their folders together.
-    device : the torch device for training, such as ``"cuda"``; ``"cpu"`` by default.
+    device : the torch device for training, such as ``"cuda"``; ``"auto"`` for a GPU where there is one; ``"cpu"`` by
+        default. On a GPU there are four workers for each, and each worker sees one.
     tracking : an MLflow URI, or True for an embedded store beside the results.
     tracking_wait : seconds to wait at the end until MLflow has everything; what is left then is written while this
         process lives, and ``mibench sync`` catches up later. None waits until all is written.
@@ -101,8 +103,9 @@ def run(
     if tracking_wait is not None and not tracking_wait >= 0:
         raise UsageError(f"the wait for MLflow cannot be {tracking_wait:g} seconds.")
     end = time.monotonic() + (math.inf if time_budget is None else time_budget)
-    if device is not None and not away:
-        _check_device(device)
+    if away and device == "auto":
+        raise UsageError("on a cluster the device is that of its nodes: say cuda or cpu instead of auto.")
+    device = device if away else resolved(device)
     plan = plan_of(*grids)
     if shard is not None:
         plan = plan.part(Shard.read(shard if isinstance(shard, str) else "/".join(map(str, shard))))
@@ -121,11 +124,11 @@ def run(
         if todo:
             earlier.clear()  # they are read again when all is done, and need not be in memory meanwhile
         room = stack.enter_context(opened(start, workers, memory_limit, device)) if todo else workers
-        crew = room or default_workers()
+        workers = room or crew(device, default_workers())
         if progress is not False:
             from .engine.progress import Progress
 
-            told.append(Progress(crew, None if out is None else directory / FILE, progress))
+            told.append(Progress(workers, None if out is None else directory / FILE, progress))
         tracker = None
         if tracking:
             from .mlflow.group import GroupTracker
@@ -140,7 +143,8 @@ def run(
             todo,
             store,
             lambda count: start(count, memory_limit, device),
-            workers=crew,
+            workers=workers,
+            gpu=on_gpu(device),
             time_limit=max(grid.time_limit for grid in grids),
             provenance=_provenance(device, away),
             observers=told,
@@ -180,11 +184,6 @@ def _provenance(device: str | None, away: bool) -> dict[str, Any]:
     """What holds for all results of a run: not the machine, where others do the work and say on which."""
     facts = {"command": command(), **provenance("cpu" if away else device)}
     return {name: fact for name, fact in facts.items() if not (away and name == "machine")}
-
-
-def _check_device(device: str) -> None:
-    if reason := runtime.refusal(device):
-        raise UsageError(f"the device '{device}' cannot be used here: {reason}.")
 
 
 def compare(

@@ -63,12 +63,13 @@ class Capabilities:
     discrete : exact ties and atoms are handled, not only continuous data.
     letters : takes nothing but letters, values that most rows share with others; declines continuous variables.
     max_batch : how many same-shaped problems one ``estimate_batch`` call should get (1: nothing is gained by more).
+    max_batch_gpu : the same on a GPU; 0 for as many as elsewhere.
     trains : fits a model in many steps, so that an estimate takes seconds where a formula takes milliseconds.
     reads_task : looks at the task itself (its truth or its density), so it is a yardstick, not an entrant.
     reference : shown in every table whatever was selected for comparison.
     role : what its row is there for.
     usual_for : the natures of pairs of columns for which it is asked where thousands of pairs are and nobody chose.
-    devices : where it can run.
+    devices : where it can run; elsewhere the engine lets it run on the processor.
     memory : peak memory of one cell at n = 10,000 in GiB, measured.
     """
 
@@ -77,6 +78,7 @@ class Capabilities:
     discrete: bool = False
     letters: bool = False
     max_batch: int = 1
+    max_batch_gpu: int = 0
     trains: bool = False
     reads_task: bool = False
     reference: bool = False

@@ -5,6 +5,8 @@ This module imports no torch: an estimator is a value made of hyperparameters un
 
 from __future__ import annotations
 
+import copy
+import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -21,7 +23,7 @@ from mibench.estimator import Array, Capabilities, Estimate, Kind, check_samples
 from mibench.parameters import Count, NotNegative, Positive, Widths
 
 from .._samples import pooled
-from ..learned import BelowOne, Folds, Learned, Scaling, Split, one_thread, scaled
+from ..learned import BelowOne, Folds, Learned, Scaling, Split, one_thread, scaled, threads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 Activation: TypeAlias = Literal["relu", "elu", "gelu", "silu", "tanh"]
 # numbers of input that one stack may hold: more problems than fit are answered one stack after the other
 STACK = {"cpu": 2**25, "cuda": 2**31}
+EVERY = slice(None)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,7 +84,7 @@ class Variational(Learned):
     version: ClassVar[str] = "2"
     kind: ClassVar[Kind] = Kind.LOWER_BOUND
     capabilities: ClassVar[Capabilities] = Capabilities(
-        min_n=20, max_batch=16, trains=True, devices=("cpu", "cuda"), memory=0.3
+        min_n=20, max_batch=16, max_batch_gpu=128, trains=True, devices=("cpu", "cuda"), memory=0.3
     )
 
     def __post_init__(self) -> None:
@@ -134,7 +137,7 @@ class Variational(Learned):
             raise DataError(f"one batch needs problems of one shape, not {shapes[0]} and {shapes[1]}.")
         assigned = [a for (x, y), seed in zip(samples, seeds, strict=True) for a in self._assignments(x, y, seed)]
         with one_thread():
-            trained = [critic for stack in _stacks(assigned) for critic in self._train(stack)]
+            trained = [critic for stack in _stacks(assigned) for critic in self._trained(stack)]
         each = max(1, self.folds)
         return [self._estimate(trained[i : i + each]) for i in range(0, len(trained), each)]
 
@@ -146,6 +149,20 @@ class Variational(Learned):
         parts = self.splits(len(x), seed)
         return [Assignment(x, y, *pair) for pair in zip(parts, rng_for(seed).spawn(len(parts)), strict=True)]
 
+    def _trained(self, assigned: Sequence[Assignment]) -> list[TrainedCritic]:
+        """The critics, in one stack or, where the device has no memory for that, in halves of it."""
+        import torch
+
+        try:
+            return list(self._train(assigned))
+        except torch.OutOfMemoryError as error:
+            if len(assigned) == 1:
+                raise MemoryError(f"one {self.label} does not fit into the device's memory.") from error
+        # out of the handler, where the exception no longer holds what the stack held
+        torch.cuda.empty_cache()
+        half = (len(assigned) + 1) // 2
+        return self._trained(assigned[:half]) + self._trained(assigned[half:])
+
     def _train(self, assigned: Sequence[Assignment]) -> Iterator[TrainedCritic]:
         import torch
 
@@ -153,19 +170,25 @@ class Variational(Learned):
         from .trainer import fit
 
         device = torch.device(runtime.device())
-        data = [{k: torch.from_numpy(v).to(device) for k, v in self.prepared(a).items()} for a in assigned]
+        data = list(threads(device.type, self.prepared, assigned))
 
-        def stacked(part: str) -> tuple[Tensor, Tensor]:
-            return torch.stack([d[f"x {part}"] for d in data]), torch.stack([d[f"y {part}"] for d in data])
+        def stacked(part: str, some: slice = EVERY) -> tuple[Tensor, Tensor]:
+            x, y = (torch.from_numpy(np.stack([d[f"{v} {part}"] for d in data[some]])).to(device) for v in "xy")
+            return x, y
 
         dims = assigned[0].x.shape[1], assigned[0].y.shape[1]
         critic, bound, how = self.architecture(*dims), self.bound(), self.optimisation(sum(dims))
-        fitted = fit(critic, bound, how, stacked("train"), stacked("validation"), [a.rng for a in assigned])
-        for i, (a, d) in enumerate(zip(assigned, data, strict=True)):
-            # one by one, because test parts may differ by a row
-            terms = contributions(bound, critic, fitted.theta[i : i + 1], d["x test"][None], d["y test"][None])[0]
-            numbers = terms.double().cpu().numpy()
-            yield TrainedCritic(a.split, numbers, fitted.curves[i], fitted.steps[i], fitted.diverged[i])
+        rngs = [copy.deepcopy(a.rng) for a in assigned]  # a stack that is too large is tried again
+        fitted = fit(critic, bound, how, stacked("train"), stacked("validation"), rngs)
+        start = 0
+        # test parts may differ by a row
+        for _, alike in itertools.groupby(assigned, lambda a: len(a.split.test)):
+            some = slice(start, start + len(list(alike)))
+            terms = contributions(bound, critic, fitted.theta[some], *stacked("test", some)).double().cpu().numpy()
+            for i, numbers in enumerate(terms, start):
+                told = assigned[i].split, numbers, fitted.curves[i], fitted.steps[i], fitted.diverged[i], fitted.note
+                yield TrainedCritic(*told)
+            start = some.stop
 
     def _estimate(self, trained: Sequence[TrainedCritic]) -> Estimate:
         """The mean of the contributions over all that were tested; NaN if one critic diverged."""
@@ -175,6 +198,8 @@ class Variational(Learned):
         stderr: float | None = error
         if self.kind.interval is Interval.TWO_SIDED:  # which would have to hold what no critic learned
             stderr, diagnostics["sampling_error"] = None, error
+        if first.note:
+            diagnostics["steps are"] = first.note
         if any(critic.diverged for critic in trained):
             mi, diagnostics["diverged"] = math.nan, True
         diagnostics |= self.bound().remarks(mi, len(first.terms))
@@ -260,18 +285,22 @@ class Assignment:
 
 @dataclass(frozen=True)
 class TrainedCritic:
-    """What is left of a critic that was trained and tested: its contributions, its curve, its length."""
+    """What is left of a critic that was trained and tested: its contributions, its curve, its length.
+
+    note : how its steps were made, where that is not one by one as they are written.
+    """
 
     split: Split
     terms: npt.NDArray[np.float64]
     curve: dict[str, list[float]] = field(default_factory=dict)
     steps: int = 0
     diverged: bool = False
+    note: str = ""
 
 
 def _stacks(assigned: list[Assignment]) -> Iterator[list[Assignment]]:
     """As many at a time as their samples fit into memory together."""
     each = assigned[0].x.size + assigned[0].y.size
-    size = max(1, STACK[runtime.device().partition(":")[0]] // each)
+    size = max(1, STACK["cpu" if runtime.device() == "cpu" else "cuda"] // each)
     for i in range(0, len(assigned), size):
         yield assigned[i : i + size]

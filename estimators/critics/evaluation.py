@@ -18,6 +18,7 @@ from .networks import Parameters
 Negatives: TypeAlias = int | Literal["all"]
 
 CHUNK = 2**18  # numbers held at a time while all pairs are evaluated: about the size of a second-level cache
+TILE = 2**27  # likewise on a GPU, which is the faster the more it is given at a time
 SAMPLED = 128  # product pairs per joint pair that a validation takes
 
 
@@ -67,21 +68,25 @@ def with_second(critic: CriticStack, p: Parameters, x: Tensor, y: Tensor, joint:
 def contributions(bound: Bound, critic: CriticStack, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """One number (S, n) per held-out pair, from all n (n - 1) pairs of the product; their mean is the bound's value.
 
-    Row by row in chunks, so memory is linear in n; each critic by itself, so that a chunk stays in the cache.
+    Row by row in chunks, so memory is linear in n; on the CPU each critic by itself, so that a chunk stays in the
+    cache, on a GPU as many critics as a tile holds.
     """
+    numbers = x.shape[1] ** 2 * critic.numbers_per_pair(x.device)
+    together = 1 if x.device.type == "cpu" else max(1, TILE // numbers)
     answers = []
     with torch.no_grad():
-        for s in range(len(theta)):
-            p = critic.layout.unpack(theta[s : s + 1])
-            answers.append(_contributions(bound, critic, p, x[s : s + 1], y[s : s + 1]))
+        for s in range(0, len(theta), together):
+            some = slice(s, s + together)
+            answers.append(_contributions(bound, critic, critic.layout.unpack(theta[some]), x[some], y[some]))
     return torch.cat(answers)
 
 
 def _contributions(bound: Bound, critic: CriticStack, p: Parameters, x: Tensor, y: Tensor) -> Tensor:
-    n = x.shape[1]
+    models, n = x.shape[:2]
     u, v = critic.embed(p, x, y)
     joint = with_second(critic, p, x, y, critic.pairs(p, u, v))
-    size = max(1, CHUNK // (n * critic.numbers_per_pair(x.device)))
+    most = CHUNK if x.device.type == "cpu" else TILE
+    size = max(1, most // (models * n * critic.numbers_per_pair(x.device)))
     rows = []
     for start in range(0, n, size):
         matrix = critic.score_matrix(p, u, v[:, start : start + size])

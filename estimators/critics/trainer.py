@@ -1,14 +1,12 @@
 """The one trainer: it fits a whole stack of critics at once.
 
-Every critic has its own data, its own order of batches, its own early stopping and its own best checkpoint; all of them
-go through the same batched operations, and those that have stopped leave the stack. So training costs little more
-than its arithmetic, and a critic's answer is the one it would have got alone.
+How a stack makes its steps, and how critics leave it, is in ``stack.py``, and in ``recorded.py`` for a GPU.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,54 +16,10 @@ from torch import Tensor
 from mibench.bound import Bound
 
 from .critics import CriticStack
-from .evaluation import Negatives, sampled_scores, scores
-
-VECTOR = 32
-SHORTEST = 200  # steps that even the smallest sample gets
-FASTEST_DECAY = 0.01  # per step, on average: nothing can be learned against more
-BULK = 64  # batches are drawn for about this many steps at once
-
-
-@dataclass(frozen=True)
-class Optimisation:
-    """How to optimise, and when to stop: AdamW with the rate ``learning_rate`` at its peak.
-
-    schedule : "one-cycle", the rate rises linearly for the share ``warmup`` of the steps, then falls as half a cosine;
-        or "constant".
-    weight_decay : by how many powers of e the weights (not the biases) would shrink over the whole cycle if no gradient
-        held them, at most FASTEST_DECAY per step; decoupled from the gradient (Loshchilov & Hutter 2019), in proportion
-        to the rate.
-    clip : greatest norm of a critic's gradient; 0 for none.
-    batch : pairs per step, at most a quarter of the training sample.
-    negatives : product pairs per joint pair, see :func:`evaluation.scores`, or "all" other pairs of the batch.
-    max_steps, max_epochs : the length of the cycle, whichever is less.
-    interval : steps between validations; fewer where the epochs allowed would else end within the patience.
-    patience : validations without improvement before a critic stops.
-    by_value : choose the checkpoint with the greatest value, not the least loss. Right for lower bounds alone: what is
-        no bound may be greatest where it is worst.
-    """
-
-    learning_rate: float
-    schedule: str
-    warmup: float
-    weight_decay: float
-    clip: float
-    batch: int
-    negatives: Negatives
-    max_steps: int
-    max_epochs: int
-    interval: int
-    patience: int
-    by_value: bool
-
-    def rate(self, step: int, steps: int) -> float:
-        """The learning rate at one of ``steps`` steps, counted from 1."""
-        if self.schedule == "constant":
-            return self.learning_rate
-        rising = self.warmup * steps
-        if step < rising:
-            return self.learning_rate * step / rising
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising + 1)))
+from .stack import AdamW as AdamW
+from .stack import Optimisation as Optimisation
+from .stack import Stack as Stack
+from .stack import batch_size as batch_size
 
 
 @dataclass(frozen=True)
@@ -76,35 +30,14 @@ class Fit:
     curves : per critic the steps, the bound's value on the last batch and on the validation sample, at each validation.
     steps : per critic how many steps it took.
     diverged : per critic whether its parameters ceased to be finite.
+    note : how steps were made, where that is not one by one as they are written.
     """
 
     theta: Tensor
     curves: list[dict[str, list[float]]]
     steps: list[int]
     diverged: list[bool]
-
-
-class AdamW:
-    """Adam with decoupled weight decay and clipping of each critic's gradient norm, on parameters (S, P)."""
-
-    def __init__(self, theta: Tensor) -> None:
-        self.step = 0
-        self.mean, self.square = torch.zeros_like(theta), torch.zeros_like(theta)
-
-    def update(self, theta: Tensor, gradient: Tensor, rate: float, decay: Tensor, clip: float) -> None:
-        """One step of size ``rate``, in place."""
-        self.step += 1
-        b1, b2 = 0.9, 0.999
-        if clip:
-            gradient *= clip / gradient.norm(dim=1, keepdim=True).clamp(min=clip)
-        self.mean.lerp_(gradient, 1 - b1)
-        self.square.mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
-        scale = (self.square / (1 - b2**self.step)).sqrt_().add_(1e-8)
-        theta.mul_(1 - rate * decay).addcdiv_(self.mean, scale, value=-rate / (1 - b1**self.step))
-
-    def keep(self, rows: Tensor) -> None:
-        """Forget all rows but these."""
-        self.mean, self.square = self.mean[rows], self.square[rows]
+    note: str = ""
 
 
 def fit(
@@ -119,122 +52,19 @@ def fit(
 
     The initial critic is validated too, so that a critic which never generalises stays what it was: 0.
     """
-    stack = _Stack(critic, bound, how, train, validation, rngs)
-    stack.validate(0)
-    for step in range(1, stack.total + 1):
-        stack.advance(step)
-        if step % stack.interval == 0 or step == stack.total:
-            stack.validate(step)
-        if not len(stack.alive):
-            break
-    return Fit(stack.best, stack.curves, stack.steps, stack.diverged)
+    device = train[0].device
+    kind: Callable[..., Stack] = Stack
+    if device.type != "cpu":
+        from .recorded import RecordedStack
 
-
-def batch_size(wanted: int, n: int) -> int:
-    """Pairs per step: ``wanted``, at most a quarter of the training sample, and a multiple of 32 if n allows it.
-
-    torch computes what is left over beyond whole vectors of numbers by other instructions than the rest. With whole
-    vectors for every critic, its last bit does not depend on where in the stack it stands.
-    """
-    return min(n, max(1, min(wanted, n // 4) // VECTOR) * VECTOR)
-
-
-class _Stack:
-    """The state of training. Most tensors have one row per critic that has not stopped; ``alive`` numbers these."""
-
-    def __init__(
-        self,
-        critic: CriticStack,
-        bound: Bound,
-        how: Optimisation,
-        train: tuple[Tensor, Tensor],
-        validation: tuple[Tensor, Tensor],
-        rngs: Sequence[np.random.Generator],
-    ) -> None:
-        self.critic, self.bound, self.how, self.rngs = critic, bound, how, rngs
-        (self.x, self.y), (self.x_val, self.y_val) = train, validation
-        models, n, _ = self.x.shape
-        self.batch = batch_size(how.batch, n)
-        self.per_epoch = n // self.batch
-        self.bulk = max(1, BULK // self.per_epoch)
-        self.total = min(how.max_steps, max(SHORTEST, how.max_epochs * self.per_epoch))
-        self.interval = min(how.interval, max(1, how.max_epochs * self.per_epoch // how.patience))
-
-        device = self.x.device
-        self.theta = critic.layout.initial(rngs).to(device)
-        rates = sum(how.rate(step, self.total) for step in range(1, self.total + 1))
-        decay = min(how.weight_decay, FASTEST_DECAY * self.total)
-        self.decay = critic.layout.decays.to(device) * (decay / rates)
-        self.leaves = self._leaves()
-        self.optimiser = AdamW(self.theta)
-        self.state: Tensor | None = None
-        self.alive = torch.arange(models, device=device)
-        self.waited = torch.zeros(models, dtype=torch.long, device=device)
-
-        # what is kept of every critic, stopped or not
-        self.best = self.theta.clone()
-        self.best_score = torch.full((models,), -torch.inf, device=device)
-        self.curves: list[dict[str, list[float]]] = [{"step": [], "train": [], "validation": []} for _ in rngs]
-        self.steps = [0] * models
-        self.diverged = [False] * models
-
-    def _leaves(self) -> dict[str, Tensor]:
-        """The parameters as views that gradients are taken for; they follow the updates of ``theta``."""
-        return {name: view.detach().requires_grad_() for name, view in self.critic.layout.unpack(self.theta).items()}
-
-    def advance(self, step: int) -> None:
-        """One optimiser step for every live critic."""
-        i = (step - 1) % (self.per_epoch * self.bulk)
-        if i == 0:
-            self._shuffle()
-        here = slice(i * self.batch, (i + 1) * self.batch)
-        x, y = self.x_bulk[:, here], self.y_bulk[:, here]
-        joint, product = scores(self.critic, self.leaves, x, y, self.how.negatives)
-        loss, self.state = self.bound.loss(joint, product, self.state)
-        gradients = torch.autograd.grad(loss.sum(), list(self.leaves.values()))
-        gradient = torch.cat([g.flatten(1) for g in gradients], 1)
-        with torch.no_grad():
-            rate = self.how.rate(step, self.total)
-            self.optimiser.update(self.theta, gradient, rate, self.decay, self.how.clip)
-        self.last = joint.detach(), product.detach()
-
-    def _shuffle(self) -> None:
-        """Draw the batches of the next ``bulk`` epochs: every epoch a permutation, its incomplete batch dropped."""
-        n, used = self.x.shape[1], self.per_epoch * self.batch
-        epochs = np.broadcast_to(np.arange(n), (self.bulk, n))
-        order = np.stack([self.rngs[s].permuted(epochs, axis=1)[:, :used].ravel() for s in self.alive.tolist()])
-        rows = torch.arange(len(order), device=self.x.device)[:, None]
-        index = torch.from_numpy(order).to(self.x.device)
-        self.x_bulk, self.y_bulk = self.x[rows, index], self.y[rows, index]
-
-    def validate(self, step: int) -> None:
-        """Score every live critic on its validation sample, keep what is better, and let go of those that stop."""
-        with torch.no_grad():
-            p = self.critic.layout.unpack(self.theta)
-            joint, product = sampled_scores(self.critic, p, self.x_val, self.y_val)
-            value = self.bound.value(joint, product)
-            score = value if self.how.by_value else -self.bound.loss(joint, product)[0]
-            train = self.bound.value(*self.last) if step else torch.full_like(value, torch.nan)
-            finite = self.theta.isfinite().all(1)
-        better = score > self.best_score[self.alive]  # never where the score is NaN
-        improved = self.alive[better]
-        self.best[improved] = self.theta[better]
-        self.best_score[improved] = score[better]
-        self.waited[self.alive] += 1
-        self.waited[improved] = 0
-        for s, *values, ok in zip(*(t.tolist() for t in (self.alive, train, value, finite)), strict=True):
-            self.steps[s], self.diverged[s] = step, not ok
-            for name, number in zip(("step", "train", "validation"), (step, *values), strict=True):
-                self.curves[s][name].append(number)
-        going = finite & (self.waited[self.alive] < self.how.patience)
-        if not going.all():
-            self._keep(torch.nonzero(going).flatten())
-
-    def _keep(self, rows: Tensor) -> None:
-        """Let all critics but these leave the stack."""
-        self.alive, self.theta = self.alive[rows], self.theta[rows]
-        self.leaves = self._leaves()
-        self.optimiser.keep(rows)
-        self.state = None if self.state is None else self.state[rows]
-        for name in ("x", "y", "x_val", "y_val", "x_bulk", "y_bulk"):
-            setattr(self, name, getattr(self, name)[rows])
+        kind = RecordedStack
+    here = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+    with here, kind(critic, bound, how, train, validation, rngs) as stack:
+        stack.validate(0)
+        for step in range(1, stack.total + 1):
+            stack.advance(step)
+            if step % stack.interval == 0 or step == stack.total:
+                stack.validate(step)
+            if not stack.live:
+                break
+    return Fit(stack.best, stack.curves, stack.steps, stack.diverged, stack.note)

@@ -28,18 +28,19 @@ def count_in_chunks(x: Array, y: Array, rule: Rule, device: str, cells: int = CE
         torch.tensor(np.ascontiguousarray(values.T), dtype=torch.float64, device=device) for values in (x, y)
     )
     n = len(x)
-    rows = max(1, cells // n)
-    parts = [_count_rows(columns_x, columns_y, start, min(start + rows, n), rule) for start in range(0, n, rows)]
+    size, every = max(1, cells // n), torch.arange(n, device=device)
+    parts = [count_rows(columns_x, columns_y, rows, rule) for rows in torch.split(every, size)]
     n_x, n_y, atom = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
     return n_x, n_y, atom
 
 
-def _count_rows(
-    columns_x: torch.Tensor, columns_y: torch.Tensor, start: int, stop: int, rule: Rule
+def count_rows(
+    columns_x: torch.Tensor, columns_y: torch.Tensor, rows: torch.Tensor, rule: Rule
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The same for some samples, of coordinates (dim, n)."""
     import torch
 
-    in_x, in_y = (_distances(columns, start, stop, rule.max_norm) for columns in (columns_x, columns_y))
+    in_x, in_y = (_distances(columns, rows, rule.max_norm) for columns in (columns_x, columns_y))
     joint = torch.maximum(in_x, in_y)
     kth = joint.topk(rule.k, largest=False).values[:, -1:]
     if rule.rectangle:  # of neighbours equally far away those with the lower index are nearer
@@ -48,12 +49,12 @@ def _count_rows(
         radius_x, radius_y = (d.masked_fill(~chosen, 0.0).amax(1, keepdim=True) for d in (in_x, in_y))
     else:
         radius_x = radius_y = kth
-    radius_x, radius_y = _moved(radius_x, rule), _moved(radius_y, rule)
+    radius_x, radius_y = moved(radius_x, rule), moved(radius_y, rule)
     atom = torch.where(kth[:, 0] == 0, (joint == 0).sum(1) + 1, 0)
     return (in_x <= radius_x).sum(1), (in_y <= radius_y).sum(1), atom
 
 
-def _moved(radius: torch.Tensor, rule: Rule) -> torch.Tensor:
+def moved(radius: torch.Tensor, rule: Rule) -> torch.Tensor:
     """The radius with what counts as equal to it, or without; at radius 0 samples at 0 count in any case."""
     import torch
 
@@ -65,17 +66,16 @@ def _moved(radius: torch.Tensor, rule: Rule) -> torch.Tensor:
     return torch.minimum(below, moved) if rule.slack > 0 else below
 
 
-def _distances(columns: torch.Tensor, start: int, stop: int, max_norm: bool) -> torch.Tensor:
-    """From samples start...stop to all, shape (stop - start, n); a sample is infinitely far from itself."""
+def _distances(columns: torch.Tensor, rows: torch.Tensor, max_norm: bool) -> torch.Tensor:
+    """From some samples to all, shape (R, n); a sample is infinitely far from itself."""
     import torch
 
-    distances = torch.zeros(stop - start, columns.shape[1], dtype=columns.dtype, device=columns.device)
+    distances = torch.zeros(len(rows), columns.shape[1], dtype=columns.dtype, device=columns.device)
     for column in columns:
-        difference = column[start:stop, None] - column
+        difference = column[rows, None] - column
         if max_norm:
             torch.maximum(distances, difference.abs_(), out=distances)
         else:
             distances += difference.mul_(difference)
-    rows = torch.arange(stop - start, device=columns.device)
-    distances[rows, rows + start] = torch.inf
+    distances.scatter_(1, rows[:, None], torch.inf)
     return distances

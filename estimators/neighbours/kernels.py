@@ -1,77 +1,130 @@
-"""Sums of Gaussian kernels over all pairs of samples, compiled, for a whole ladder of bandwidths at once.
+"""The passes of ``tiles.py`` as Triton kernels, which keep no distance at all. Their twin is ``tiles.TorchPasses``.
 
-A kernel of half the variance is the square of a kernel. So each pair takes one exponential in x and one in y, and what
-follows for narrower kernels is multiplication.
+They run without a GPU as well, slowly, where the environment variable TRITON_INTERPRET is 1.
 """
+
+# what Triton compiles has the types that it is called with
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
+# mypy: disable-error-code="untyped-decorator,import-untyped,import-not-found"
 
 from __future__ import annotations
 
-import math
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
 
-import numpy as np
-
-from mibench.estimator import Array
-
-from .compiled import Floats, compiler
-
-TILE = 256  # partners at a time: what is kept of them stays in the first-level cache
-MOST = 320.0  # in the exponent, so that neither a square of a kernel nor a product leaves the range of float64
-LEAST = 1e-140
-SQUARINGS = 10
-
-_reordered = compiler(frozenset({"nnan", "nsz", "reassoc", "contract"}))
+ROWS = {torch.float32: 64, torch.float64: 32}  # samples whose distances are in a program's registers
+SPAN = 32  # blocks that one program counts in
+MOST = 2**31  # numbers that an index of 32 bits reaches
 
 
-def kernel_sums(x: Array, y: Array, width: float, steps: int) -> Array:
-    """What the n - 1 other samples add up to at each of ``x`` (n, dim_x) and ``y`` (n, dim_y): shape (3, steps, n).
-
-    The first index: in x, in y, and in both (the product). Kernels are exp(-|difference|^2 / 2 h^2), with h^2 equal to
-    ``width`` squared and halved at each step. Memory is proportional to n.
-    """
-    of_x, of_y = (np.ascontiguousarray((values / (math.sqrt(2) * width)).T) for values in (x, y))
-    return _sums(of_x, of_y, steps)
-
-
-@_reordered
-def _exponential(t: float) -> float:
-    """exp(-t) for 0 <= t <= MOST by a power series and squaring, which takes many t at once where math.exp takes one.
-
-    The relative error is 1e-12 up to t = 30, and 1e-5 where the exponential is 1e-139.
-    """
-    s = t / 2**SQUARINGS
-    p: float = 1 - s * (1 - s / 2 * (1 - s / 3 * (1 - s / 4 * (1 - s / 5 * (1 - s / 6 * (1 - s / 7))))))
-    for _ in range(SQUARINGS):
-        p *= p
-    return p
+@triton.jit
+def _tile(values, rows, others, here, there, dim, n, MAX: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr):
+    """Distances (HEIGHT, WIDTH); squares are added up column by column, in the order of the definition."""
+    total = tl.zeros((HEIGHT, WIDTH), dtype=values.dtype.element_ty)
+    for c in range(dim):
+        a = tl.load(values + c * n + rows, mask=here, other=0.0)
+        b = tl.load(values + c * n + others, mask=there, other=0.0)
+        gap = b[None, :] - a[:, None]
+        if MAX:  # noqa: SIM108 - decided when it is compiled
+            total = tl.maximum(total, tl.abs(gap))
+        else:
+            total = total + gap * gap
+    return total
 
 
-@_reordered
-def _sums(x: Floats, y: Floats, steps: int) -> Floats:
-    n = x.shape[1]
-    sums = np.zeros((3, steps, n))
-    of_x, of_y = np.empty(TILE), np.empty(TILE)
-    for start in range(0, n, TILE):
-        size = min(TILE, n - start)
-        for i in range(n):
-            for kernel, columns in ((of_x, x), (of_y, y)):
-                kernel[:size] = 0.0
-                for column in range(len(columns)):
-                    own = columns[column, i]
-                    for j in range(size):
-                        kernel[j] += (columns[column, start + j] - own) ** 2
-                for j in range(size):
-                    kernel[j] = _exponential(min(kernel[j], MOST))
-            if start <= i < start + size:
-                of_x[i - start] = of_y[i - start] = 0.0
-            for step in range(steps):
-                in_x, in_y, in_both = 0.0, 0.0, 0.0
-                for j in range(size):
-                    a, b = of_x[j], of_y[j]
-                    in_x += a
-                    in_y += b
-                    in_both += a * b
-                    of_x[j], of_y[j] = max(a * a, LEAST), max(b * b, LEAST)
-                sums[0, step, i] += in_x
-                sums[1, step, i] += in_y
-                sums[2, step, i] += in_both
-    return sums
+@triton.jit(do_not_specialize=["n", "count", "blocks", "dim_x", "dim_y"])
+def _minima(
+    x, y, which, out, n, count, blocks, dim_x, dim_y, MAX: tl.constexpr, HEIGHT: tl.constexpr, WIDTH: tl.constexpr
+):
+    i = tl.program_id(0) * HEIGHT + tl.arange(0, HEIGHT)
+    block = tl.program_id(1)
+    j = block * WIDTH + tl.arange(0, WIDTH)
+    here, there = i < count, j < n
+    rows = tl.load(which + i, mask=here, other=0)
+    in_x = _tile(x, rows, j, here, there, dim_x, n, MAX, HEIGHT, WIDTH)
+    in_y = _tile(y, rows, j, here, there, dim_y, n, MAX, HEIGHT, WIDTH)
+    joint = tl.where(there[None, :] & (rows[:, None] != j[None, :]), tl.maximum(in_x, in_y), float("inf"))
+    tl.store(out + i * blocks + block, tl.min(joint, 1), mask=here)
+
+
+@triton.jit(do_not_specialize=["n", "count", "dim"])
+def _within(
+    values,
+    which,
+    low,
+    high,
+    skip,
+    sure,
+    perhaps,
+    n,
+    count,
+    dim,
+    MAX: tl.constexpr,
+    HEIGHT: tl.constexpr,
+    WIDTH: tl.constexpr,
+    BLOCKS: tl.constexpr,
+):
+    i = tl.program_id(0) * HEIGHT + tl.arange(0, HEIGHT)
+    here = i < count
+    rows = tl.load(which + i, mask=here, other=0)
+    apart = tl.load(skip + i, mask=here, other=0)
+    near, far = tl.load(low + i, mask=here, other=-1.0), tl.load(high + i, mask=here, other=-1.0)
+    of_near, of_far = tl.zeros((HEIGHT,), dtype=tl.int32), tl.zeros((HEIGHT,), dtype=tl.int32)
+    for t in range(BLOCKS):
+        j = (tl.program_id(1) * BLOCKS + t) * WIDTH + tl.arange(0, WIDTH)
+        there = j < n
+        distance = _tile(values, rows, j, here, there, dim, n, MAX, HEIGHT, WIDTH)
+        other = there[None, :] & (rows[:, None] != j[None, :]) & (apart[:, None] != j[None, :])
+        of_near += tl.sum((other & (distance <= near[:, None])).to(tl.int32), 1)
+        of_far += tl.sum((other & (distance <= far[:, None])).to(tl.int32), 1)
+    tl.atomic_add(sure + i, of_near, mask=here)
+    tl.atomic_add(perhaps + i, of_far, mask=here)
+
+
+class TritonPasses:
+    """The passes by Triton; ``block`` : others whose least distance is kept, a power of 2."""
+
+    def __init__(self, block: int) -> None:
+        self.block = block
+
+    def __str__(self) -> str:
+        return f"by Triton {triton.__version__}"
+
+    def minima(self, x: Tensor, y: Tensor, rows: Tensor, max_norm: bool) -> Tensor:
+        n, height = self._width(x, y), ROWS[x.dtype]
+        blocks = -(-n // self.block)
+        out = torch.empty((len(rows), blocks), dtype=x.dtype, device=x.device)
+        sizes = n, len(rows), blocks, len(x), len(y)
+        options = {"MAX": max_norm, "HEIGHT": height, "WIDTH": self.block, "enable_fp_fusion": fused(x.dtype)}
+        _minima[(-(-len(rows) // height), blocks)](x, y, rows.int(), out, *sizes, **options)
+        return out
+
+    def within(
+        self, values: Tensor, rows: Tensor, low: Tensor, high: Tensor, skip: Tensor, max_norm: bool
+    ) -> tuple[Tensor, Tensor]:
+        n, height = self._width(values), ROWS[values.dtype]
+        sure, perhaps = torch.zeros((2, len(rows)), dtype=torch.int32, device=values.device).unbind()
+        limits = (limit.to(values.dtype).contiguous() for limit in (low, high))
+        given = values, rows.int(), *limits, skip.int(), sure, perhaps, n, len(rows), len(values)
+        options = {"MAX": max_norm, "HEIGHT": height, "WIDTH": self.block, "BLOCKS": SPAN}
+        options["enable_fp_fusion"] = fused(values.dtype)
+        _within[(-(-len(rows) // height), -(-n // (self.block * SPAN)))](*given, **options)
+        return sure.long(), perhaps.long()
+
+    def _width(self, *values: Tensor) -> int:
+        """The samples in a row of each.
+
+        Raises
+        ------
+        OverflowError : more numbers than an index of 32 bits reaches.
+        """
+        if max(v.numel() for v in values) + self.block * SPAN >= MOST:
+            raise OverflowError("too many numbers for the kernels' indices")
+        return values[0].shape[1]
+
+
+def fused(dtype: torch.dtype) -> bool:
+    """Whether a product may be added without being rounded: not in float64, which decides as the processor does."""
+    return dtype is not torch.float64

@@ -2,8 +2,8 @@
 
 For every sample i a search finds the k nearest other samples in the norm max(|x_j - x_i|, |y_j - y_i|), derives from
 them a radius in x and one in y, and counts the samples within each. What is made of the counts is in ``ksg.py``; they
-are found by comparing all pairs, here, by trees (few dimensions), or in ``chunked.py`` (a GPU), which agree on every
-count. The rule they all obey is ``compiled.Rule``.
+are found by comparing all pairs, here, by trees (few dimensions), or in ``tiles.py`` and ``chunked.py`` (a GPU), which
+agree on every count. The rule they all obey is ``compiled.Rule``.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def neighbourhoods(
 
     rule = Rule(k, metric == "max", closed, rectangle, slack)
     if device() != "cpu":
-        from .chunked import count_in_chunks
+        from .tiles import count_on_device
 
-        return Neighbourhoods(*count_in_chunks(x, y, rule, device=device()))
+        return Neighbourhoods(*count_on_device(x, y, rule, device()))
     if _trees_are_faster(x, y):
         from .trees import count_with_trees
 
@@ -97,8 +97,11 @@ def count_all_pairs(x: Array, y: Array, rule: Rule) -> npt.NDArray[np.int64]:
 
 
 def warm_up(k: int, metric: Metric) -> None:
-    """Compile every search, or load it from disk; on a GPU there is nothing to compile."""
+    """Compile every search, or load it from disk."""
     if device() != "cpu":
+        from .tiles import backend
+
+        backend(device())
         return
     from .compiled import Rule
     from .trees import count_with_trees

@@ -95,9 +95,10 @@ def info(
 def env(as_json: Json = False) -> None:
     """Show versions and machine, as recorded with every result."""
     from mibench import runtime
+    from mibench.engine.devices import names
     from mibench.engine.provenance import provenance
 
-    facts = {**provenance(), "data_dir": str(runtime.data_dir())}
+    facts = {**provenance(), "devices": ", ".join(names()), "data_dir": str(runtime.data_dir())}
     if as_json:
         print_json(facts)
         return

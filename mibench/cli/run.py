@@ -65,7 +65,7 @@ def run(
         str | None,
         typer.Option(metavar="K/N", help="Run one of N shares, such as 3/10; no MLflow unless --mlflow says where."),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Torch device for training, such as cuda. [default: cpu]")] = None,
+    device: Annotated[str | None, typer.Option(help="Torch device, such as cuda, or auto. [default: cpu]")] = None,
     executor: Annotated[
         str, typer.Option(help="Where cells are answered: local, ray, or the address of a Ray cluster.")
     ] = "local",

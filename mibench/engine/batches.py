@@ -77,16 +77,19 @@ class Loads:
         return len(batch) * max(self._seconds.get(key, math.inf) for key in of)
 
 
-def batches(jobs: Sequence[Job], workers: int) -> list[list[Job]]:
-    """Jobs of one estimator and one shape together, as many as pays, the expensive ones first.
+def batches(jobs: Sequence[Job], workers: int, gpu: bool = False) -> list[list[Job]]:
+    """Jobs of one estimator and one shape together, whatever their tasks, as many as pays, the expensive ones first.
 
     A batch is no larger than the estimator can use (a training stands alone), and no larger than leaves every worker
-    something to do. Which cells stand side by side has no influence on their answers.
+    something to do; but what a GPU answers (``gpu``) takes hardly longer for many than for few, and stays together.
+    Which cells stand side by side has no influence on their answers.
     """
     made: list[list[Job]] = []
     for alike in grouped(jobs, _shape).values():
-        most = _max_batch(alike[0])
-        pieces = max(math.ceil(len(alike) / most), min(workers, len(alike)) if most > 1 else len(alike))
+        on_gpu = gpu and "cuda" in alike[0].estimator.capabilities.devices
+        most = _max_batch(alike[0], on_gpu)
+        least = 1 if on_gpu else min(workers, len(alike))
+        pieces = max(math.ceil(len(alike) / most), least if most > 1 else len(alike))
         size, extra = divmod(len(alike), pieces)
         start = 0
         for piece in range(pieces):
@@ -103,8 +106,9 @@ def _shape(job: Job) -> tuple[Any, ...]:
     return job.cell.estimator, job.cell.n, *(shape or [job.cell.task])
 
 
-def _max_batch(job: Job) -> int:
-    return 1 if job.task.kind is TaskKind.DOWNSTREAM else max(1, job.estimator.capabilities.max_batch)
+def _max_batch(job: Job, gpu: bool) -> int:
+    able = job.estimator.capabilities
+    return 1 if job.task.kind is TaskKind.DOWNSTREAM else max(1, (gpu and able.max_batch_gpu) or able.max_batch)
 
 
 def _weight(batch: Sequence[Job]) -> float:

@@ -22,16 +22,18 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from multiprocessing import Pipe
 from queue import SimpleQueue
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeAlias, TypeVar, cast
 
 from mibench import runtime
 from mibench.errors import MibenchError
 from mibench.result import Status
 
+from .devices import assigned
 from .executor import Lost
 from .watchdog import CHILDREN_EXIT, MOST_CHILDREN, OOM_EXIT, TIMEOUT_EXIT
 
 T = TypeVar("T")
+Place: TypeAlias = tuple[str | None, dict[str, str]]
 
 _START_UP = 120.0  # seconds that loading libraries and compiling may take
 _STARTS = 5  # workers that may die in a row before they are given the call
@@ -54,9 +56,8 @@ class LocalPool:
     """
 
     def __init__(self, workers: int, memory_limit: float, device: str | None = None) -> None:
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "memory_limit": memory_limit,
-            "device": device,
             "data_dir": str(runtime.data_dir()),
             "parent": os.getpid(),
         }
@@ -64,8 +65,8 @@ class LocalPool:
         self._workers: set[_Worker] = set()
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         self._threads = ThreadPoolExecutor(workers, "mibench-worker")
-        for _ in range(workers):
-            self._idle.put(self._start())
+        for place in assigned(device, workers):
+            self._idle.put(self._start(place))
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +99,7 @@ class LocalPool:
                 if worker.takes(pickled):
                     return cast(T, self._awaited(worker, time_limit, cells))
                 code, said = worker.end(), worker.last_words
-                worker = self._start()
+                worker = self._start(worker.place)
             why = f"the last of {_STARTS} ended with exit code {code}{f' ({said})' if said else ''}"
             raise MibenchError(f"no worker process can be started: {why}.")
         finally:
@@ -124,13 +125,13 @@ class LocalPool:
         message = f"the worker process ended {how}{said}."
         raise Lost(Status.CRASH, message, by_chance=answer.code == -signal.SIGKILL)
 
-    def _start(self) -> _Worker:
+    def _start(self, place: Place) -> _Worker:
         with self._lock:
             if self._stopped:
                 raise CancelledError
             self._workers = {worker for worker in self._workers if not worker.ended}
             try:
-                worker = _Worker(self._settings)
+                worker = _Worker(self._settings, place)
             except OSError as error:  # too many processes or open files, or no memory
                 raise MibenchError(f"no worker process can be started: {error.strerror or error}.") from error
             self._workers.add(worker)
@@ -148,18 +149,25 @@ class _Ended:
 
 
 class _Worker:
-    """A process and the pipe to it."""
+    """A process and the pipe to it; ``place`` is its device and what its environment says of that."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], place: Place) -> None:
+        self.place = place
+        device, environment = place
         self._pipe, theirs = Pipe()
         self._mark = uuid.uuid4().hex
         path = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sysconfig.get_config_var("DESTSHARED")]
         path += [os.path.abspath(entry) for entry in sys.path]
-        given = {**settings, "path": list(dict.fromkeys(filter(None, path))), "descriptor": theirs.fileno()}
+        given = {
+            **settings,
+            "device": device,
+            "path": list(dict.fromkeys(filter(None, path))),
+            "descriptor": theirs.fileno(),
+        }
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _BOOT, json.dumps(given)],
-                env={**os.environ, **_ONE_THREAD, _MARK: self._mark},
+                env={**os.environ, **_ONE_THREAD, **environment, _MARK: self._mark},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,  # what plug-ins print is no result, and would tear the progress bar
                 stderr=subprocess.STDOUT,

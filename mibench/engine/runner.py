@@ -87,11 +87,12 @@ def run_jobs(
     observers: Sequence[Observer] = (),
     done: int = 0,
     time_budget: float = math.inf,
+    gpu: bool = False,
 ) -> int:
     """Answer every job and append its Result to the store; the number of cells that were not handed out any more.
 
     start : makes an executor of so many workers; time_limit : seconds of wall time per cell; time_budget : seconds
-    after which no more cells are handed out (those that have begun are finished).
+    after which no more cells are handed out (those that have begun are finished); gpu : whether workers train on one.
 
     Raises
     ------
@@ -107,7 +108,7 @@ def run_jobs(
             return left
         with start(min(workers, len(jobs))) as executor:
             reader = Reader()
-            for answers in _answers(jobs, executor, workers, time_limit, end):
+            for answers in _answers(jobs, executor, workers, time_limit, end, gpu):
                 stamped = {**provenance, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
                 records = [recorded(_kept(found, store, stamped), reader.decode) for found in answers]
                 store.write(line for _, line in records)
@@ -128,7 +129,7 @@ def _kept(found: Answer, store: Store, provenance: Mapping[str, Any]) -> Result:
 
 
 def _answers(
-    jobs: Sequence[Job], executor: Executor, workers: int, time_limit: float, end: float
+    jobs: Sequence[Job], executor: Executor, workers: int, time_limit: float, end: float, gpu: bool
 ) -> Iterator[list[Answer]]:
     ready: list[Job] = []
     for alike, facts in _described(jobs, executor, workers, max(time_limit, _FACTS), end):
@@ -141,7 +142,7 @@ def _answers(
     def submit(load: Load) -> Future[tuple[list[Answer], float]]:
         return executor.submit(partial(answer_all, load, time_limit), time_limit, sum(map(len, load)))
 
-    queue = Loads(batches(ready, workers), workers)
+    queue = Loads(batches(ready, workers, gpu), workers)
     for load, found in _outcomes(queue, submit, workers, end):
         if not isinstance(found, Lost):
             answers, seconds = found

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
+from mibench import runtime
 from mibench.errors import MibenchError, NotInstalled, Unsupported, UsageError
 from mibench.result import Cell, Result, Status
 from mibench.task import AnyTask, ConsistencyTask, DownstreamTask, Outcome, Task, TaskKind
 
+from .devices import usable
 from .executor import Lost
 from .plain import pairs, plain, sentence, series
 from .records import readable
@@ -96,13 +98,19 @@ def answer(jobs: Sequence[Job], seconds: float = math.inf) -> list[Answer]:
     """
     watchdog.allow(seconds * len(jobs))  # for the samples; the clock starts again when they are there
     try:
-        return _ANSWERS[jobs[0].task.kind](jobs, seconds * len(jobs))
+        with runtime.using(device=_device(jobs[0])):
+            return _ANSWERS[jobs[0].task.kind](jobs, seconds * len(jobs))
     except (Exception, SystemExit) as error:
         if len(jobs) > 1:
             return [found for job in jobs for found in answer([job], seconds)]
         problem = lost(error)
         again = jobs[0].again if problem.by_chance else 0
         return [Answer(jobs[0].result(problem.status, message=problem.message, again=again))]
+
+
+def _device(job: Job) -> str | None:
+    """The processor where the estimator can run on nothing else; a downstream model is not the estimator's."""
+    return None if job.task.kind is TaskKind.DOWNSTREAM else usable(job.estimator.capabilities.devices)
 
 
 def lost(error: BaseException) -> Lost:

@@ -63,7 +63,7 @@ class Regularizer:
 
 def global_norm(gradients: Sequence[Tensor]) -> Tensor:
     """Frobenius norm over all the tensors together."""
-    norm: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients))))
     return norm
 
 
@@ -79,8 +79,7 @@ def adaptive_clip(g_u: Sequence[Tensor], g_m: Sequence[Tensor]) -> list[Tensor]:
 def rescaled(gradients: Sequence[Tensor], norm: Tensor) -> list[Tensor]:
     """The same direction with this global norm; a zero gradient stays zero."""
     tiny = torch.finfo(norm.dtype).tiny
-    scale = norm / global_norm(gradients).clamp_min(tiny)
-    return [g * scale for g in gradients]
+    return list(torch._foreach_mul(list(gradients), norm / global_norm(gradients).clamp_min(tiny)))
 
 
 def gradients(loss: Tensor, parameters: Sequence[nn.Parameter], retain_graph: bool = False) -> list[Tensor]:
@@ -141,7 +140,7 @@ class InformationGradient:
             "gradient_norm/information": global_norm(g_m),
             "gradient_norm/information_clipped": global_norm(g_a),
         }
-        return [u + self.beta * a for u, a in zip(g_u, g_a, strict=True)], norms
+        return list(torch._foreach_add(list(g_u), torch._foreach_mul(g_a, self.beta))), norms
 
 
 def information_gradient(

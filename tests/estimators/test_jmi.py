@@ -8,7 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from mibench.estimators.jmi import JMI, WIDEST, log_ratios, ranks
-from mibench.estimators.neighbours.kernels import kernel_sums
+from mibench.estimators.neighbours.kernel_sums import kernel_sums
 from scipy.stats import multivariate_normal
 
 from mibench.estimator import Array

@@ -14,6 +14,7 @@ from mibench.estimators.neighbours.chunked import count_in_chunks
 from mibench.estimators.neighbours.compiled import Counts, Rule
 from mibench.estimators.neighbours.float64 import count_in_float64
 from mibench.estimators.neighbours.search import count_all_pairs, neighbourhoods
+from mibench.estimators.neighbours.tiles import TorchPasses, count_in_tiles
 from mibench.estimators.neighbours.trees import count_with_trees
 
 from mibench.estimator import Array
@@ -148,6 +149,7 @@ SEARCHES: dict[str, Callable[[Array, Array, Rule], Any]] = {
     "all pairs": count_all_pairs,
     "trees": count_with_trees,
     "chunks": lambda x, y, rule: count_in_chunks(x, y, rule, device="cpu", cells=40 * len(x)),
+    "tiles": lambda x, y, rule: count_in_tiles(x, y, rule, "cpu", TorchPasses(cells=2**17), numbers=150_000),
 }
 NORMS = pytest.mark.parametrize("max_norm", [True, False], ids=["max", "euclidean"])
 STRICT, RECTANGLE = Rule(3, False, closed=False, rectangle=False), Rule(3, False, closed=True, rectangle=True)

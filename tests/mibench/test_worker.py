@@ -149,6 +149,13 @@ class TestBatches:
     ) -> None:
         assert sorted(len(b) for b in batches(jobs(estimator, seeds=seeds), 2)) == sizes
 
+    def test_a_gpu_gets_whole_stacks_of_what_can_run_there(self) -> None:
+        critics = self.described("mine-ema", ["copy", "copy[offset=1.0]"], n=50, seeds=100)
+        assert [len(b) for b in batches(critics, 4, gpu=True)] == [100, 100]
+        assert max(len(b) for b in batches(critics, 4)) == 16
+        # on the processor all the same: it does not say that it can run on a GPU
+        assert sorted(len(b) for b in batches(jobs("stacked", seeds=20), 2, gpu=True)) == [6, 7, 7]
+
     def test_tasks_of_one_shape_train_together(self) -> None:
         made = batches(self.described("stacked", ["copy", "copy[offset=1.0]"], seeds=4), 1)
         assert [len(b) for b in made] == [8]

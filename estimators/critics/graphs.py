@@ -1,0 +1,88 @@
+"""A step of training that is recorded once and replayed: hundreds of small kernels then cost one launch.
+
+A recording holds kernels and addresses, no Python. What a step reads and writes must therefore lie in tensors that stay
+where they are, changed in place; nothing in it may ask the device for a number.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+WARM = 2
+"""Steps made before one is recorded: libraries choose their kernels and take their memory at the first."""
+
+ONE_BY_ONE = "launched one by one"
+
+log = logging.getLogger(__name__)
+
+
+class Graphs(Protocol):
+    """What can record a step."""
+
+    def apart(self, step: Callable[[], T]) -> T:
+        """Make the step as it is, where that leaves no trace that a recording could stumble over."""
+
+    def record(self, step: Callable[[], T]) -> tuple[Callable[[], object], T]:
+        """A function that makes the step again, and where its outcome then lies; recording makes no step."""
+
+
+class CudaGraphs:
+    """CUDA graphs."""
+
+    def apart(self, step: Callable[[], T]) -> T:
+        """On a stream of its own, for which the device's other work waits, and which waits for that."""
+        here, there = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        there.wait_stream(here)
+        with torch.cuda.stream(there):
+            answer = step()
+        here.wait_stream(there)
+        return answer
+
+    def record(self, step: Callable[[], T]) -> tuple[Callable[[], object], T]:
+        """On a stream of its own; other threads may use the device meanwhile."""
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            answer = step()
+        return graph.replay, answer
+
+
+class Steps(Generic[T]):
+    """Calls a step again and again: as it is at first, from a recording then, or as it is if it cannot be recorded.
+
+    note : which of these it came to; empty before that is known.
+    """
+
+    def __init__(self, step: Callable[[], T], graphs: Graphs | None) -> None:
+        self._step, self.graphs = step, graphs
+        self._made = 0
+        self._recording: tuple[Callable[[], object], T] | None = None
+        self.note = ""
+
+    def __call__(self) -> T:
+        if self._recording is None and self.graphs is not None:
+            if self._made < WARM:
+                self._made += 1
+                return self.graphs.apart(self._step)
+            self._record(self.graphs)
+        if self._recording is None:
+            return self._step()
+        replay, answer = self._recording
+        replay()
+        return answer
+
+    def _record(self, graphs: Graphs) -> None:
+        try:
+            self._recording = graphs.record(self._step)
+            self.note = "replayed from a recording"
+        except Exception as error:  # a step that asks the device for a number, or a driver that records nothing
+            self.graphs = None
+            first = (str(error).strip().splitlines() or [""])[0]
+            self.note = f"{ONE_BY_ONE}, because recording failed: {type(error).__name__}: {first[:200]}"
+            log.debug("steps are %s", self.note)

@@ -1,0 +1,370 @@
+"""What ``gpu.py`` measures: each figure is a generator of lines, so that what is known is printed before the rest.
+
+The samples are Gaussian with 1 nat in all, drawn by mibench's own task. Times are wall-clock, after one call that is
+not counted, and the device's work is waited for; medians of up to three calls, fewer where time is short.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias, cast
+
+import numpy as np
+
+from mibench import runtime
+from mibench.registry import estimators, tasks
+from mibench.task import Task
+
+CLOSE = 0.03  # nats by which a trained answer may differ from the CPU's: what rounding makes of a training
+CHECKED = 300  # samples whose neighbours are counted by definition where n is large
+TRAINED = ("minde", "doe", "flow", "latent")
+CRITICS = ("mine-ema", "nwj", "infonce", "smile")
+
+
+class Goal(NamedTuple):
+    """What is wanted, in words, and whether it is so."""
+
+    text: str
+    met: bool
+
+
+Line: TypeAlias = tuple[str, str, Goal | None]
+
+
+def at_most(seconds: float, limit: float) -> Goal:
+    return Goal(f"<= {limit:g} s", seconds <= limit)
+
+
+class Clock:
+    """The device, whether sizes are small, the CPU's answers, and a stopwatch that knows when to stop repeating."""
+
+    def __init__(self, device: str, seconds: float, stored: dict[str, Any]) -> None:
+        self.device, self.stored = device, stored
+        self.small = device == "cpu"
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until this figure is stopped."""
+        return self._end - time.monotonic()
+
+    def wait(self) -> None:
+        """Until the device has done everything that was asked of it."""
+        if self.device != "cpu":
+            import torch
+
+            torch.cuda.synchronize()
+
+    def once(self, run: Callable[[], Any]) -> float:
+        """Seconds of one call."""
+        self.wait()
+        start = time.perf_counter()
+        run()
+        self.wait()
+        return time.perf_counter() - start
+
+    def median(self, run: Callable[[], Any], most: int = 3) -> tuple[float, str]:
+        """Median seconds of up to ``most`` calls after one that is not counted, and how many there were."""
+        first = self.once(run)
+        times: list[float] = []
+        while len(times) < most and (not times or self.left > 2 * times[-1] + 3):
+            if not times and self.left < 1.2 * first:
+                return first, "the first call"
+            times.append(self.once(run))
+        return statistics.median(times), f"median of {len(times)}"
+
+    def peak(self) -> str:
+        """The most memory of the device so far."""
+        if self.device == "cpu":
+            return ""
+        import torch
+
+        return f", {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB"
+
+
+def card(device: str) -> str:
+    """The name of the device's hardware, in a process of its own: this one must stay without a CUDA context."""
+    if device == "cpu":
+        return "no GPU is used"
+    code = f"import torch; print(torch.cuda.get_device_name({device!r}), 'CUDA', torch.version.cuda)"
+    try:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    except subprocess.TimeoutExpired:
+        return "the GPU did not answer in 60 s"
+    return done.stdout.strip() or f"no GPU: {done.stderr.strip().splitlines()[-1:]}"
+
+
+def gauss(n: int, dim: int, seed: int = 0) -> tuple[Any, Any]:
+    """Gaussian samples with 1 nat."""
+    task = cast(Task, tasks.create(f"gauss[dim={dim},mutual_information=1.0]"))
+    return task.sample(n, seed)
+
+
+# Answers -------------------------------------------------------------------------------------------------------------
+
+
+def answers(device: str) -> dict[str, float]:
+    """What estimators say of small problems, by a name that begins with theirs."""
+    found: dict[str, float] = {}
+    with runtime.using(device=device):
+        for name in CRITICS:
+            x, y = gauss(2_000, 5)
+            for i, estimate in enumerate(estimators.create(name).estimate_batch([x] * 3, [y] * 3, range(3))):
+                found[f"{name}, n = 2,000, 5+5, seed {i}"] = estimate.mi
+        for name in TRAINED:
+            x, y = gauss(1_000, 2)
+            found[f"{name}, n = 1,000, 2+2, seed 0"] = estimators.create(name).estimate(x, y, 0).mi
+        for metric in ("max", "euclidean"):
+            ksg = f"ksg[metric={metric}]"
+            found[f"{ksg}, n = 5,000, 5+5"] = estimators.create(ksg).estimate(*gauss(5_000, 5)).mi
+    return found
+
+
+def digests(device: str) -> dict[str, int]:
+    """Checksums of all counts of neighbours, by both algorithms and norms, of samples as they are and rounded."""
+    found = {}
+    for n, dim in ((3_000, 1), (5_000, 5), (5_000, 25), (2_000, 50)):
+        x, y = gauss(n, dim)
+        for metric in ("max", "euclidean"):
+            for what, digits in (("", 15), (" to one digit", 1)):
+                name = f"counts, n = {n:,}, {dim}+{dim}, {metric}{what}"
+                found[name] = digest(np.round(x, digits), np.round(y, digits), metric, device)
+    return found
+
+
+def digest(x: Any, y: Any, metric: Any, device: str) -> int:
+    """A checksum of all counts, of both algorithms: those of the device, or those by definition for the CPU.
+
+    The definition is one small loop to compile, where the CPU's own searches are many.
+    """
+    from mibench.estimators.neighbours.compiled import Rule
+    from mibench.estimators.neighbours.float64 import count_in_float64
+    from mibench.estimators.neighbours.search import neighbourhoods
+
+    sums = 0
+    for closed, rectangle in ((False, False), (True, True)):
+        if device == "cpu":
+            rule = Rule(3, metric == "max", closed, rectangle)
+            counts = count_in_float64(x, y, np.arange(len(x)), rule)
+        else:
+            counts = np.array(neighbourhoods(x, y, 3, metric, closed=closed, rectangle=rectangle))
+        sums = zlib.crc32(np.ascontiguousarray(counts, np.int64).tobytes(), sums)
+    return sums
+
+
+def same_answers(clock: Clock) -> Iterator[Line]:
+    """Counts must be those of this machine's processor, trainings close to what was stored."""
+    found, right = digests(clock.device), digests("cpu")
+    wrong = [name for name in found if found[name] != right[name]]
+    yield "counts equal to those of the CPU", f"{len(found) - len(wrong)} of {len(found)}", Goal("all", not wrong)
+    for name in wrong:
+        yield f"  {name}", "DIFFERENT", None
+    here = answers(clock.device)
+    for kind in dict.fromkeys(name.partition(",")[0] for name in here):
+        gap = max(abs(here[name] - clock.stored[name]) for name in here if name.startswith(f"{kind},"))
+        allowed = 1e-6 if kind.startswith("ksg") else CLOSE
+        yield f"{kind}: greatest difference from the CPU", f"{gap:.2g} nats", Goal(f"<= {allowed:g}", gap <= allowed)
+    yield from told(clock)
+
+
+def told(clock: Clock) -> Iterator[Line]:
+    """What the two fast paths say of themselves."""
+    x, y = gauss(1_000, 5)
+    estimate = estimators.create("mine-ema").estimate(x, y, 0)
+    yield "how steps are made", str(estimate.diagnostics.get("steps are", "one by one")), None
+    if clock.device != "cpu":
+        from mibench.estimators.neighbours.tiles import backend
+
+        yield "how neighbours are searched", str(backend(clock.device)), None
+
+
+# Critics -------------------------------------------------------------------------------------------------------------
+
+
+def critics(stack: int, limit: float | None) -> Callable[[Clock], Iterator[Line]]:
+    """A stack of mine-ema, n = 10,000, 5+5."""
+
+    def figure(clock: Clock) -> Iterator[Line]:
+        n, size = (500, min(stack, 4)) if clock.small else (10_000, stack)
+        estimator = estimators.create("mine-ema")
+        x, y = gauss(n, 5)
+        estimator.warm_up()
+        seconds, how = clock.median(lambda: estimator.estimate_batch([x] * size, [y] * size, range(size)))
+        goal = None if limit is None else at_most(seconds, limit)
+        yield f"mine-ema, n = {n:,}, 5+5, stack of {size}", f"{seconds:.3f} s ({how}{clock.peak()})", goal
+
+    return figure
+
+
+def stages(clock: Clock) -> Iterator[Line]:
+    """Where the time of a large stack goes: each stage is waited for, so they add up to a little more."""
+    from mibench.estimators.critics import base, evaluation, trainer
+
+    spent: dict[str, float] = {}
+
+    def watched(where: Any, name: str) -> None:
+        function = getattr(where, name)
+
+        def run(*args: Any, **options: Any) -> Any:
+            clock.wait()
+            start = time.perf_counter()
+            answer = function(*args, **options)
+            clock.wait()
+            spent[name] = spent.get(name, 0.0) + time.perf_counter() - start
+            return answer
+
+        setattr(where, name, run)
+
+    size, n = (4, 500) if clock.small else (200, 10_000)
+    x, y = gauss(n, 5)
+    estimator = estimators.create("mine-ema")
+    estimator.estimate(x, y, 0)
+    for where, name in (
+        (base.Variational, "_assignments"),
+        (base.Variational, "prepared"),
+        (trainer, "fit"),
+        (trainer.Stack, "validate"),
+        (evaluation, "contributions"),
+    ):
+        watched(where, name)
+    total = clock.once(lambda: estimator.estimate_batch([x] * size, [y] * size, range(size)))
+    parts = ", ".join(f"{name.strip('_')} {seconds:.2f}" for name, seconds in spent.items())
+    yield f"stages of a stack of {size} (validate is part of fit)", f"{total:.2f} s: {parts}", None
+
+
+# Neighbours ----------------------------------------------------------------------------------------------------------
+
+
+def neighbours(cases: tuple[tuple[int, int, float | None], ...]) -> Callable[[Clock], Iterator[Line]]:
+    """KSG in both norms, and the counts of some samples against the definition."""
+
+    def figure(clock: Clock) -> Iterator[Line]:
+        for n, dim, limit in cases:
+            size = n // 100 if clock.small else n
+            x, y = gauss(size, dim)
+            for metric in ("max", "euclidean"):
+                ksg = estimators.create(f"ksg[metric={metric}]")
+                ksg.warm_up()
+                seconds, how = clock.median(lambda ksg=ksg, x=x, y=y: ksg.estimate(x, y), 1 if n > 200_000 else 3)  # type: ignore[misc]
+                goal = None if limit is None else at_most(seconds, limit)
+                yield f"ksg, n = {size:,}, {dim}+{dim}, {metric}", f"{seconds:.3f} s ({how}{clock.peak()})", goal
+                yield by_definition(x, y, metric)
+
+    return figure
+
+
+def by_definition(x: Any, y: Any, metric: Any) -> Line:
+    """The counts of some samples against those of the float64 search of the CPU."""
+    from mibench.estimators.neighbours.compiled import Rule
+    from mibench.estimators.neighbours.float64 import count_in_float64
+    from mibench.estimators.neighbours.search import neighbourhoods
+
+    which = np.unique(np.linspace(0, len(x) - 1, CHECKED).astype(np.int64))
+    found = np.array(neighbourhoods(x, y, 3, metric, closed=False, rectangle=False))[:, which]
+    right = count_in_float64(x, y, which, Rule(3, metric == "max", closed=False, rectangle=False))
+    equal = int((found == right).all(0).sum())
+    goal = Goal("all", equal == len(which))
+    return "  counts equal to those in float64 on the CPU", f"{equal} of {len(which)} samples", goal
+
+
+# Other models --------------------------------------------------------------------------------------------------------
+
+
+def trained(clock: Clock) -> Iterator[Line]:
+    """Density estimators alone and side by side."""
+    n, stack = (200, 2) if clock.small else (10_000, 10)
+    x, y = gauss(n, 5)
+    for name in TRAINED:
+        changes = "[max_steps=20]" if clock.small else ""
+        estimator = estimators.create(name + changes)
+        clock.once(lambda estimator=estimator: estimator.estimate(x, y, 0))  # type: ignore[misc]
+        alone = clock.once(lambda estimator=estimator: estimator.estimate(x, y, 0))  # type: ignore[misc]
+        seconds = clock.once(
+            lambda estimator=estimator: estimator.estimate_batch([x] * stack, [y] * stack, range(stack))  # type: ignore[misc]
+        )
+        gain = alone * stack / seconds
+        what = f"alone {alone:.2f} s, {stack} side by side {seconds:.2f} s: {gain:.1f}x"
+        yield f"{name}, n = {n:,}, 5+5", what, Goal(">= 5x", gain >= 5)
+
+
+def gan(clock: Clock) -> Iterator[Line]:
+    """A step of the DCGAN of stacked MNIST, without and with mine-ema: random pixels take as long as digits."""
+    import torch
+    from mibench.estimators.critics.bounds import MovingAverageDV
+    from mibench.tasks.downstream.gan import Problem
+    from mibench.tasks.downstream.gan_stacked import GanStackedMnist
+
+    class RandomPixels(GanStackedMnist):  # type: ignore[misc]
+        def problem(self, seed: int) -> Problem:
+            pixels = torch.rand(2_000, 3, 28, 28, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+            real = pixels.numpy()
+            return Problem(pixels, lambda made: {}, lambda n, rng: real[:n], lambda made: b"")
+
+    times = {}
+    few, many = (2, 6) if clock.small else (40, 240)
+    for name, bound in (("alone", None), ("with mine-ema", MovingAverageDV())):
+
+        def steps(count: int, bound: Any = bound) -> Callable[[], Any]:
+            task = RandomPixels(steps=count, generated=100, width=8 if clock.small else 64)
+            return lambda: task.train_one(bound, 0)
+
+        clock.once(steps(few))
+        # what comes before and after the steps takes the same time in both
+        times[name] = (clock.once(steps(many)) - clock.once(steps(few))) / (many - few)
+        yield f"a step of gan-stacked-mnist {name}", f"{times[name] * 1e3:.2f} ms", None
+    ratio = times["with mine-ema"] / times["alone"]
+    yield "  with mine-ema / alone", f"{ratio:.2f}", Goal("<= 1.7", ratio <= 1.7)
+
+
+# End to end ----------------------------------------------------------------------------------------------------------
+
+
+def table(clock: Clock) -> Iterator[Line]:
+    """``mibench run beyond_normal``: four critics on 40 tasks with 10 seeds, store and report included."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "mibench", "run", "beyond_normal", "--no-mlflow", "--no-references"]
+        command += [part for name in CRITICS for part in ("-e", name)]
+        command += ["--device", clock.device, "--out", folder]
+        if clock.small:
+            command += ["-t", "*v1-*-0.75", "-n", "300", "--seeds", "2"]
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder)
+        try:
+            _, said = process.communicate(timeout=max(1.0, clock.left - 5))
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            said = ""
+        seconds = time.perf_counter() - start
+        results = Path(folder) / "results.jsonl"
+        lines = results.read_text().splitlines() if results.exists() else []
+        statuses = [json.loads(line).get("status") for line in lines]
+        ok = statuses.count("ok")
+        what = f"{seconds:.1f} s, {ok} of {len(lines)} cells ok"
+        done = process.returncode == 0
+        yield "beyond_normal, 4 critics x 40 tasks x 10 seeds", what, Goal("<= 60 s", done and seconds <= 60)
+        if not done:
+            yield "  stopped, or ended with", f"{process.returncode}: {said.strip()[-300:]}", None
+
+
+FIGURES: dict[str, tuple[Callable[[Clock], Iterator[Line]], float]] = {
+    "answers": (same_answers, 90.0),
+    "critics-1": (critics(1, 0.5), 30.0),
+    "critics-10": (critics(10, None), 30.0),
+    "critics-100": (critics(100, None), 30.0),
+    "critics-1000": (critics(1000, 5.0), 60.0),
+    "ksg": (neighbours(((10_000, 5, None), (10_000, 25, None))), 40.0),
+    "ksg-100000": (neighbours(((100_000, 50, 1.0), (100_000, 25, None))), 60.0),
+    "table": (table, 100.0),
+    "ksg-1000000": (neighbours(((1_000_000, 5, 30.0),)), 90.0),
+    "gan": (gan, 40.0),
+    "densities": (trained, 60.0),
+    "stages": (stages, 30.0),
+}
