@@ -37,8 +37,8 @@ _CHECKSUM = re.compile(rb',"checksum":"([0-9a-f]{8})"}\n')
 _LENGTH = len(b',"checksum":"00000000"}\n')
 _LABEL = ',"checksum":"'
 _DESCRIBED = (
-    "estimator_name", "estimator_params", "task_name", "task_params", "kind", "quantity", "role", "varies",
-    "reference", "reads_task", "family", "dim_x", "dim_y",
+    "estimator_name", "estimator_params", "task_name", "task_params", "estimator_version", "task_version", "kind",
+    "quantity", "role", "varies", "reference", "reads_task", "family", "dim_x", "dim_y",
 )  # fmt: skip
 _ANSWERED = ("diagnostics", "curve", "group", "arm", "metrics", "metric_info", "images")
 _STATUSES: dict[str, Status] = {str(status): status for status in Status}
