@@ -79,7 +79,7 @@ def test_files_appear_together_or_not_at_all(tmp_path: Path) -> None:
 def test_a_full_disk_spoils_no_report_and_nothing_that_was_measured(finished: Path) -> None:
     small = finished.parent / "small"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "none", str(small)], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(small)], capture_output=True)
     if mounted.returncode:
         pytest.skip("no file system can be mounted here")
     try:
