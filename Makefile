@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # one thread per process: critics are small, and estimates run side by side
 export OMP_NUM_THREADS ?= 1
+# random kills of runs and workers that `make chaos` does
+CHAOS_KILLS ?= 300
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-all chaos bench wheelhouse ui docs constraints clean
@@ -28,7 +30,7 @@ test-all: $(INSTALLED) ## the fast tests and the slow statistical ones
 	$(BIN)/pytest -m 'not benchmark'
 
 chaos: $(INSTALLED) ## kill, starve and lie to whole runs for half an hour, and print the tallies
-	$(BIN)/pytest -m 'slow or not slow' tests/chaos
+	CHAOS_KILLS=$(CHAOS_KILLS) $(BIN)/pytest -m 'slow or not slow' tests/chaos
 
 bench: $(INSTALLED) ## time the estimators (pytest-benchmark)
 	$(BIN)/pytest -m benchmark tests/benchmarks

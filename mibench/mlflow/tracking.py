@@ -16,6 +16,7 @@ import sqlite3
 import sys
 import threading
 import time
+import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
@@ -352,9 +353,9 @@ def _make(database: Path) -> None:
     """A fresh embedded store, whole or not at all: one that a full disk or a kill left half made is of no use again."""
     from mlflow.tracking import MlflowClient
 
-    partial = database.with_suffix(".part")
-    with contextlib.suppress(FileNotFoundError):
-        partial.unlink()
+    for left in database.parent.glob(f"{database.stem}.*.part"):  # by a kill
+        left.unlink()
+    partial = database.with_suffix(f".{uuid.uuid4().hex}.part")  # MLflow keeps connections by address
     try:
         client = MlflowClient(f"sqlite:///{partial}")
         default = client.search_experiments(filter_string=f"name = '{_STRAY}'", max_results=1)

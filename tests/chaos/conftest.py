@@ -44,5 +44,5 @@ class Tally:
 
     def say(self, **counts: float) -> None:
         with self._capsys.disabled():
-            shown = ", ".join(f"{value:g} {name.replace('_', ' ')}" for name, value in counts.items())
+            shown = ", ".join(f"{value:,.6g} {name.replace('_', ' ')}" for name, value in counts.items())
             print(f"\n{self._name}: {shown}")

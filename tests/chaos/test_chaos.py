@@ -156,7 +156,9 @@ def rogues(tmp_path: Path, deeds: list[str], monkeypatch: pytest.MonkeyPatch, se
     healthy = {r.cell.seed: r.mi for r in results if r.cell.estimator == "quiet"}
     same = {(r.cell.seed, r.mi) for r in results if r.status is Status.OK}
     assert same == set(healthy.items())
-    left = [p for p in psutil.process_iter(["cmdline"]) if p.pid not in before and "sleep" in (p.info["cmdline"] or [])]
+    left = [
+        p for p in psutil.process_iter(["cmdline"]) if p.pid not in before and p.info["cmdline"] == ["sleep", "1000"]
+    ]
     assert not left
 
 

@@ -278,3 +278,20 @@ def test_a_broken_store_does_not_stop_a_run(
         tracker.close()
     assert [record.name for record in caplog.records].count("mibench.mlflow.tracking") == 1
     assert "`mibench sync` catches up later" in caplog.text
+
+
+def test_an_embedded_store_is_made_whole_or_not_at_all(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full while tables are made leaves no store that every later attempt would trip over."""
+    from mlflow.tracking import MlflowClient
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "delete_experiment", full)
+        with pytest.raises(TrackingError, match="disk is full"):
+            sync([make("ksg", "gauss")], default_uri(tmp_path))
+    assert not list(tmp_path.glob("mlflow.db*")) and not list(tmp_path.glob("*.part"))
+    assert sync([make("ksg", "gauss")], default_uri(tmp_path)) == 1

@@ -1,6 +1,7 @@
 """What a worker makes of whatever plug-ins do, in this process; and how cells are put together into batches."""
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from mibench.engine.batches import batches
 from mibench.engine.grid import Job, expand, make_grid
 from mibench.engine.worker import answer, describe
 from mibench.result import Result, Status
+from mibench.task import Outcome
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -159,3 +161,22 @@ class TestBatches:
     def test_tasks_of_one_shape_train_together(self) -> None:
         made = batches(self.described("stacked", ["copy", "copy[offset=1.0]"], seeds=4), 1)
         assert [len(b) for b in made] == [8]
+
+
+def test_pictures_beyond_measure_are_left_out_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mibench.engine import worker
+
+    [job] = jobs("correlation")
+    outcome = Outcome({f"m{i}": 1.0 for i in range(5000)}, images={"all": b"x" * 100})
+    assert worker._trained(job, outcome, {}).images == {"all": b"x" * 100}
+    monkeypatch.setattr(worker, "_MOST_BYTES", 99)
+    found = worker._trained(job, outcome, {})
+    assert not found.images and "left out" in found.result.diagnostics["images"] and len(found.result.metrics) == 1000
+
+
+def test_what_a_plugin_says_is_of_bounded_size() -> None:
+    from mibench.engine.plain import plain
+
+    for said in ({"texts": ["x" * 2000] * 10**5}, {"y" * 1000 + str(i): i for i in range(10**5)}, [[1] * 10**4] * 100):
+        told = json.dumps(plain(said))
+        assert 10**5 < len(told) < 6 * 10**6
