@@ -96,7 +96,7 @@ def measure(executor: str, workers: int, cells: int) -> None:
 def nodes(count: int) -> Iterator[str]:
     """A Ray cluster of so many nodes on this machine, and its address."""
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
-    os.environ |= {"RAY_raylet_start_wait_time_s": "300"}
+    os.environ |= {"RAY_raylet_start_wait_time_s": "300", "RAY_agent_register_timeout_ms": "300000"}
     from ray.cluster_utils import Cluster
 
     given: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 10**8}
