@@ -59,7 +59,7 @@ STATUSES = {
 
 
 # other tests may keep the machine busy
-PATIENT = {"RAY_raylet_start_wait_time_s": "300", "RAY_agent_register_timeout_ms": "300000"}
+PATIENT = {"RAY_raylet_start_wait_time_s": "300"}
 
 
 def cells(folder: Path) -> list[tuple[Any, ...]]:
