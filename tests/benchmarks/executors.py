@@ -107,7 +107,8 @@ def one_node() -> dict[str, Any]:
 @contextlib.contextmanager
 def nodes(count: int) -> Iterator[str]:
     """A Ray cluster of so many nodes on this machine, and its address."""
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "300"}
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # one for all clusters: Ray reads it once
     from ray.cluster_utils import Cluster
 
     cluster: Any = Cluster(initialize_head=True, head_node_args={**one_node(), "include_dashboard": False})
@@ -132,7 +133,6 @@ def main() -> None:
         return
     rows: dict[str, list[str]] = {}
     for name, (executor, workers) in ARRANGEMENTS.items():
-        print(name, file=sys.stderr)
         with contextlib.ExitStack() as stack:
             where = stack.enter_context(nodes(workers)) if executor == "ray" else executor
             options = ["--cells", str(args.cells), "--measure", where, str(workers)]
@@ -149,6 +149,7 @@ def main() -> None:
             f"{1000 * middle['wall']:.2f} ms",
             f"{middle['start']:.1f} s",
         ]
+        print(name, *rows[name], sep="; ", file=sys.stderr)
     columns = ["parent's CPU per cell", "wall clock per cell", "until the first cell"]
     table(f"{args.cells} trivial cells, medians of {args.repeats} runs", columns, rows)
     footer(Path(), [])
