@@ -407,7 +407,9 @@ def test_a_node_with_other_sources_ends_the_run_in_a_sentence(grid: Path, cluste
     cluster.wait_for(2)
     try:
         run = command(grid, tmp_path / "out", "--executor", cluster.address, "--num-gpus", "1")
-        done = subprocess.run(run, capture_output=True, text=True, check=False, env=cluster.environment)
+        # Ray looks for modules where the run was started as well, and there mibench may lie
+        given: dict[str, Any] = {"env": cluster.environment, "cwd": tmp_path}
+        done = subprocess.run(run, capture_output=True, text=True, check=False, **given)
         assert done.returncode == 2, done.stderr
         assert "has other sources of mibench than this process; install the same on both." in done.stderr
         assert "Traceback" not in done.stderr
