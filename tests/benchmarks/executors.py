@@ -17,6 +17,7 @@ import json
 import os
 import resource
 import secrets
+import socket
 import statistics
 import subprocess
 import sys
@@ -92,18 +93,28 @@ def measure(executor: str, workers: int, cells: int) -> None:
     print(json.dumps(meter.found))
 
 
+def one_node() -> dict[str, Any]:
+    """A node with one CPU. Its ports are chosen here: on a busy machine it gives up before its agents have chosen."""
+    names = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+    with contextlib.ExitStack() as stack:
+        free = [stack.enter_context(socket.socket()) for _ in names]
+        for each in free:
+            each.bind(("127.0.0.1", 0))
+        ports = {name: each.getsockname()[1] for name, each in zip(names, free, strict=True)}
+    return {"num_cpus": 1, "object_store_memory": 10**8, **ports}
+
+
 @contextlib.contextmanager
 def nodes(count: int) -> Iterator[str]:
     """A Ray cluster of so many nodes on this machine, and its address."""
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
-    os.environ |= {"RAY_raylet_start_wait_time_s": "300"}
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "300"}
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # one for all clusters: Ray reads it once
     from ray.cluster_utils import Cluster
 
-    given: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 10**8}
-    cluster: Any = Cluster(initialize_head=True, head_node_args={**given, "include_dashboard": False})
+    cluster: Any = Cluster(initialize_head=True, head_node_args={**one_node(), "include_dashboard": False})
     try:
         for _ in range(count - 1):
-            cluster.add_node(**given)
+            cluster.add_node(**one_node())
         yield cluster.address
     finally:
         cluster.shutdown()
@@ -122,7 +133,6 @@ def main() -> None:
         return
     rows: dict[str, list[str]] = {}
     for name, (executor, workers) in ARRANGEMENTS.items():
-        print(name, file=sys.stderr)
         with contextlib.ExitStack() as stack:
             where = stack.enter_context(nodes(workers)) if executor == "ray" else executor
             options = ["--cells", str(args.cells), "--measure", where, str(workers)]
@@ -139,6 +149,7 @@ def main() -> None:
             f"{1000 * middle['wall']:.2f} ms",
             f"{middle['start']:.1f} s",
         ]
+        print(name, *rows[name], sep="; ", file=sys.stderr)
     columns = ["parent's CPU per cell", "wall clock per cell", "until the first cell"]
     table(f"{args.cells} trivial cells, medians of {args.repeats} runs", columns, rows)
     footer(Path(), [])
