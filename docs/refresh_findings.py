@@ -1,8 +1,9 @@
 """Write the tables of findings.md anew from runs of the downstream presets: ``python docs/refresh_findings.py RUN...``.
 
 Each table stands between ``<!-- table GROUP: METRIC ... -->`` and ``<!-- end -->``; the text around it is written by
-hand and stays. ``<!-- runs FAMILY ... -->`` holds the seeds, versions and hardware of the groups whose names begin so,
-``<!-- pictures GROUP: NAME: ARM; ... -->`` one picture of the first seed of each arm, side by side,
+hand and stays. ``<!-- runs TASK ... -->`` holds the seeds, versions and hardware of these tasks, or of
+all whose names begin so, ``<!-- pictures GROUP: NAME: ARM; ... -->`` one picture of the first seed of each arm, side by
+side,
 ``<!-- against GROUP: ARM: METRIC ... -->`` the paired differences to that arm, and
 ``<!-- sweep GROUP: METRIC: ARMS; ... -->`` a figure of the metric against beta, one line for each name of arms with
 ``*`` in place of the weight. What the runs do not hold stays as it is.
@@ -33,7 +34,8 @@ def main(paths: Sequence[str]) -> None:
     def block(match: re.Match[str]) -> str:
         kind, what = match.groups()
         if kind == "runs":
-            own = [r for r in results if r.group.split("-")[0] in what.split()]
+            named = what.split()
+            own = [r for r in results if {task := r.group.partition("[")[0], task.split("-")[0]} & set(named)]
             if not own:
                 return match[0]
             body = runs(own)

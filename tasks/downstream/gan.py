@@ -113,6 +113,8 @@ class GanTask(AdversarialTask):
 
     metrics: ClassVar[tuple[Metric, ...]] = (MODES, QUALITY, KL, REVERSE_KL, ENERGY)
     citation: ClassVar[str] = "Belghazi et al. 2018, section 5.1"
+    watched: ClassVar[int] = 0
+    """How often the model is scored along training; 0 for as often as every other task."""
 
     @abstractmethod
     def problem(self, seed: int) -> Problem:
@@ -230,7 +232,7 @@ class GanTask(AdversarialTask):
                     apply_gradients(adam_g, parameters, g)
                 if due(step, self.steps, LOSSES):
                     run.log(step, {"loss/discriminator": loss_d, "loss/generator": loss_g, **logged})
-                if due(step, self.steps, SCORES):
+                if due(step, self.steps, self.watched or SCORES):
                     samples = generate(step, "watching", SCORED)[0].cpu().numpy()
                     run.log(step, {f"metric/{k}": v for k, v in problem.score(samples).items()})
                     if information is not None:
