@@ -4,9 +4,8 @@ Each table stands between ``<!-- table GROUP: METRIC ... -->`` and ``<!-- end --
 hand and stays. ``<!-- runs TASK ... -->`` holds the seeds, versions and hardware of these tasks, or of
 all whose names begin so, ``<!-- pictures GROUP: NAME: ARM; ... -->`` one picture of the first seed of each arm, side by
 side,
-``<!-- against GROUP: ARM: METRIC ... -->`` the paired differences to that arm, and
-``<!-- sweep GROUP: METRIC: ARMS; ... -->`` a figure of the metric against beta, one line for each name of arms with
-``*`` in place of the weight. What the runs do not hold stays as it is.
+``<!-- against GROUP: ARM: METRIC ... -->`` the paired differences to that arm. What the runs do not hold stays as it
+is.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from mibench.result import Result, Status
 
 PAGE = Path(__file__).parent / "findings.md"
 PICTURES = PAGE.parent / "images"
-BLOCK = re.compile(r"<!-- (table|runs|pictures|against|sweep)(.*?) -->\n.*?<!-- end -->\n", re.DOTALL)
+BLOCK = re.compile(r"<!-- (table|runs|pictures|against)(.*?) -->\n.*?<!-- end -->\n", re.DOTALL)
 
 
 def main(paths: Sequence[str]) -> None:
@@ -47,11 +46,6 @@ def main(paths: Sequence[str]) -> None:
         elif kind == "against":
             group, arm, metrics = what.strip().split(": ")
             body = against([r for r in results if r.group == group], arm, metrics.split())
-        elif kind == "sweep":
-            group, metric, arms = what.strip().split(": ")
-            body = sweep(
-                [row for row in board.downstream if (row.group, row.metric) == (group, metric)], arms.split("; ")
-            )
         else:
             group, _, metrics = what.strip().rpartition(": ")
             rows = [row for row in board.downstream if row.group == group]
@@ -106,9 +100,10 @@ def pictures(runs: Sequence[Result], directory: Path | None, name: str, arms: Se
         strip.paste(part, (left, 0))
         left += part.width + gap
     PICTURES.mkdir(exist_ok=True)
-    file = PICTURES / f"{re.sub('[^a-z0-9]+', '-', first[0].group)}-{name.replace('_', '-')}.png"
+    task = first[0].group.partition("[")[0]
+    file = PICTURES / f"{task}-{name.replace('_', '-')}.png"
     strip.quantize(64).save(file, optimize=True)
-    alt = f"{first[0].group}, seed {first[0].cell.seed}: {', '.join(arms)}"
+    alt = f"{task}, seed {first[0].cell.seed}: {', '.join(arms)}"
     return f"\n![{alt}](images/{file.name})\n\n"
 
 
@@ -133,35 +128,6 @@ def against(runs: Sequence[Result], arm: str, metrics: Sequence[str]) -> str:
                 line.append(f"**{text}**" if interval[0] > 0 or interval[1] < 0 else text)
         lines.append(line)
     return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
-
-
-def sweep(rows: Sequence[Downstream], patterns: Sequence[str]) -> str:
-    """A figure: mean ± standard error against beta, a line for each pattern, and the control as a band."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.2, 3.4), dpi=100, layout="constrained")
-    axes = figure.add_subplot()
-    for pattern, marker in zip(patterns, "osD^v", strict=False):
-        before, after = pattern.split("*")
-        points = [
-            (float(row.arm[len(before) : len(row.arm) - len(after)]), row.mean, row.se or 0.0)
-            for row in rows
-            if row.arm.startswith(before) and row.arm.endswith(after) and row.mean is not None
-        ]
-        beta, mean, error = zip(*sorted(points), strict=True)
-        axes.errorbar(beta, mean, error, marker=marker, capsize=3, linewidth=1.2, label=before.split(",")[0])
-    for row in rows:
-        if row.control and row.mean is not None:
-            axes.axhline(row.mean, color="0.4", linestyle="--", linewidth=1.0, label=row.arm)
-            axes.axhspan(row.mean - (row.se or 0.0), row.mean + (row.se or 0.0), color="0.85", zorder=0)
-    words = f"{rows[0].metric.replace('_', ' ')}, {rows[0].unit}"
-    axes.set(xscale="log", xlabel="beta", ylabel=words)
-    axes.legend(fontsize=8)
-    PICTURES.mkdir(exist_ok=True)
-    task = rows[0].group.partition("[")[0]
-    file = PICTURES / f"{task}-{rows[0].metric.replace('_', '-')}-against-beta.png"
-    figure.savefig(file, metadata={"Software": None})
-    return f"\n![{task}: {rows[0].metric.replace('_', ' ')} against beta](images/{file.name})\n\n"
 
 
 def signed(value: float) -> str:
