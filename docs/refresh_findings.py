@@ -1,9 +1,11 @@
 """Write the tables of findings.md anew from runs of the downstream presets: ``python docs/refresh_findings.py RUN...``.
 
 Each table stands between ``<!-- table GROUP: METRIC ... -->`` and ``<!-- end -->``; the text around it is written by
-hand and stays. ``<!-- runs FAMILY ... -->`` holds the seeds, versions and hardware of the groups whose names begin so,
-``<!-- pictures GROUP: NAME: ARM; ... -->`` one picture of the first seed of each arm, side by side. What the runs do
-not hold stays as it is.
+hand and stays. ``<!-- runs TASK ... -->`` holds the seeds, versions and hardware of these tasks, or of
+all whose names begin so, ``<!-- pictures GROUP: NAME: ARM; ... -->`` one picture of the first seed of each arm, side by
+side,
+``<!-- against GROUP: ARM: METRIC ... -->`` the paired differences to that arm. What the runs do not hold stays as it
+is.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ from pathlib import Path
 
 from mibench import load_results
 from mibench.leaderboard.schema import Downstream, Flag
-from mibench.result import Result
+from mibench.leaderboard.scoring import average, mean_interval
+from mibench.result import Result, Status
 
 PAGE = Path(__file__).parent / "findings.md"
 PICTURES = PAGE.parent / "images"
-BLOCK = re.compile(r"<!-- (table|runs|pictures)(.*?) -->\n.*?<!-- end -->\n", re.DOTALL)
+BLOCK = re.compile(r"<!-- (table|runs|pictures|against)(.*?) -->\n.*?<!-- end -->\n", re.DOTALL)
 
 
 def main(paths: Sequence[str]) -> None:
@@ -30,7 +33,8 @@ def main(paths: Sequence[str]) -> None:
     def block(match: re.Match[str]) -> str:
         kind, what = match.groups()
         if kind == "runs":
-            own = [r for r in results if r.group.split("-")[0] in what.split()]
+            named = what.split()
+            own = [r for r in results if {task := r.group.partition("[")[0], task.split("-")[0]} & set(named)]
             if not own:
                 return match[0]
             body = runs(own)
@@ -39,6 +43,9 @@ def main(paths: Sequence[str]) -> None:
         elif kind == "pictures":
             group, name, arms = what.strip().split(": ")
             body = pictures([r for r in results if r.group == group], results.directory, name, arms.split("; "))
+        elif kind == "against":
+            group, arm, metrics = what.strip().split(": ")
+            body = against([r for r in results if r.group == group], arm, metrics.split())
         else:
             group, _, metrics = what.strip().rpartition(": ")
             rows = [row for row in board.downstream if row.group == group]
@@ -93,10 +100,34 @@ def pictures(runs: Sequence[Result], directory: Path | None, name: str, arms: Se
         strip.paste(part, (left, 0))
         left += part.width + gap
     PICTURES.mkdir(exist_ok=True)
-    file = PICTURES / f"{re.sub('[^a-z0-9]+', '-', first[0].group)}-{name.replace('_', '-')}.png"
+    task = first[0].group.partition("[")[0]
+    file = PICTURES / f"{task}-{name.replace('_', '-')}.png"
     strip.quantize(64).save(file, optimize=True)
-    alt = f"{first[0].group}, seed {first[0].cell.seed}: {', '.join(arms)}"
+    alt = f"{task}, seed {first[0].cell.seed}: {', '.join(arms)}"
     return f"\n![{alt}](images/{file.name})\n\n"
+
+
+def against(runs: Sequence[Result], arm: str, metrics: Sequence[str]) -> str:
+    """One line per other arm: the mean over seeds of its difference to this arm, with the 95 % t interval."""
+    found = {(r.arm, r.cell.seed): r.metrics for r in runs if r.status is Status.OK}
+    arms = dict.fromkeys(r.arm for r in runs if r.arm != arm)
+    lines = [[f"difference to {arm}", "seeds", *(name.replace("_", " ") for name in metrics)]]
+    lines.append(["---"] + ["---:"] * (len(metrics) + 1))
+    for other in sorted(arms):
+        seeds = [seed for name, seed in found if name == other and (arm, seed) in found]
+        line = [other, str(len(seeds))]
+        for metric in metrics:
+            differences = [found[other, seed][metric] - found[arm, seed][metric] for seed in seeds]
+            mean, interval = average(differences), mean_interval(differences)
+            if mean is None:
+                line.append("–")
+            elif interval is None:
+                line.append(signed(mean))
+            else:
+                text = f"{signed(mean)} [{signed(interval[0])}, {signed(interval[1])}]"
+                line.append(f"**{text}**" if interval[0] > 0 or interval[1] < 0 else text)
+        lines.append(line)
+    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
 
 
 def signed(value: float) -> str:

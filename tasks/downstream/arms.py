@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from mibench.errors import Unsupported, UsageError
 from mibench.estimator import Estimator, Role
@@ -40,6 +40,13 @@ class ArmedTask(DownstreamTask):
         defaults = type(self)().params
         shown = {k: v for k, v in self.params.items() if k not in self.arm_parameters and v != defaults[k]}
         return format_selector(self.registered_name, shown)
+
+    def facts(self) -> dict[str, Any]:
+        """Published figures are those of the default setting; other tables, such as of fewer steps, show none."""
+        facts = super().facts()
+        if self.group != self.registered_name:
+            facts["metric_info"] = [{**metric, "published": {}} for metric in facts["metric_info"]]
+        return facts
 
     def arm(self, estimator: Estimator) -> str:
         """The estimator, or the variant in its place, and what else sets the row apart."""

@@ -95,9 +95,14 @@ def mnist() -> Images:
     return datasets.load("mnist")
 
 
+def drawn(images: Bytes, channels: int, n: int, rng: np.random.Generator) -> Labels:
+    """The numbers (n, channels) of the images in n stacks, drawn with replacement."""
+    return rng.integers(len(images), size=(n, channels))
+
+
 def stack(images: Bytes, channels: int, n: int, rng: np.random.Generator) -> Bytes:
     """n stacks (n, channels, side, side) of single-channel images drawn with replacement."""
-    return np.ascontiguousarray(images[rng.integers(len(images), size=(n, channels)), 0])
+    return np.ascontiguousarray(images[drawn(images, channels, n, rng), 0])
 
 
 def modes_of(labels: Labels) -> Labels:

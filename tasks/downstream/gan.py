@@ -25,6 +25,7 @@ from .arms import AdversarialTask, Clipping
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from torch.optim import Optimizer
 
     from mibench.bound import Bound
 
@@ -59,6 +60,7 @@ class Problem:
     score : the task's metrics of generated samples (n, ...).
     real : draws n real samples that no model has seen: what a perfect sampler would give.
     picture : generated samples as PNG.
+    score_real : the metrics of n real samples, where there is a shorter way than to draw and to score them.
     facts : what a Result's diagnostics should say of the judging, such as the accuracy of a labeller.
     """
 
@@ -67,7 +69,13 @@ class Problem:
     real: Callable[[int, np.random.Generator], Array]
     picture: Callable[[Array], bytes]
     decode: Callable[[Tensor], Tensor] = same
+    score_real: Callable[[int, np.random.Generator], dict[str, float]] | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
+
+    def floor(self, n: int, seed: int) -> dict[str, float]:
+        """The metrics of n real samples."""
+        rng = np.random.default_rng([3, seed])
+        return self.score_real(n, rng) if self.score_real else self.score(self.real(n, rng))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,6 +113,8 @@ class GanTask(AdversarialTask):
 
     metrics: ClassVar[tuple[Metric, ...]] = (MODES, QUALITY, KL, REVERSE_KL, ENERGY)
     citation: ClassVar[str] = "Belghazi et al. 2018, section 5.1"
+    watched: ClassVar[int] = 0
+    """How often the model is scored along training; 0 for as often as every other task."""
 
     @abstractmethod
     def problem(self, seed: int) -> Problem:
@@ -143,21 +153,30 @@ class GanTask(AdversarialTask):
         return nets.SeparableCritic(body(hidden[-1]), nets.mlp([code, *hidden]))
 
     def draw_inputs(self, run: Training, stream: str, count: int) -> tuple[Tensor, Tensor]:
-        """Generator inputs (count, noise + code size), and the codes in them: one-hot, or uniform on (-1, 1)."""
+        """Generator inputs (count, noise + code size), and the codes in them: one-hot, or continuous."""
         import torch
         import torch.nn.functional as F
 
         if self.codes:
             code = F.one_hot(run.integers(f"{stream} codes", self.codes, count), self.codes).float()
         else:
-            code = run.uniform(f"{stream} codes", count, self.code_dim)
+            code = self.draw_code(run, f"{stream} codes", count)
         return torch.cat([run.normal(f"{stream} noise", count, self.noise), code], dim=1), code
+
+    def draw_code(self, run: Training, stream: str, count: int) -> Tensor:
+        """Continuous codes (count, code_dim), uniform on (-1, 1)."""
+        return run.uniform(stream, count, self.code_dim)
+
+    def new_optimizers(self, generator: nn.Module, discriminator: nn.Module) -> tuple[Optimizer, Optimizer]:
+        """Of the generator and of the discriminator."""
+        from .training import adam
+
+        return adam(generator, self.lr), adam(discriminator, self.lr)
 
     def perfect_sampler(self, problem: Problem, seed: int) -> Outcome:
         """Real samples in place of generated ones: the floor of every metric."""
-        samples = problem.real(self.generated, np.random.default_rng([3, seed]))
-        pictures = {"samples": problem.picture(samples)}
-        return Outcome(problem.score(samples), images=pictures, diagnostics=dict(problem.facts))
+        pictures = {"samples": problem.picture(problem.real(self.generated, np.random.default_rng([3, seed])))}
+        return Outcome(problem.floor(self.generated, seed), images=pictures, diagnostics=dict(problem.facts))
 
     def train_one(self, bound: Bound | None, seed: int) -> Outcome:
         """Train one GAN; the arms of a seed start from the same weights and see the same data in the same order."""
@@ -165,7 +184,7 @@ class GanTask(AdversarialTask):
         import torch.nn.functional as F
 
         from .regularizer import apply_gradients, global_norm, gradients, information_gradient
-        from .training import Diverged, Training, adam, due
+        from .training import Diverged, Training, due
 
         problem = self.problem(seed)
         if self.variant == "perfect-sampler":
@@ -173,7 +192,7 @@ class GanTask(AdversarialTask):
         run = Training(seed)
         generator = run.module("generator", self.new_generator)
         discriminator = run.module("discriminator", self.new_discriminator)
-        adam_g, adam_d = adam(generator, self.lr), adam(discriminator, self.lr)
+        adam_g, adam_d = self.new_optimizers(generator, discriminator)
         information = information_gradient(run, bound, self.new_critic, self.lr, self.clipping, self.beta)
         parameters = list(generator.parameters())
         reals = problem.samples.to(run.device)
@@ -213,7 +232,7 @@ class GanTask(AdversarialTask):
                     apply_gradients(adam_g, parameters, g)
                 if due(step, self.steps, LOSSES):
                     run.log(step, {"loss/discriminator": loss_d, "loss/generator": loss_g, **logged})
-                if due(step, self.steps, SCORES):
+                if due(step, self.steps, self.watched or SCORES):
                     samples = generate(step, "watching", SCORED)[0].cpu().numpy()
                     run.log(step, {f"metric/{k}": v for k, v in problem.score(samples).items()})
                     if information is not None:
@@ -224,8 +243,7 @@ class GanTask(AdversarialTask):
             samples = generate(self.steps, "final", self.generated)[0].cpu().numpy()
         except Diverged as reason:
             return run.diverged(self, reason)
-        floor = dict(self.perfect_sampler(problem, seed).metrics)
-        return run.outcome(problem.score(samples), floor=floor, **problem.facts)
+        return run.outcome(problem.score(samples), floor=problem.floor(self.generated, seed), **problem.facts)
 
 
 def mode_metrics(counts: metrics.ModeCounts) -> dict[str, float]:

@@ -23,7 +23,7 @@ from mibench.estimator import Array
 
 from .metrics import Labels, agreement
 
-RECIPE = "1"
+RECIPE = "2"
 """Raised when the networks or their training change, so that what was kept is not taken for what would be trained."""
 
 Labeler: TypeAlias = Callable[[Array], Labels]
@@ -55,12 +55,12 @@ class ImageLabeler:
     @torch.no_grad()
     def __call__(self, pixels: Array) -> Labels:
         device = next(self.net.parameters()).device
-        parts = torch.split(torch.as_tensor(pixels), 1_000)
+        parts = torch.split(torch.as_tensor(pixels), 100)  # no larger than what the cache of a CPU holds
         scores = torch.cat([self.net(part.to(device)).cpu() for part in parts]).numpy()
         return (scores > 0).astype(np.int64) if self.several else scores.argmax(axis=1)
 
 
-def image_labeler(images: Images, epochs: int = 6, batch: int = 128) -> ImageLabeler:
+def image_labeler(images: Images, epochs: int = 4, batch: int = 128) -> ImageLabeler:
     """A convolutional classifier (of classes, or of each binary attribute), trained on the training images.
 
     The same images give the same classifier: it has a seed of its own. It is trained once and kept in the data
@@ -72,6 +72,7 @@ def image_labeler(images: Images, epochs: int = 6, batch: int = 128) -> ImageLab
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = _cnn(images.channels, images.side, outputs).to(device)
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
         order = torch.cat([torch.randperm(len(images.train)) for _ in range(epochs)])
     file = runtime.data_dir() / "labelers" / f"{_fingerprint(images, epochs, batch)}.npz"
     if not recall(net, file):

@@ -5,6 +5,7 @@ Training, labelling and data live elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,14 +61,29 @@ def energy_distance(x: Array, y: Array) -> float:
     Every pair of a sample, itself included, is averaged (Székely & Rizzo 2013), so that the value is never negative.
     Uses the first 2,000 rows of each.
     """
-    x, y = (z[:ENERGY_ROWS].reshape(min(len(z), ENERGY_ROWS), -1).astype(np.float64) for z in (x, y))
+    return energy_distance_to(y)(x)
 
-    def mean_distance(a: Array, b: Array) -> float:
-        # the square expanded, so that a matrix product does the work
-        square = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2.0 * a @ b.T
-        return float(np.sqrt(np.maximum(square, 0.0)).mean())
 
-    return 2.0 * mean_distance(x, y) - mean_distance(x, x) - mean_distance(y, y)
+def energy_distance_to(y: Array) -> Callable[[Array], float]:
+    """:func:`energy_distance` of other samples to this one, whose own distances are computed once."""
+    fixed = _rows(y)
+    within = _mean_distance(fixed, fixed)
+
+    def distance(x: Array) -> float:
+        rows = _rows(x)
+        return 2.0 * _mean_distance(rows, fixed) - _mean_distance(rows, rows) - within
+
+    return distance
+
+
+def _rows(sample: Array) -> Array:
+    return sample[:ENERGY_ROWS].reshape(min(len(sample), ENERGY_ROWS), -1).astype(np.float64)
+
+
+def _mean_distance(a: Array, b: Array) -> float:
+    # the square expanded, so that a matrix product does the work
+    square = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2.0 * a @ b.T
+    return float(np.sqrt(np.maximum(square, 0.0)).mean())
 
 
 def squared_error(x: Array, reconstruction: Array) -> float:

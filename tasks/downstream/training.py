@@ -99,6 +99,6 @@ class Training:
         return self.outcome({metric.name: math.nan for metric in task.metrics}, diverged=str(reason))
 
 
-def adam(module: nn.Module, lr: float) -> torch.optim.Adam:
+def adam(module: nn.Module, lr: float, beta2: float = 0.999) -> torch.optim.Adam:
     """Adam over the parameters of a module, beta1 0.5; fused, because small nets wait for little else."""
-    return torch.optim.Adam(module.parameters(), lr=lr, betas=(0.5, 0.999), fused=True)
+    return torch.optim.Adam(module.parameters(), lr=lr, betas=(0.5, beta2), fused=True)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 from mibench.tasks.downstream import data, figures, labelers, metrics, nets
-from mibench.tasks.downstream.gan_stacked import GanStackedMnist
+from mibench.tasks.downstream.gan_stacked import GanStackedMnist, GanStackedMnistUnrolled, StackedGanTask
+from mibench.tasks.downstream.training import Training
 from PIL import Image
 
 from mibench import datasets
@@ -95,6 +96,7 @@ def test_mnist_from_its_files(mnist: Path) -> None:
 
 TINY_MNIST = [
     "gan-stacked-mnist[steps=2,batch=8,width=4,stacks=50,generated=100,generator_steps=1]",
+    "gan-stacked-mnist-unrolled[steps=2,batch=8,width=4,code_dim=6,stacks=50,generated=100]",
     "bigan-mnist[steps=2,batch=8,width=4,hidden=(16),latent=4,noise=4]",
     "ib-mnist[steps=2,batch=8,hidden=(16),latent=4,critic_hidden=(16)]",
 ]
@@ -264,6 +266,68 @@ def test_the_discriminator_of_stacked_mnist_may_be_smaller_than_the_generator(si
     assert task.new_generator()(torch.zeros(2, 100)).shape == (2, 3, 28, 28)
 
 
+@pytest.mark.parametrize(("size", "channels"), [("whole", [8, 16, 32]), ("half", [4, 8, 16]), ("quarter", [2, 4, 8])])
+def test_the_networks_of_unrolled_gan_have_their_published_channels(size: str, channels: list[int]) -> None:
+    task = created(f"gan-stacked-mnist-unrolled[discriminator_size={size}]")
+    assert isinstance(task, GanStackedMnistUnrolled)
+    generator, discriminator = task.new_generator(), task.new_discriminator()
+    images = generator(torch.zeros(2, 256))
+    assert images.shape == (2, 3, 28, 28)
+    assert float(images.detach().abs().max()) <= 1.0
+    assert discriminator(images).shape == (2, 1)
+    convolutions = [layer for layer in discriminator.modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == channels
+    layers = [layer for layer in generator.modules() if isinstance(layer, (torch.nn.ConvTranspose2d, torch.nn.Conv2d))]
+    assert [(layer.in_channels, layer.out_channels) for layer in layers] == [(64, 32), (32, 16), (16, 8), (8, 3)]
+
+
+def test_the_optimizers_of_unrolled_gan_are_of_two_rates() -> None:
+    task = created("gan-stacked-mnist-unrolled")
+    assert isinstance(task, GanStackedMnistUnrolled)
+    made = task.new_optimizers(task.new_generator(), task.new_discriminator())
+    assert [optimizer.param_groups[0]["lr"] for optimizer in made] == [1e-4, 2e-4]
+    assert {optimizer.param_groups[0]["betas"] for optimizer in made} == {(0.5, 0.99)}
+
+
+@pytest.mark.usefixtures("mnist")
+def test_stacks_put_together_when_drawn_are_those_put_together_before() -> None:
+    images = data.mnist()
+    fresh, before = (created(f"{name}[stacks=30]") for name in ("gan-stacked-mnist-unrolled", "gan-stacked-mnist"))
+    assert isinstance(fresh, GanStackedMnistUnrolled)
+    assert isinstance(before, GanStackedMnist)
+    numbers, decode = fresh.training_stacks(images, 7)
+    pixels, same = before.training_stacks(images, 7)
+    assert torch.equal(decode(numbers), same(pixels))
+
+
+def test_codes_of_unrolled_gan_are_normal() -> None:
+    task = created("gan-stacked-mnist-unrolled")
+    assert isinstance(task, GanStackedMnistUnrolled)
+    inputs, code = task.draw_inputs(Training(0), "any", 4_000)
+    assert torch.equal(inputs, code)
+    assert float(code.mean()) == pytest.approx(0.0, abs=0.01)
+    assert float((code**4).mean()) == pytest.approx(3.0, abs=0.1)
+
+
+def test_real_stacks_are_rated_as_if_they_were_made() -> None:
+    task = created("gan-stacked-digits[channels=3]")
+    assert isinstance(task, StackedGanTask)
+    problem = task.problem(3)
+    drawn = problem.real(3_000, np.random.default_rng([3, 5]))
+    assert problem.floor(3_000, 5) == pytest.approx(problem.score(drawn), rel=1e-9)
+
+
+def test_published_figures_stand_beside_the_published_setting_only() -> None:
+    def published(selector: str) -> bool:
+        return any(metric["published"] for metric in created(selector).facts()["metric_info"])
+
+    # the weight and the encoder are of the arm, not of the setting
+    assert published("ib-mnist[beta=1e-2,encoder=additive]")
+    assert not published("ib-mnist[steps=600]")
+    assert published("gan-stacked-mnist[clipping=unclipped]")
+    assert not published("gan-stacked-mnist[discriminator_size=half]")
+
+
 def test_noise_and_dropout_come_from_their_own_streams_and_stop_for_tests() -> None:
     x = torch.ones(1_000, 4)
     stream = torch.Generator().manual_seed(0)
@@ -287,7 +351,7 @@ def test_tiles_put_every_image_in_its_place() -> None:
 def test_missing_data_are_noticed_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIBENCH_DATA", str(tmp_path))
     start = time.process_time()
-    for name in ("gan-stacked-mnist", "bigan-mnist", "bigan-celeba", "ib-mnist"):
+    for name in ("gan-stacked-mnist", "gan-stacked-mnist-unrolled", "bigan-mnist", "bigan-celeba", "ib-mnist"):
         with pytest.raises(NotInstalled, match=str(tmp_path)):
             train(name, "none")
     assert time.process_time() - start < 5
