@@ -6,6 +6,8 @@ import pytest
 
 from mibench.engine.grid import expand, load_grid, presets
 from mibench.engine.worker import answer, describe
+from mibench.estimator import Role
+from mibench.registry import estimators
 from mibench.report.leaderboard import Leaderboard
 from mibench.result import Status
 from mibench.task import Task
@@ -33,3 +35,12 @@ def test_the_oracle_scores_1_and_zero_does_not(name: str) -> None:
     assert scores["oracle"] == 1.0
     # zero passes only where nothing depends on anything
     assert scores["zero"] < 1.0 or max(r.truth or 0.0 for r in results) <= 0.01
+
+
+def test_the_full_preset_asks_every_estimator_that_takes_real_numbers() -> None:
+    """By whatever name, and with parameters or without; reference rows are added by a run."""
+    asked = {job.estimator.identity()["name"] for job in expand(load_grid("full"))}
+    known = [estimators.create(name) for name in estimators.names()]
+    entrants = [each for each in known if each.capabilities.role is Role.ENTRANT and not each.capabilities.letters]
+    assert len(entrants) > 30
+    assert {each.identity()["name"] for each in entrants} <= asked
