@@ -275,9 +275,9 @@ class RayPool:
     def _back(self, post: _Post, work: _Work, done: Future[Any]) -> None:
         error = done.exception()
         self._heard = time.monotonic()
-        if error is None:
+        if error is None or isinstance(error, (Lost, MibenchError)):  # Ray's client raises answers that are exceptions
             self._idle.append(post)
-            self._settle(work, done.result())
+            self._settle(work, error or done.result())
             return
         self._replace(post)
         if work.tries < _TRIES:

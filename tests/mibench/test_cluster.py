@@ -405,6 +405,21 @@ def test_an_error_of_a_station_ends_the_run(on: Callable[..., RayPool]) -> None:
                 future.result(10)
 
 
+@pytest.mark.parametrize("raised", [False, True])  # Ray's client raises answers that are exceptions
+def test_a_call_without_an_answer_is_not_made_again(on: Callable[..., RayPool], raised: bool) -> None:
+    lost = Lost(Status.CRASH, "the worker process ended by signal 9.", by_chance=True)
+
+    def answer(number: int, value: int) -> Any:
+        if raised:
+            raise lost
+        return lost
+
+    fake = Fake(well, answer)
+    with on(fake) as pool, pytest.raises(Lost, match="signal 9"):
+        pool.submit(partial(int, "1"), 1.0).result(10)
+    assert sum(fake.asked.values()) == 1
+
+
 def test_actors_that_cannot_start_are_one_sentence(on: Callable[..., RayPool]) -> None:
     def hello(number: int) -> Any:
         raise Died("The actor died because of an error raised in its creation task\n  File x\nNameError: no such thing")
