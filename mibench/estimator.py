@@ -69,7 +69,7 @@ class Capabilities:
     reference : shown in every table whatever was selected for comparison.
     role : what its row is there for.
     usual_for : the natures of pairs of columns for which it is asked where thousands of pairs are and nobody chose.
-    devices : where it can run; elsewhere the engine lets it run on the processor.
+    devices : where it can run; elsewhere the engine lets it run on the processor. Nothing: wherever the run is.
     memory : peak memory of one cell at n = 10,000 in GiB, measured.
     """
 
@@ -254,6 +254,8 @@ def _check_one(values: npt.ArrayLike, name: str) -> Array:
 
 class FunctionEstimator(Estimator):
     """A plain function ``f(x, y) -> float`` as an estimator. Its identity includes the function's code."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(devices=())  # it cannot say
 
     def __init__(self, function: Callable[[Array, Array], float]) -> None:
         self.function = function

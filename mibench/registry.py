@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import functools
 import importlib.util
 import inspect
 import logging
@@ -24,7 +23,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar, dataclass_transform
 
@@ -197,27 +196,44 @@ def register_task(name: str) -> Callable[[F], F]:
     return tasks.register(name)
 
 
-@functools.cache
+_turn = threading.RLock()  # another thread waits until everything is known
+_begun = False
+
+
 def discover() -> None:
     """Import every module that an entry point in ``mibench.plugins`` names; once.
 
-    A package that cannot be imported costs a warning and its own plug-ins, not everybody else's.
+    A package that cannot be imported costs a warning and its own plug-ins, not everybody else's. A module that asks for
+    plug-ins while it is imported finds those that were registered before.
     """
-    for point in entry_points(group="mibench.plugins"):
+    global _begun
+    with _turn:
+        if _begun:
+            return
+        _begun = True
         try:
-            with outlived():
-                point.load()
-        except KeyboardInterrupt:
+            for point in entry_points(group="mibench.plugins"):
+                _load(point)
+        except BaseException:
+            _begun = False
             raise
-        except BaseException as error:  # a module may call sys.exit()
-            if point.value.partition(".")[0] == __package__:
-                raise
-            package = point.dist.name if point.dist else point.value
-            warnings.warn(
-                f"the plug-ins of the package '{package}' are left out: importing {point.value} failed with "
-                f"{_described(error)}.",
-                stacklevel=2,
-            )
+
+
+def _load(point: EntryPoint) -> None:
+    try:
+        with outlived():
+            point.load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module may call sys.exit()
+        if point.value.partition(".")[0] == __package__:
+            raise
+        package = point.dist.name if point.dist else point.value
+        warnings.warn(
+            f"the plug-ins of the package '{package}' are left out: importing {point.value} failed with "
+            f"{_described(error)}.",
+            stacklevel=4,
+        )
 
 
 def include(path: str | Path) -> None:

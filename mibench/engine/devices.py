@@ -72,8 +72,8 @@ def assigned(device: str | None, workers: int) -> list[tuple[str | None, dict[st
 
 
 def usable(devices: tuple[str, ...]) -> str | None:
-    """The device for an estimator that can run on these: None for the one chosen, or the processor."""
-    return None if _kind(runtime.device()) in devices else "cpu"
+    """The device for an estimator that can run on these, or says nothing: None for the one chosen, or the processor."""
+    return None if not devices or _kind(runtime.device()) in devices else "cpu"
 
 
 def _kind(device: str) -> str:

@@ -152,10 +152,11 @@ def test_the_rows_are_those_that_training_leaves_for_the_test(monkeypatch: pytes
     """Watched while the trained estimator evaluates its critic."""
     from mibench.estimators.critics import evaluation
 
-    seen, original = [], evaluation.contributions
+    seen: list[Any] = []
+    original = evaluation.contributions
 
     def watched(bound: Any, critic: Any, theta: Any, x: Any, y: Any) -> Any:
-        seen.append(x[0].numpy().copy())
+        seen.extend(x.numpy().copy())  # of a stack: those with as many rows are evaluated together
         return original(bound, critic, theta, x, y)
 
     monkeypatch.setattr(evaluation, "contributions", watched)

@@ -254,7 +254,10 @@ def test_the_search_is_chosen_by_dimension_size_and_device(monkeypatch: pytest.M
 
     monkeypatch.setattr(search, "count_all_pairs", spy("all pairs"))
     monkeypatch.setattr("mibench.estimators.neighbours.trees.count_with_trees", spy("trees"))
-    monkeypatch.setattr("mibench.estimators.neighbours.chunked.count_in_chunks", spy("chunks"))
+    on_device = spy("chunks")
+    monkeypatch.setattr(
+        "mibench.estimators.neighbours.tiles.count_on_device", lambda x, y, rule, device: on_device(x, y, rule)
+    )
     monkeypatch.setattr(search, "TREES_FROM", {2: 0, 4: 200})
     for dim, n in ((1, 50), (2, 50), (2, 250), (3, 250)):
         neighbourhoods(*gaussian(n, dim, dim), 3, "max", closed=False, rectangle=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -25,8 +26,11 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda i: f"Card {i}")
 
 
-def seen() -> str:
-    return f"{runtime.device()} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
+def looking() -> Callable[[], str]:
+    def seen() -> str:  # within a function, so that workers, which have no tests, get it by value
+        return f"{runtime.device()} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
+
+    return seen
 
 
 def test_every_worker_sees_one_of_several_gpus(two_gpus: None) -> None:
@@ -46,11 +50,11 @@ def test_gpus_that_are_hidden_stay_so(two_gpus: None, monkeypatch: pytest.Monkey
 
 def test_workers_are_told_and_those_that_replace_them(two_gpus: None) -> None:
     with LocalPool(2, 8.0, "cuda") as pool:
-        told = {future.result() for future in [pool.submit(seen, 60.0) for _ in range(2)]}
+        told = {future.result() for future in [pool.submit(looking(), 60.0) for _ in range(2)]}
         assert told == {"cuda 0", "cuda 1"}
         for future in [pool.submit(partial(os._exit, 1), 60.0) for _ in range(2)]:
             assert future.exception() is not None
-        told = {future.result() for future in [pool.submit(seen, 60.0) for _ in range(2)]}
+        told = {future.result() for future in [pool.submit(looking(), 60.0) for _ in range(2)]}
         assert told == {"cuda 0", "cuda 1"}
 
 
