@@ -33,7 +33,6 @@ def describes_itself(estimator: Estimator) -> None:
     require(able.min_n >= 1, f"capabilities.min_n = {able.min_n}.")
     require(able.max_batch >= 1, f"capabilities.max_batch = {able.max_batch}.")
     require(able.max_dim is None or able.max_dim >= 1, f"capabilities.max_dim = {able.max_dim}.")
-    require(bool(able.devices), "capabilities.devices is empty.")
     require(able.memory is None or able.memory >= 0, f"capabilities.memory = {able.memory}.")
 
 

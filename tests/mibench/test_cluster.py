@@ -10,7 +10,7 @@ import random
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mibench import registry
+from mibench import registry, runtime
 from mibench.cli import main
 from mibench.engine import executor, parcels, ray, sameness, station
 from mibench.engine.executor import Lost, find_executor
@@ -35,6 +35,14 @@ from mibench.result import Status
 
 PLUGINS = Path(__file__).parent / "troublemakers.py"
 ROWS = np.arange(2.0)
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_chosen() -> Iterator[None]:
+    """A station chooses for its process, which is this one here."""
+    with runtime.using():
+        yield
+
 
 # What fits -----------------------------------------------------------------------------------------------------------
 
