@@ -65,7 +65,7 @@ class OfMixture(Estimator):
 
         Raises
         ------
-        Unsupported : too few samples for the covariance of all columns.
+        Unsupported : too few samples for the covariance of all columns, or columns that follow from one another.
         """
         from .ladder import Ladder
 
@@ -84,7 +84,13 @@ class OfMixture(Estimator):
         parts = np.array([held_out != fold for fold in range(self.folds)])
         kinds = {"either": (False, True), "normal": (False,), "student": (True,)}[self.components]
         ladder = Ladder(self.most, self.restarts, self.iterations, kinds)
-        chosen = ladder.search(self.margins(x, y, rng), parts, x.shape[1], seed)
+        try:
+            chosen = ladder.search(self.margins(x, y, rng), parts, x.shape[1], seed)
+        except np.linalg.LinAlgError:
+            raise Unsupported(
+                f"{self.registered_name}: columns follow from one another, so that the samples have no density; "
+                "leave out what follows from the rest."
+            ) from None
         return _answer(chosen, parts, x.shape[1], said)
 
 

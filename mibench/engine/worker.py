@@ -261,5 +261,6 @@ class _Clock:
 
     def share(self, cells: int) -> dict[str, Any]:
         """What each of so many cells cost."""
-        wall, cpu = watchdog.now() - self._wall, time.process_time() - self._cpu
+        # what was not seen of a stop at first may be more than what passed
+        wall, cpu = max(0.0, watchdog.now() - self._wall), time.process_time() - self._cpu
         return {"wall_s": wall / cells, "cpu_s": cpu / cells, "batch_size": cells}

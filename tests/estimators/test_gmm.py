@@ -215,6 +215,20 @@ def test_columns_as_many_as_rows_are_refused() -> None:
         GaussianMixtureModel().estimate(x, y)
 
 
+@pytest.mark.parametrize("estimator", [GaussianMixtureModel(), VectorCopula()])
+def test_columns_that_follow_from_one_another_are_refused(
+    estimator: GaussianMixtureModel | VectorCopula, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As pixels of pictures with few degrees of freedom: some covariance on the way is not positive definite."""
+
+    def singular(*_: object) -> None:
+        np.linalg.cholesky(np.ones((2, 2)) - 2 * np.eye(2))
+
+    monkeypatch.setattr(Ladder, "search", singular)
+    with pytest.raises(Unsupported, match="leave out what follows from the rest"):
+        estimator.estimate(*np.random.default_rng(6).standard_normal((2, 100, 2)))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "short_by"),
