@@ -40,7 +40,8 @@ def test_the_oracle_scores_1_and_zero_does_not(name: str) -> None:
 def test_the_full_preset_asks_every_estimator_that_takes_real_numbers() -> None:
     """By whatever name, and with parameters or without; reference rows are added by a run."""
     asked = {job.estimator.identity()["name"] for job in expand(load_grid("full"))}
-    known = [estimators.create(name) for name in estimators.names()]
+    own = [name for name in estimators.names() if estimators.factory(name).__module__.startswith("mibench.estimators.")]
+    known = [estimators.create(name) for name in own]  # other tests register estimators too
     entrants = [each for each in known if each.capabilities.role is Role.ENTRANT and not each.capabilities.letters]
     assert len(entrants) > 30
     assert {each.identity()["name"] for each in entrants} <= asked
