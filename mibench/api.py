@@ -119,10 +119,7 @@ def run(
         else:
             directory = Path(out)
         store = stack.enter_context(Store(directory))
-        earlier = store.results()
-        todo = unfinished(plan, earlier, retry)
-        if todo:
-            earlier.clear()  # they are read again when all is done, and need not be in memory meanwhile
+        todo = unfinished(plan, store.ends(), retry)
         room = stack.enter_context(opened(start, workers, memory_limit, device)) if todo else workers
         workers = room or crew(device, default_workers())
         if progress is not False:
@@ -151,8 +148,7 @@ def run(
             done=len(plan) - len(todo),
             time_budget=end - time.monotonic(),
         )
-        every = store.results() if todo else earlier
-        results = Results(selection(every, plan), None if out is None else directory, left)
+        results = Results(selection(store.results(), plan), None if out is None else directory, left)
         if tracker is not None:
             tracker.summarize(results, {})
         return results

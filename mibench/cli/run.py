@@ -172,17 +172,14 @@ def _say_what_is_left(results: Results) -> None:
 
 def _show_plan(asked: Plan, directory: Path, retry: bool) -> None:
     from mibench.engine.runner import unfinished
-    from mibench.engine.store import has_results, read_results
+    from mibench.engine.store import has_results, read_ends
     from mibench.group import grouped
 
     cells, left = len(asked), {id(point): len(point.seeds) for point in asked.points}
     if has_results(directory):
-        finished = read_results(directory)
-        latest = {result.cell.id: result for result in finished}
+        ended = read_ends(directory)
         for point in asked.points:
-            own = list(point.jobs())
-            known = [latest[job.cell.id] for job in own if job.cell.id in latest]
-            left[id(point)] = len(unfinished(own, known, retry))
+            left[id(point)] = len(unfinished(point.jobs(), ended, retry))
     for (task, n), alike in grouped(asked.points, lambda point: (point.task.label, point.n)).items():
         names = ", ".join(dict.fromkeys(point.estimator.label for point in alike))
         todo, every = sum(left[id(point)] for point in alike), sum(len(point.seeds) for point in alike)

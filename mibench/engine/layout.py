@@ -9,6 +9,7 @@ and the Results share it.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 
 from mibench.result import SCHEMA, Cell, Result, Status
 
-from .records import decode, readable_members
+from .records import End, decode, readable_members
 
 _TEXT = r'"([^"\\\x00-\x1f]*)"'
 _WHOLE = r"(0|[1-9]\d{0,17})"
@@ -42,6 +43,8 @@ _DESCRIBED = (
 )  # fmt: skip
 _ANSWERED = ("diagnostics", "curve", "group", "arm", "metrics", "metric_info", "images")
 _STATUSES: dict[str, Status] = {str(status): status for status in Status}
+# the groups of the two patterns, and what stands between and after them
+_Pieces = tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], dict[str, Any]]
 _MOST = 20_000  # pieces that are remembered
 _LONGEST = 2_000  # characters of one
 
@@ -62,9 +65,23 @@ class Reader:
         Damaged, Later, Torn : there is none that can be read.
         """
         found = self._in_layout(line)
-        return decode(line) if found is None else found
+        return decode(line) if found is None else _made(*found)
 
-    def _in_layout(self, line: bytes) -> Result | None:
+    def end(self, line: bytes) -> tuple[str, End]:
+        """The id of the cell in a line and how it ended: a third of the work, a fifth of the memory of the result.
+
+        Raises
+        ------
+        Damaged, Later, Torn : there is none that can be read.
+        """
+        found = self._in_layout(line)
+        if found is None:
+            result = decode(line)
+            return result.cell.id, End(result.status, result.again)
+        (_, _, _, _, id, status, *_), (*_, again), *_ = found
+        return id, _end(status, again)
+
+    def _in_layout(self, line: bytes) -> _Pieces | None:
         checksum = _CHECKSUM.fullmatch(line, len(line) - _LENGTH)
         if checksum is None or not line.isascii() or (b"\\" in line and b"\\u" in line):
             return None
@@ -82,15 +99,9 @@ class Reader:
         provenance = self._origin(text[origin + len(',"provenance":') :])
         if described is None or answered is None or provenance is None:
             return None
-        estimator, task, n, seed, id, status, mi, stderr, truth, error = beginning.groups()
-        wall, cpu, batch_size, message, again = middle.groups()
-        if status not in _STATUSES:
+        if beginning[6] not in _STATUSES:
             return None
-        cell = Cell(sys.intern(estimator), sys.intern(task), _whole(n), _whole(seed), id)
-        numbers: Any = [None if number is None else float(number) for number in (mi, stderr, truth, error)]
-        cost = float(wall), float(cpu), _whole(batch_size), message, _whole(again)
-        values: Any = *numbers, *described, *cost, *answered, provenance
-        return Result(cell, _STATUSES[status], *values)
+        return beginning.groups(), middle.groups(), described, answered, provenance
 
     def _members(self, known: dict[str, tuple[Any, ...]], names: tuple[str, ...], text: str) -> tuple[Any, ...] | None:
         found = known.get(text)
@@ -117,6 +128,27 @@ class Reader:
                     _remember(self._origins, before, alone)
             _remember(self._origins, text, found)
         return found
+
+
+def _made(
+    beginning: tuple[Any, ...],
+    middle: tuple[Any, ...],
+    described: tuple[Any, ...],
+    answered: tuple[Any, ...],
+    provenance: dict[str, Any],
+) -> Result:
+    estimator, task, n, seed, id, status, mi, stderr, truth, error = beginning
+    wall, cpu, batch_size, message, again = middle
+    cell = Cell(sys.intern(estimator), sys.intern(task), _whole(n), _whole(seed), id)
+    numbers: Any = [None if number is None else float(number) for number in (mi, stderr, truth, error)]
+    cost = float(wall), float(cpu), _whole(batch_size), message, _whole(again)
+    values: Any = *numbers, *described, *cost, *answered, provenance
+    return Result(cell, _STATUSES[status], *values)
+
+
+@functools.lru_cache(1_000)
+def _end(status: str, again: str) -> End:
+    return End(_STATUSES[status], int(again))
 
 
 _small = tuple(range(100_001)).__getitem__

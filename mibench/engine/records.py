@@ -11,8 +11,8 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from mibench.result import ENUMS, SCHEMA, Result, Status
 
@@ -32,6 +32,18 @@ class Later(ValueError):
 
 class Torn(ValueError):
     """A kill in the middle of a write left the line; nobody was told that its cell was finished."""
+
+
+class End(NamedTuple):
+    """How a cell ended: what has to be known of it to tell whether it is run again."""
+
+    status: Status
+    again: int
+
+
+def ends(results: Iterable[Result]) -> dict[str, End]:
+    """How cells ended, by their ids; of several results of one the last counts."""
+    return {result.cell.id: End(result.status, result.again) for result in results}
 
 
 def encode(result: Result) -> bytes:

@@ -26,7 +26,7 @@ from .executor import Executor, Lost
 from .grid import Job
 from .layout import Reader
 from .plan import Plan
-from .records import recorded
+from .records import End, recorded
 from .store import Store
 from .worker import Answer, Facts, answer_all, describe
 
@@ -57,22 +57,21 @@ def default_workers() -> int:
         return os.cpu_count() or 1
 
 
-def unfinished(jobs: Iterable[Job] | Plan, finished: Iterable[Result], retry: bool = False) -> list[Job]:
-    """The jobs without a result: cells are recognised by id, so changed parameters and versions run again.
+def unfinished(jobs: Iterable[Job] | Plan, ended: Mapping[str, End], retry: bool = False) -> list[Job]:
+    """The jobs that have not ended for good: cells are recognised by id, so changed parameters and versions run again.
 
     Cells that lacked something not installed are tried again always, those whose surroundings failed in two more runs,
     other failures only with ``retry``.
     """
-    latest = {r.cell.id: r for r in finished}
     if isinstance(jobs, Plan):  # most are done for good, and need not be made
-        jobs = jobs.without({id for id, r in latest.items() if r.status is Status.OK and not r.again})
+        jobs = jobs.without({id for id, end in ended.items() if end.status is Status.OK and not end.again})
     todo = []
     for job in jobs:
-        found = latest.get(job.cell.id)
-        if found is None or (retry and found.status is not Status.OK) or not found.status.final:
+        end = ended.get(job.cell.id)
+        if end is None or (retry and end.status is not Status.OK) or not end.status.final:
             todo.append(job)
-        elif found.again > 0:
-            todo.append(dataclasses.replace(job, again=found.again - 1))
+        elif end.again > 0:
+            todo.append(dataclasses.replace(job, again=end.again - 1))
     return todo
 
 

@@ -22,19 +22,21 @@ import logging
 import os
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from mibench.errors import UsageError
 from mibench.result import Cell, Result
 from mibench.words import counted
 
 from .layout import Reader
-from .records import Damaged, Later, Torn, encode, end_of_torn
+from .records import Damaged, End, Later, Torn, encode, end_of_torn
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FILE = "results.jsonl"
 COMPRESSED = f"{FILE}.gz"
@@ -56,18 +58,34 @@ def read_results(*paths: str | Path) -> list[Result]:
     for path in map(Path, paths):
         for file in files_at(path):
             records = Records(file)
-            _keep_last(_contents(records), latest)
+            _keep_last(records, latest)
             records.tell()
     if not paths:
         raise UsageError("name at least one directory of results.")
     return list(latest.values())
 
 
-def _keep_last(found: list[Result], latest: dict[str, Result]) -> None:
+def read_ends(directory: str | Path) -> dict[str, End]:
+    """How the finished cells of a folder ended, by their ids.
+
+    Raises
+    ------
+    UsageError : there are no results in it.
+    """
+    latest: dict[str, End] = {}
+    for file in files_at(Path(directory)):
+        records = Records(file)
+        latest.update(records.ends())
+        records.tell()
+    return latest
+
+
+def _keep_last(records: Records, latest: dict[str, Result]) -> None:
     """Of several records of a cell the last one, at the place of that one."""
-    for result in found:
-        latest.pop(result.cell.id, None)
-        latest[result.cell.id] = result
+    with _many_objects():
+        for result, _ in records:
+            latest.pop(result.cell.id, None)
+            latest[result.cell.id] = result
 
 
 def files_at(path: Path) -> list[Path]:
@@ -135,7 +153,18 @@ class Records:
         ------
         UsageError : the file cannot be read.
         """
-        read = Reader().decode
+        return self._each(Reader().decode)
+
+    def ends(self) -> Iterator[tuple[str, End]]:
+        """The ids of cells and how these ended, for a part of the time and the memory that results need.
+
+        Raises
+        ------
+        UsageError : the file cannot be read.
+        """
+        return ((id, end) for (id, end), _ in self._each(Reader().end))
+
+    def _each(self, read: Callable[[bytes], T]) -> Iterator[tuple[T, bytes]]:
         with opened(self.file) as lines:
             for number, line in enumerate(lines, 1):
                 try:
@@ -170,11 +199,6 @@ class Records:
                 f"'{self.file.parent}' holds {counted(len(self.later), 'record')} of another version of mibench "
                 f"({_lines(self.later)}), which this one cannot read: use that version, or another folder with --out."
             )
-
-
-def _contents(records: Records) -> list[Result]:
-    with _many_objects():
-        return [result for result, _ in records]
 
 
 @functools.cache
@@ -266,12 +290,28 @@ class Store:
         UsageError : there are records of a later version, whose cells would be run again.
         """
         latest: dict[str, Result] = {}
+        for records in self._records():
+            _keep_last(records, latest)
+        return list(latest.values())
+
+    def ends(self) -> dict[str, End]:
+        """How the cells that are in the directory now ended, by their ids.
+
+        Raises
+        ------
+        UsageError : there are records of a later version, whose cells would be run again.
+        """
+        latest: dict[str, End] = {}
+        for records in self._records():
+            latest.update(records.ends())
+        return latest
+
+    def _records(self) -> Iterator[Records]:
+        """The records of each file; of those that cannot be read is told when they have been gone through."""
         for file in files_at(self.directory):
-            records = Records(file)
-            _keep_last(_contents(records), latest)
+            yield (records := Records(file))
             records.refuse_later()
             records.tell()
-        return list(latest.values())
 
     def close(self) -> None:
         """Release the directory to other writers."""

@@ -171,11 +171,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage=argparse.SUPPRESS
     )
     every = ["cells", "plan", "resume", "report", "merge", "gzip", "mlflow"]
-    parser.add_argument("what", nargs="*", choices=[*every, []], default=every, help=f"of {' '.join(every)}")
+    parser.add_argument("what", nargs="*", choices=[*every, []], default=[], help=f"of {' '.join(every)}")
     parser.add_argument("--cells", type=int, default=50_000, help="cells that take no time")
     parser.add_argument("--million", type=int, default=1_000_000, help="cells of all else")
     parser.add_argument("--folder", type=Path, help="where to work, instead of a temporary folder")
     args = parser.parse_args()
+    args.what = args.what or every
     rows: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = Path(name)

@@ -7,6 +7,7 @@ import pytest
 
 from mibench import registry
 from mibench.engine.grid import Grid, expand, load_grid, make_grid, parse_seeds, parse_size, presets
+from mibench.engine.records import ends
 from mibench.engine.runner import unfinished
 from mibench.errors import UsageError
 from mibench.estimator import Array
@@ -143,4 +144,4 @@ def test_what_is_finished_does_not_run_again_unless_it_may_end_otherwise(
 ) -> None:
     [job] = expand(grid(references=False, estimators="ksg", tasks="gauss", n=100, seeds=1))
     for retry, runs in ((False, again), (True, with_retry)):
-        assert unfinished([job], [job.result(status)], retry) == [job] * runs
+        assert unfinished([job], ends([job.result(status)]), retry) == [job] * runs

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mibench.engine.layout import Reader
-from mibench.engine.records import decode, encode
+from mibench.engine.records import decode, encode, ends
 from mibench.result import Result, Status
 
 from .conftest import MakeResult, plausible_results
@@ -27,6 +27,7 @@ def read(line: bytes, reader: Any) -> Any:
 def both(line: bytes, reader: Reader) -> Any:
     found, plain = read(line, reader.decode), read(line, decode)
     assert found == plain and repr(found) == repr(plain), line
+    assert read(line, reader.end) == (found if isinstance(found, type) else next(iter(ends([found]).items())))
     return found
 
 

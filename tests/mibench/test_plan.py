@@ -8,6 +8,7 @@ import pytest
 
 from mibench.engine.grid import Grid, expand, load_grid, make_grid, plan
 from mibench.engine.plan import Shard
+from mibench.engine.records import ends
 from mibench.engine.runner import unfinished
 from mibench.errors import UsageError
 from mibench.plugin import digest
@@ -49,7 +50,7 @@ def test_what_is_left_of_a_plan_is_what_is_left_of_its_jobs(many: Grid) -> None:
     asked = plan(many.replaced(tasks=["gauss", "independent"], seeds=5))
     jobs = list(asked)
     statuses = [Status.OK, Status.ERROR, Status.NOT_INSTALLED, Status.OOM]
-    finished = [job.result(statuses[i % 4], again=i % 3) for i, job in enumerate(jobs) if i % 5]
+    finished = ends(job.result(statuses[i % 4], again=i % 3) for i, job in enumerate(jobs) if i % 5)
     for retry in (False, True):
         left, plain = unfinished(asked, finished, retry), unfinished(jobs, finished, retry)
         assert left == plain and [job.again for job in left] == [job.again for job in plain] and 0 < len(left) < 40
