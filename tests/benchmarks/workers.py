@@ -56,8 +56,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage=argparse.SUPPRESS
     )
-    parser.add_argument("--call", type=float, default=0.79, help="milliseconds of the parent per call")
-    parser.add_argument("--cell", type=float, default=0.11, help="and per cell in it")
+    parser.add_argument("--call", type=float, default=0.72, help="milliseconds of the parent per call")
+    parser.add_argument("--cell", type=float, default=0.13, help="and per cell in it")
     parser.add_argument("--seconds", type=float, nargs="*", default=[0.001, 0.01, 0.1, 1.0, 10.0], help="of a cell")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 10, 100, 1000, 10_000])
     parser.add_argument("--answers", type=int, default=100_000, help="answers to simulate for each figure")
