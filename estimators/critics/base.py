@@ -192,6 +192,8 @@ class Variational(Learned):
 
     def _estimate(self, trained: Sequence[TrainedCritic]) -> Estimate:
         """The mean of the contributions over all that were tested; NaN if one critic diverged."""
+        from .evaluation import OTHERS
+
         mi, error = pooled([critic.terms for critic in trained])
         first = trained[0]
         diagnostics: dict[str, Any] = {"samples": first.split.sizes, "steps": max(critic.steps for critic in trained)}
@@ -202,7 +204,7 @@ class Variational(Learned):
             diagnostics["steps are"] = first.note
         if any(critic.diverged for critic in trained):
             mi, diagnostics["diverged"] = math.nan, True
-        diagnostics |= self.bound().remarks(mi, len(first.terms))
+        diagnostics |= self.bound().remarks(mi, min(len(first.terms), OTHERS + 1))
         return Estimate(mi, stderr, curve=first.curve, diagnostics=diagnostics)
 
 

@@ -20,6 +20,7 @@ Negatives: TypeAlias = int | Literal["all"]
 CHUNK = 2**18  # numbers held at a time while all pairs are evaluated: about the size of a second-level cache
 TILE = 2**27  # likewise on a GPU, which is the faster the more it is given at a time
 SAMPLED = 128  # product pairs per joint pair that a validation takes
+OTHERS = 2**14  # at most so many x meet a held-out y: of a million samples, all pairs would take an hour
 
 
 def scores(critic: CriticStack, p: Parameters, x: Tensor, y: Tensor, negatives: Negatives) -> tuple[Tensor, Tensor]:
@@ -68,10 +69,11 @@ def with_second(critic: CriticStack, p: Parameters, x: Tensor, y: Tensor, joint:
 def contributions(bound: Bound, critic: CriticStack, theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """One number (S, n) per held-out pair, from all n (n - 1) pairs of the product; their mean is the bound's value.
 
+    Beyond ``OTHERS`` each y meets so many x that follow it, which are as good as any: the rows are in random order.
     Row by row in chunks, so memory is linear in n; on the CPU each critic by itself, so that a chunk stays in the
     cache, on a GPU as many critics as a tile holds.
     """
-    numbers = x.shape[1] ** 2 * critic.numbers_per_pair(x.device)
+    numbers = x.shape[1] * min(x.shape[1], OTHERS + 1) * critic.numbers_per_pair(x.device)
     together = 1 if x.device.type == "cpu" else max(1, TILE // numbers)
     answers = []
     with torch.no_grad():
@@ -86,12 +88,30 @@ def _contributions(bound: Bound, critic: CriticStack, p: Parameters, x: Tensor, 
     u, v = critic.embed(p, x, y)
     joint = with_second(critic, p, x, y, critic.pairs(p, u, v))
     most = CHUNK if x.device.type == "cpu" else TILE
-    size = max(1, most // (models * n * critic.numbers_per_pair(x.device)))
+    others = min(n - 1, OTHERS)
+    size = max(1, most // (models * (others + 1) * critic.numbers_per_pair(x.device)))
+    if others < n - 1:
+        size = min(size, n - others)
+    met = _all_others if others == n - 1 else _next_others
     rows = []
     for start in range(0, n, size):
-        matrix = critic.score_matrix(p, u, v[:, start : start + size])
-        # the last column takes the place of the diagonal, and what is left of the last column is the product
-        k = torch.arange(matrix.shape[1], device=matrix.device)
-        matrix[:, k, start + k] = matrix[:, k, -1]
-        rows.append(bound.rows(joint[:, start : start + size], matrix[..., :-1]))
+        here = slice(start, start + size)
+        rows.append(bound.rows(joint[:, here], met(critic, p, u, v, here)))
     return bound.contributions(joint, torch.cat(rows, 1))
+
+
+def _all_others(critic: CriticStack, p: Parameters, u: Tensor, v: Tensor, here: slice) -> Tensor:
+    """The scores of these y with the x of all other rows."""
+    matrix = critic.score_matrix(p, u, v[:, here])
+    # the last column takes the place of the diagonal, and what is left of the last column is the product
+    k = torch.arange(matrix.shape[1], device=matrix.device)
+    matrix[:, k, here.start + k] = matrix[:, k, -1]
+    return matrix[..., :-1]
+
+
+def _next_others(critic: CriticStack, p: Parameters, u: Tensor, v: Tensor, here: slice) -> Tensor:
+    """The scores of these y with the x of the rows that follow them, round about."""
+    own = v[:, here]
+    first = here.start + own.shape[1]
+    others = torch.arange(first, first + OTHERS, device=u.device) % u.shape[1]
+    return critic.score_matrix(p, u[:, others], own)

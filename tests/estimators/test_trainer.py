@@ -90,6 +90,27 @@ def test_chunked_evaluation_equals_the_full_matrix(bound: Bound, kind: str, monk
     torch.testing.assert_close(found.mean(-1), bound.value(joint, product), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("bound", [DonskerVaradhan(), NWJ(), InfoNCE()], ids=lambda b: type(b).__name__)
+@pytest.mark.parametrize(("n", "chunk", "rows"), [(37, 60, 4), (37, 200, 15), (15, 1000, 3)])
+def test_beyond_a_limit_each_y_meets_so_many_other_x(
+    bound: Bound, n: int, chunk: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that follow the rows that are evaluated at a time."""
+    monkeypatch.setattr("mibench.estimators.critics.evaluation.CHUNK", chunk)
+    monkeypatch.setattr("mibench.estimators.critics.evaluation.OTHERS", 12)
+    critic = build("separable", (2, 2), (5,), 3, "silu")
+    theta = critic.layout.initial(rngs(0))
+    theta += 0.4 * torch.randn(theta.shape, generator=torch.Generator().manual_seed(0))
+    x, y = samples(1, n)
+    p = critic.layout.unpack(theta)
+    met = {i: [(min(i // rows * rows + rows, n) + j) % n for j in range(12)] for i in range(n)}
+    assert all(i not in others for i, others in met.items())
+    product = torch.stack([critic(p, x[:, met[i]], y[:, [i] * 12]) for i in range(n)], 1)
+    joint = critic(p, x, y)
+    expected = bound.contributions(joint, bound.rows(joint, product))
+    torch.testing.assert_close(contributions(bound, critic, theta, x, y), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_sampled_scores_leave_out_what_fills_no_group() -> None:
     critic = build("separable", (2, 2), (5,), 3, "silu")
     p = critic.layout.unpack(critic.layout.initial(rngs(0)))
