@@ -37,7 +37,6 @@ ORDER = 12
 class Dirty(Task):
     """One column of X and one of Y, not all of whose values differ."""
 
-    family: ClassVar[str] = "dirty"
     dim_x = dim_y = 1
     discrete: ClassVar[bool] = True
 
@@ -52,6 +51,7 @@ class RoundedPair(Dirty, Tabulated):
     rho: Annotated[float, between(-0.999, 0.999)] = 0.8
     step: Annotated[float, at_least(0.05)] = 0.5
 
+    family: ClassVar[str] = "rounded"
     citation: ClassVar[str] = f"{COVER_THOMAS}, chapter 8"
 
     @property
@@ -104,6 +104,7 @@ class PoissonPair(Dirty, Tabulated):
     mean: Annotated[float, Range(0.0, 1000.0, with_high=True)] = 10.0
     shared: Inner = 0.6
 
+    family: ClassVar[str] = "counts"
     citation: ClassVar[str] = "Holgate (1964), Estimation for the bivariate Poisson distribution"
 
     @property
@@ -145,6 +146,7 @@ def _poisson(count: npt.NDArray[np.int64], mean: float) -> Array:
 class HeightAndAge(Dirty):
     """Independent whole numbers: X normal with mean 170 and deviation 10, rounded, Y uniform from 18 to 90: I = 0."""
 
+    family: ClassVar[str] = "rounded"
     citation: ClassVar[str] = f"{COVER_THOMAS}, chapter 2"
 
     @property
@@ -171,6 +173,7 @@ class DetectionLimit(Dirty):
     rho: Annotated[float, between(-0.999, 0.999)] = 0.8
     limit: Annotated[float, between(-4.0, 4.0)] = -0.5
 
+    family: ClassVar[str] = "censored"
     citation: ClassVar[str] = "Gao, Kannan, Oh & Viswanath (2017), section 2: the ratio of a mixed joint to its product"
 
     @property
@@ -242,7 +245,7 @@ class Coded(MadeOf):
     share: Fraction = 0.02
     sides: Sides = "xy"
 
-    own_family: ClassVar[str] = "dirty"
+    own_family: ClassVar[str] = "coded"
     citation: ClassVar[str] = f"{COVER_THOMAS}, section 7.1.5 (the erasure channel)"
 
     @property
@@ -292,7 +295,7 @@ class Contaminated(Task):
     share: Annotated[float, between(0.0, 0.5)] = 0.01
     scale: Annotated[float, between(2.0, 1e9)] = 1000.0
 
-    family: ClassVar[str] = "dirty"
+    family: ClassVar[str] = "contaminated"
     dim_x = dim_y = 1
     citation: ClassVar[str] = "Tukey (1960), A survey of sampling from contaminated distributions"
 

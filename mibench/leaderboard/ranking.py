@@ -82,7 +82,10 @@ def _placed(entrants: Sequence[Ranking], scores: Scores) -> list[Ranking]:
         *(dataclasses.replace(row, p_value=float(p), tied=bool(p > 1 - scoring.CONFIDENCE)) for row, p in tests),
     ]
     return [
-        dataclasses.replace(row, to_best=float(d), to_best_low=float(d - half), to_best_high=float(d + half))
+        # the difference of two scores lies in [-1, 1], so cutting the interval there loses no coverage either
+        dataclasses.replace(
+            row, to_best=float(d), to_best_low=max(-1.0, float(d - half)), to_best_high=min(1.0, float(d + half))
+        )
         for row, d, half in zip(tested, *scoring.differences(columns, 0), strict=True)
     ]
 
