@@ -77,9 +77,10 @@ def report_files(directory: Path) -> dict[str, Path]:
 
 def closing_lines(console: Console, directory: Path, written: dict[str, Path], uri: str | None) -> None:
     """Say where everything is."""
-    from mibench.engine.store import FILE
+    from mibench.engine.store import COMPRESSED, FILE
 
-    lines = [f"Results   {directory / FILE}", f"Report    {written['html']}  ({written['markdown'].name}, .csv, .json)"]
+    lines = [f"Results   {directory / name}" for name in (COMPRESSED, FILE) if (directory / name).is_file()]
+    lines.append(f"Report    {written['html']}  ({written['markdown'].name}, .csv, .json)")
     lines.append(f"Figures   {directory / 'figures'}")
     if uri is not None:
         lines.append(f"Dashboard {_ui_command(directory, uri)}")

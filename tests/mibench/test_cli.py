@@ -128,6 +128,11 @@ def test_shards_run_apart_and_are_merged(mibench: Command, tmp_path: Path) -> No
     assert mibench(*common, "--out", "whole", "--dry-run")[1].endswith(
         "25 cells, 25 finished before, 0 to run; results in whole\n"
     )
+    for folder in ("whole", "elsewhere"):
+        code, out, _ = mibench("report", "whole", "--out", folder)
+        named = [line.split()[1] for line in out.splitlines() if line.startswith(("Results ", "Report ", "Figures "))]
+        assert code == 0 and [Path(name).parts[0] for name in named] == [folder] * (3 if folder == "whole" else 2)
+        assert all((tmp_path / name).exists() for name in named), "what is named is there"
     code, _, err = mibench("merge", *names, "--out", names[0])
     assert (code, err) == (2, f"mibench: '{names[0]}' is one of the folders to merge: name a new one with --out.\n")
     code, out, err = mibench(*common, "--no-references", "--seeds", "1", "--shard", "1/1000", "--no-mlflow")
