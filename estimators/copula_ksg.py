@@ -14,9 +14,10 @@ from scipy.special import logsumexp
 from mibench.errors import UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, Kind, check_samples, rng_for
 from mibench.parameters import Count, at_least
+from mibench.ranks import normal_scores
 from mibench.registry import estimators, register_estimator
 
-from ._samples import needing, normal_scores, outliers, tamed, ties
+from ._samples import needing, outliers, tamed, ties
 from .critics import methods as methods  # registers the critic
 from .critics.copula import STRONGEST, whitening
 from .gaussian import gaussian_bias

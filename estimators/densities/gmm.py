@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ROWS_PER_COLUMN = 2
 """Training rows that the covariance of that many columns takes at least."""
+ROUNDING = 1e-12
+"""The least eigenvalue of the correlations of columns that follow from one another, which is 0 up to rounding."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,9 +31,10 @@ class OfMixture(Estimator):
     """The mean of log q(x, y) - log q(x) - log q(y) under mixtures q that are fitted to all folds but one.
 
     It is too high on the rows that q was fitted to and, as far as the density is one of its kind, too low by as much on
-    held-out rows (Akaike 1973), so the answer is the mean of the two. Its standard error is that of the held-out rows
-    and, of half the distance between the two, that of a uniform variable. Where one Gaussian component is best, whose
-    bias is known exactly, the answer is that of ``cca`` on the mapped variables.
+    held-out rows (Akaike 1973), so the answer is the mean of the two. ``sampling_error`` in the diagnostics is that of
+    the held-out rows and, of half the distance between the two, that of a uniform variable. How far the density is from
+    one of its kind is in neither, so there is no standard error. Where one Gaussian component is best, whose bias is
+    known exactly, the answer is that of ``cca`` on the mapped variables.
 
     Parameters
     ----------
@@ -48,6 +51,7 @@ class OfMixture(Estimator):
     restarts: Count = 2
     iterations: Count = 100
 
+    version: ClassVar[str] = "2"
     capabilities: ClassVar[Capabilities] = Capabilities(min_n=40, trains=True, memory=0.5)
 
     @abstractmethod
@@ -67,7 +71,7 @@ class OfMixture(Estimator):
         ------
         Unsupported : too few samples for the covariance of all columns, or columns that follow from one another.
         """
-        from .ladder import Ladder
+        from .ladder import MANY, Ladder
 
         x, y = check_samples(x, y, self.capabilities.min_n)
         said: dict[str, Any] = {**ties(x, y), **outliers(x, y)}
@@ -79,6 +83,8 @@ class OfMixture(Estimator):
                 f"{self.registered_name}: {n} samples are too few for the covariance of {dim} columns; "
                 f"give at least {least}."
             )
+        if dim > MANY and min(_least_eigenvalue(x), _least_eigenvalue(y)) < ROUNDING:
+            self._refuse_what_follows()  # as the fits would in the end
         rng = rng_for(seed)
         held_out = rng.permutation(n) % self.folds
         parts = np.array([held_out != fold for fold in range(self.folds)])
@@ -87,11 +93,14 @@ class OfMixture(Estimator):
         try:
             chosen = ladder.search(self.margins(x, y, rng), parts, x.shape[1], seed)
         except np.linalg.LinAlgError:
-            raise Unsupported(
-                f"{self.registered_name}: columns follow from one another, so that the samples have no density; "
-                "leave out what follows from the rest."
-            ) from None
+            self._refuse_what_follows()
         return _answer(chosen, parts, x.shape[1], said)
+
+    def _refuse_what_follows(self) -> NoReturn:
+        raise Unsupported(
+            f"{self.registered_name}: columns follow from one another, so that the samples have no density; "
+            "leave out what follows from the rest."
+        ) from None
 
 
 @register_estimator("gmm")
@@ -150,6 +159,12 @@ def _both(name: str, x: Any, y: Any) -> Margins:
     return Margins(name, np.hstack([x.values, y.values]), x.log_volume + y.log_volume)
 
 
+def _least_eigenvalue(values: Array) -> float:
+    """Of the correlations of the columns of ``values`` (n, dim)."""
+    correlations = np.corrcoef(values.T) if values.shape[1] > 1 else np.ones((1, 1))
+    return float(np.linalg.eigvalsh(correlations)[0])
+
+
 def _answer(chosen: Chosen, parts: Any, dim_x: int, said: dict[str, Any]) -> Estimate:
     from ..gaussian import gaussian_information
 
@@ -163,8 +178,10 @@ def _answer(chosen: Chosen, parts: Any, dim_x: int, said: dict[str, Any]) -> Est
     if chosen.normal and chosen.components == 1:
         values = chosen.margins.values
         found = gaussian_information(values[:, :dim_x], values[:, dim_x:])
-        return Estimate(found.mi, found.stderr, diagnostics=diagnostics)
+        diagnostics["sampling_error"] = found.diagnostics.get("sampling_error")
+        return Estimate(found.mi, diagnostics=diagnostics)
     seen, held_out = zip(*chosen.log_ratios(parts, dim_x), strict=True)
     (high, _), (low, error) = pooled(seen), pooled(held_out)
-    diagnostics |= {"training": high, "held_out": low}
-    return Estimate(0.5 * (high + low), math.hypot(error, 0.5 * (high - low) / math.sqrt(3)), diagnostics=diagnostics)
+    spread = math.hypot(error, 0.5 * (high - low) / math.sqrt(3))
+    diagnostics |= {"training": high, "held_out": low, "sampling_error": spread}
+    return Estimate(0.5 * (high + low), diagnostics=diagnostics)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from mibench.estimators._samples import normal_scores
 from mibench.estimators.copula_ksg import SCATTER_OF_ONE, CopulaKSG, CopulaKSGCritic, FittedCopula
 from mibench.estimators.gaussian import GaussianCopula
 from mibench.estimators.ksg import KSG
@@ -16,6 +15,7 @@ from scipy.stats import multivariate_normal
 
 from mibench.errors import UsageError
 from mibench.estimator import Array, Estimate, Estimator, Kind
+from mibench.ranks import normal_scores
 from mibench.registry import estimators, tasks
 from mibench.task import Task
 
