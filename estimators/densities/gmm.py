@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 ROWS_PER_COLUMN = 2
 """Training rows that the covariance of that many columns takes at least."""
 ROUNDING = 1e-12
-"""The least eigenvalue of the correlations of columns that follow from one another, which is 0 up to rounding."""
+"""Eigenvalues of the correlations of columns that follow from one another, which are 0 up to rounding, are less."""
+FOLLOWING = 0.1
+"""Share of the columns of X, or of Y, that may do so."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,8 +85,8 @@ class OfMixture(Estimator):
                 f"{self.registered_name}: {n} samples are too few for the covariance of {dim} columns; "
                 f"give at least {least}."
             )
-        if dim > MANY and min(_least_eigenvalue(x), _least_eigenvalue(y)) < ROUNDING:
-            self._refuse_what_follows()  # as the fits would in the end
+        if dim > MANY and (_without_density(x) or _without_density(y)):
+            self._refuse_what_follows()
         rng = rng_for(seed)
         held_out = rng.permutation(n) % self.folds
         parts = np.array([held_out != fold for fold in range(self.folds)])
@@ -159,10 +161,13 @@ def _both(name: str, x: Any, y: Any) -> Margins:
     return Margins(name, np.hstack([x.values, y.values]), x.log_volume + y.log_volume)
 
 
-def _least_eigenvalue(values: Array) -> float:
-    """Of the correlations of the columns of ``values`` (n, dim)."""
-    correlations = np.corrcoef(values.T) if values.shape[1] > 1 else np.ones((1, 1))
-    return float(np.linalg.eigvalsh(correlations)[0])
+def _without_density(values: Array) -> bool:
+    """Whether so many columns (n, dim) follow from the others that no fit in single precision makes sense of them.
+
+    As in smooth or two-coloured pictures; a few such columns are no harm.
+    """
+    correlations = np.atleast_2d(np.corrcoef(values.T))
+    return bool((np.linalg.eigvalsh(correlations) < ROUNDING).mean() > FOLLOWING)
 
 
 def _answer(chosen: Chosen, parts: Any, dim_x: int, said: dict[str, Any]) -> Estimate:
