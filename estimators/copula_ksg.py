@@ -53,9 +53,11 @@ class CopulaKSG(Estimator):
     by more than its scatter, the answer is that of the copula, which scatters less and is a lower bound.
 
     Where the density ratio of the Gaussian is no ratio of densities, because its mean over the product of the marginals
-    exceeds 1 (categories behind many columns, manifolds), the surrogates are not like the samples. What KSG then says of
-    canonical variables holds the correlations that so many columns have by chance, and nothing takes that off: the
-    answer is KSG's without the copula. There is no standard error: the scatter is the smaller part of what may be wrong.
+    exceeds 1 (categories behind many columns, manifolds), the surrogates are not like the samples. What KSG then says
+    of canonical variables holds the correlations that so many columns have by chance, and nothing takes that off: the
+    answer is KSG's without the copula.
+
+    There is no standard error: the scatter is the smaller part of what may be wrong.
 
     Parameters
     ----------

@@ -98,9 +98,9 @@ def _error(answer: Estimate, sampling: bool) -> float | None:
 def two_sided() -> dict[str, Estimator]:
     """The entrants that state an interval with two ends on one of a few small samples, by name."""
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((200, 1))
-    letters = rng.integers(3, size=(200, 1)).astype(float)
-    probes = (x, x + rng.standard_normal((200, 1))), (letters, (letters + rng.integers(2, size=(200, 1))) % 3)
+    x = rng.standard_normal((100, 1))
+    letters = rng.integers(3, size=(100, 1)).astype(float)
+    probes = (x, x + rng.standard_normal((100, 1))), (letters, (letters + rng.integers(2, size=(100, 1))) % 3)
     found = {}
     for name in estimators.names():
         estimator = estimators.create(name)
