@@ -228,6 +228,17 @@ def test_columns_that_follow_from_one_another_are_refused(
         estimator.estimate(*np.random.default_rng(6).standard_normal((2, 100, 2)))
 
 
+def test_many_such_columns_are_refused_before_anything_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(7)
+    few, maps = rng.standard_normal((200, 5)), rng.standard_normal((2, 5, 12))
+    monkeypatch.setattr(Ladder, "search", lambda *_: pytest.fail("it is fitted"))
+    for estimator in (GaussianMixtureModel(), VectorCopula()):
+        with pytest.raises(Unsupported, match="leave out what follows from the rest"):
+            estimator.estimate(few @ maps[0], rng.standard_normal((200, 12)))
+        with pytest.raises(pytest.fail.Exception, match="it is fitted"):  # one of twelve is no harm
+            estimator.estimate(np.hstack([x := rng.standard_normal((200, 11)), x[:, :1] + x[:, 1:2]]), few)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "short_by"),
