@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
 from mibench.estimator import Array, Capabilities, Estimator
+from mibench.ranks import normal_scores
 
 WILD = 4.0  # for how much greater a standard deviation is than the quartiles say: 1 if normal, 1.5 for Student t_3
 
@@ -40,14 +40,6 @@ def standardized(values: Array) -> Array:
     scale[np.ptp(values, axis=0) == 0] = np.inf
     standard: Array = centred / scale
     return standard
-
-
-def normal_scores(values: Array) -> Array:
-    """Phi^-1(rank / (n + 1)) column by column, shape (n, dim)."""
-    from scipy.stats import rankdata
-
-    scores: Array = ndtri(rankdata(values, axis=0) / (len(values) + 1))
-    return scores
 
 
 def tamed(values: Array) -> Array:

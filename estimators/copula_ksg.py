@@ -14,9 +14,10 @@ from scipy.special import logsumexp
 from mibench.errors import UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, Kind, check_samples, rng_for
 from mibench.parameters import Count, at_least
+from mibench.ranks import normal_scores
 from mibench.registry import estimators, register_estimator
 
-from ._samples import needing, normal_scores, outliers, tamed, ties
+from ._samples import needing, outliers, tamed, ties
 from .critics import methods as methods  # registers the critic
 from .critics.copula import STRONGEST, whitening
 from .gaussian import gaussian_bias
@@ -52,8 +53,11 @@ class CopulaKSG(Estimator):
     by more than its scatter, the answer is that of the copula, which scatters less and is a lower bound.
 
     Where the density ratio of the Gaussian is no ratio of densities, because its mean over the product of the marginals
-    exceeds 1 (categories behind many columns, manifolds), nothing is taken off and the copula is no answer. There is no
-    standard error: the scatter is the smaller part of what may be wrong.
+    exceeds 1 (categories behind many columns, manifolds), the surrogates are not like the samples. What KSG then says
+    of canonical variables holds the correlations that so many columns have by chance, and nothing takes that off: the
+    answer is KSG's without the copula.
+
+    There is no standard error: the scatter is the smaller part of what may be wrong.
 
     Parameters
     ----------
@@ -64,6 +68,7 @@ class CopulaKSG(Estimator):
     k: Annotated[int, at_least(2)] = 3
     surrogates: Count = 3
 
+    version: ClassVar[str] = "2"
     citation: ClassVar[str] = (
         f"{KRASKOV}; Ince et al. (2017), A statistical framework for neuroimaging data analysis based on mutual "
         "information estimated via a Gaussian copula; bias by surrogates as a control variate: Glasserman (2003), "
@@ -85,9 +90,9 @@ class CopulaKSG(Estimator):
         if copula is None:
             return Estimate(found, diagnostics={**said, "copula": None})
         rng = rng_for(seed)
-        answers = self._neighbours(*copula.scaled())
         if copula.log_mean(rng.permutation(len(x))[:ROWS]) > NORMALISED:
-            return Estimate(max(found, self._extrapolated(answers, len(x))), diagnostics={**said, "copula": None})
+            return Estimate(found, diagnostics={**said, "copula": None})
+        answers = self._neighbours(*copula.scaled())
         drawn = [copula.surrogate(rng) for _ in range(self.surrogates)]
         bias = np.mean([self._neighbours(*each.scaled()) for each in drawn], axis=0) - float(copula.true_terms.sum())
         corrected = self._extrapolated(answers - bias, len(x))
@@ -127,6 +132,7 @@ class CopulaKSGCritic(Estimator):
     surrogates: Count = 3
     critic: Estimator = _MINE
 
+    version: ClassVar[str] = "2"
     citation: ClassVar[str] = (
         f"{CopulaKSG.citation}; Belghazi et al. (2018), MINE: Mutual information neural estimation"
     )

@@ -20,14 +20,10 @@ from mibench.parameters import Count
 from mibench.registry import register_estimator
 
 from ._samples import stderr_of_mean, ties
-from .histogram import _cells
+from .histogram import WELL_COVERED, _cells, coverage
 
 Counts: TypeAlias = npt.NDArray[Any]
 Entropy: TypeAlias = Callable[[Counts, int], float]
-
-WELL_COVERED = 0.99
-"""Share of the distribution of (X, Y) that must have been seen for a first-order standard error to hold."""
-
 
 # Entropies -----------------------------------------------------------------------------------------------------------
 
@@ -122,13 +118,6 @@ def _below_one(z: Array) -> Array:
     """1 - z psi'(z + 1): the derivative of the mean entropy by ln(beta) is the difference of two of them."""
     below: Array = np.where(z > 1e3, 1 / (2 * z) - 1 / (6 * z**2), 1 - z * polygamma(1, z + 1))
     return below
-
-
-def coverage(counts: Counts) -> float:
-    """1 - f / n, f letters having occurred once: an estimate of the probability of all letters that occurred."""
-    n = int(counts.sum())
-    once = int((counts == 1).sum())
-    return 1 - min(once, n - 1) / n
 
 
 def _entropy(p: Array) -> float:

@@ -9,9 +9,10 @@ from scipy.special import digamma, polygamma
 
 from mibench.errors import Unsupported
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
+from mibench.ranks import normal_scores
 from mibench.registry import register_estimator
 
-from ._samples import normal_scores, outliers, standardized, stderr_of_mean, ties
+from ._samples import outliers, standardized, stderr_of_mean, ties
 
 
 @register_estimator("cca")
@@ -20,11 +21,13 @@ class CCA(Estimator):
 
     Exact for jointly Gaussian variables; otherwise it sees linear dependence only. The expectation of a log
     determinant of a Wishart matrix is known, so the correction removes the bias at every n and dimension. Constant and
-    linearly dependent columns carry no information and are dropped. The standard error is that of the influence
-    function. ``outliers`` in the diagnostics says that single values decide: the standard deviation of a column is
-    that many times what its quartiles say, and the answer is about those values.
+    linearly dependent columns carry no information and are dropped. ``sampling_error`` in the diagnostics is that of
+    the influence function, and a standard error if the variables are Gaussian; what is not, no spread of samples shows,
+    so none is stated. ``outliers`` says that single values decide: the standard deviation of a column is that many
+    times what its quartiles say, and the answer is about those values.
     """
 
+    version: ClassVar[str] = "2"
     citation: ClassVar[str] = (
         "Kay (1992), Feature discovery under contextual supervision using mutual information; "
         "bias: Misra, Singh & Demchuk (2005), Estimation of the entropy of a multivariate normal distribution"
@@ -53,9 +56,11 @@ class GaussianCopula(Estimator):
     """``cca`` after every column is replaced by the normal scores of its ranks.
 
     Exact for Gaussian copulas with whatever marginals. Under such a copula normal scores have the influence function of
-    the latent variables' correlations (Klaassen & Wellner 1997), so the standard error holds as well.
+    the latent variables' correlations (Klaassen & Wellner 1997), so the ``sampling_error`` in the diagnostics holds as
+    well. There is no standard error, which would have to hold how far the copula is from a Gaussian.
     """
 
+    version: ClassVar[str] = "2"
     citation: ClassVar[str] = (
         "Ince et al. (2017), A statistical framework for neuroimaging data analysis based on mutual information "
         "estimated via a Gaussian copula"
@@ -78,7 +83,10 @@ class GaussianCopula(Estimator):
 
 
 def gaussian_information(x: Array, y: Array) -> Estimate:
-    """Bias-corrected mutual information in nats of the Gaussian fitted to ``x`` (n, dim_x) and ``y`` (n, dim_y)."""
+    """Bias-corrected mutual information in nats of the Gaussian fitted to ``x`` (n, dim_x) and ``y`` (n, dim_y).
+
+    The diagnostic ``sampling_error`` is its standard error where that Gaussian is the truth.
+    """
     n = len(x)
     u, v = _orthonormal(x), _orthonormal(y)
     p, q = u.shape[1], v.shape[1]
@@ -95,9 +103,8 @@ def gaussian_information(x: Array, y: Array) -> Estimate:
     plug_in = -0.5 * np.log(unexplained)
     log_ratios = plug_in + (rho * a * b - 0.5 * rho**2 * (a**2 + b**2)) / unexplained
     mi = float(plug_in.sum() - gaussian_bias(n, p, q))
-    return Estimate(
-        mi, stderr_of_mean(log_ratios.sum(axis=1), variance_at_independence(n, p, q)), diagnostics=diagnostics
-    )
+    diagnostics["sampling_error"] = stderr_of_mean(log_ratios.sum(axis=1), variance_at_independence(n, p, q))
+    return Estimate(mi, diagnostics=diagnostics)
 
 
 def gaussian_bias(n: int, p: int, q: int) -> float:

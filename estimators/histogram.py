@@ -17,6 +17,8 @@ from ._samples import stderr_of_mean, ties
 
 PER_CELL = 5  # samples per cell of the joint grid where no number of bins is given
 REPEATED = 0.7  # the share of samples that occur more than once from which values are categories
+WELL_COVERED = 0.99
+"""Share of the distribution of (X, Y) that must have been seen for a first-order standard error to hold."""
 
 
 @register_estimator("histogram")
@@ -24,7 +26,9 @@ class Histogram(Estimator):
     """H(X) + H(Y) - H(X, Y) over the cells of a grid, each entropy corrected for the cells that no sample has met.
 
     Values of a column that takes no more of them than there are bins are left as they are. Binning loses information,
-    so the truth is approached from below as the bins grow finer. The standard error is that of the influence function.
+    so the truth is approached from below as the bins grow finer. The standard error is that of the influence function;
+    it is stated where no two values share a bin and all but a percent of the distribution of (X, Y) has been seen, and
+    else is ``sampling_error`` in the diagnostics, since it does not hold what binning loses.
 
     Parameters
     ----------
@@ -36,7 +40,7 @@ class Histogram(Estimator):
     bins: Annotated[int, at_least(2)] | None = None
     spacing: Literal["quantile", "width"] = "quantile"
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     citation: ClassVar[str] = (
         "Chao, Wang & Jost (2013), Entropy and the species accumulation curve: a novel entropy estimator via discovery "
         "rates of new species, Methods Ecol. Evol. 4, 1091"
@@ -67,11 +71,19 @@ class Histogram(Estimator):
         log_ratios = np.log(n * count[in_joint] / (count_x[in_x] * count_y[in_y]))
         # at independence 2 n I is chi-squared with this many degrees of freedom, of variance twice as many
         freedom = (len(count_x) - 1) * (len(count_y) - 1)
-        return Estimate(
-            entropy(count_x) + entropy(count_y) - entropy(count),
-            stderr_of_mean(log_ratios, freedom / (2 * n**2)),
-            diagnostics={"bins": bins, "occupied": len(count), **ties(x, y)},
-        )
+        error: float | None = stderr_of_mean(log_ratios, freedom / (2 * n**2))
+        diagnostics: dict[str, Any] = {"bins": bins, "occupied": len(count), **ties(x, y)}
+        binned = any(len(np.unique(column)) > bins for column in joint.T)
+        if binned or coverage(count) < WELL_COVERED:
+            error, diagnostics["sampling_error"] = None, error
+        return Estimate(entropy(count_x) + entropy(count_y) - entropy(count), error, diagnostics=diagnostics)
+
+
+def coverage(counts: npt.NDArray[Any]) -> float:
+    """1 - f / n, f letters having occurred once: an estimate of the probability of all letters that occurred."""
+    n = int(counts.sum())
+    once = int((counts == 1).sum())
+    return 1 - min(once, n - 1) / n
 
 
 def entropy(counts: npt.NDArray[np.int64]) -> float:

@@ -9,9 +9,10 @@ import numpy as np
 from mibench.errors import Unsupported
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
 from mibench.parameters import Positive
+from mibench.ranks import normal_scores
 from mibench.registry import register_estimator
 
-from ._samples import normal_scores, ties
+from ._samples import ties
 
 CHUNK = 16  # rows of the distance matrix at once: at n = 10,000 they stay in the second-level cache
 

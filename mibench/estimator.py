@@ -93,9 +93,11 @@ class Estimate:
     """One answer.
 
     mi : mutual information in nats, raw: never clipped at zero.
-    stderr : standard error of ``mi`` in nats, or None where the method has none.
+    stderr : standard error of ``mi`` in nats: of a bound, that of the samples; of an estimate, all that ``mi`` may be
+        wrong by, the method included. None where the method knows no such number.
     curve : named series recorded while training (same length each), such as ``step``, ``train``, ``validation``.
-    diagnostics : small JSON-able facts, such as ``saturated: True`` or the sizes of the splits.
+    diagnostics : small JSON-able facts, such as ``saturated: True`` or the sizes of the splits. ``sampling_error`` is
+        how much other samples would change an estimate, in nats, where what the method misses is not known.
     """
 
     mi: float

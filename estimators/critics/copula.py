@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mibench.estimator import Array
-
-from .._samples import normal_scores
+from mibench.ranks import normal_scores
 
 Pair: TypeAlias = tuple[Array, Array]
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from mibench.estimator import Array, Estimate
 from mibench.parameters import Count, NotNegative, Positive
+from mibench.ranks import normal_scores
 from mibench.registry import register_estimator
 
-from .._samples import normal_scores
 from ..learned import Folds, Scaling, scaled
 from . import copula
 from .base import Assignment, FreeCritic, TrainedCritic

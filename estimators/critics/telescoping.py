@@ -12,9 +12,9 @@ import numpy.typing as npt
 from mibench import runtime
 from mibench.estimator import Array, Kind
 from mibench.parameters import Count
+from mibench.ranks import normal_scores
 from mibench.registry import register_estimator
 
-from .._samples import normal_scores
 from ..learned import Scaling, scaled
 from .base import Assignment, TrainedCritic, Variational
 from .bounds import PlugIn

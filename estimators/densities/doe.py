@@ -23,8 +23,9 @@ class DoE(Trained):
     A cross-entropy exceeds its entropy by a Kullback-Leibler divergence, so the difference is neither a lower nor an
     upper bound; but it has no ceiling, and its variance stays small where the information is large. The density of Y
     and that of Y given X are autoregressive products of Gaussian mixtures of the same architecture; both start as
-    the Gaussian densities with the moments of the training samples. The answer is a mean over the test samples, and
-    its standard error that of this mean.
+    the Gaussian densities with the moments of the training samples. The answer is a mean over the test samples,
+    ``sampling_error`` in the diagnostics that of this mean; what the densities miss is not in it, so there is no
+    standard error.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class DoE(Trained):
     hidden: tuple[Count, ...] = (128, 128, 128)
     target: Literal["smaller", "x", "y"] = "smaller"
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     citation: ClassVar[str] = "McAllester & Stratos (2020), Formal limitations on the measurement of mutual information"
 
     def oriented(self, x: Array, y: Array) -> tuple[Array, Array]:

@@ -28,8 +28,9 @@ class Flow(Trained):
     Dependence that no pair of maps turns into correlation is not seen, however many the samples: that of a common
     random scale (Student's t), or of a mixture of opposite correlations.
 
-    The correlations are those of the held-out latent variables, less the bias that their number causes; the standard
-    error is that of the formula for given flows. The training curve is the mean log-likelihood.
+    The correlations are those of the held-out latent variables, less the bias that their number causes;
+    ``sampling_error`` in the diagnostics is that of the formula for given flows. There is no standard error, which
+    would have to hold what is not seen. The training curve is the mean log-likelihood.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ class Flow(Trained):
     transforms: Count = 4
     hidden: Widths = (128, 128)
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     citation: ClassVar[str] = (
         "Butakov et al. (2024), Mutual information estimation via normalizing flows; "
         "flows: Papamakarios et al. (2017) and Durkan et al. (2019), by zuko"

@@ -18,7 +18,7 @@ from ..learned import Split
 class HeldOutEstimate:
     """What the held-out samples of one split say.
 
-    mi, stderr : in nats, as in :class:`Estimate`. facts : for diagnostics.
+    mi, stderr : in nats, the second of the samples alone, None where that is not known. facts : for diagnostics.
     """
 
     mi: float
@@ -44,9 +44,10 @@ class FoldResult:
 def merged(results: Sequence[FoldResult], parts: Sequence[Split], said: Mapping[str, Any]) -> Estimate:
     """The mean over the folds, each weighed by its samples; NaN where one training diverged.
 
-    The standard error takes the folds for independent: each has test samples of its own, but their training samples
-    are largely the same. It says nothing of what every training misses. Where a single test has no standard error, it
-    follows from the spread between the folds. Facts that are numbers are averaged as well.
+    What is known of its error is that of the samples, ``sampling_error`` in the diagnostics. It takes the folds for
+    independent: each has test samples of its own, but their training samples are largely the same; where a single test
+    has none, it follows from the spread between the folds. It says nothing of what every training misses, so it is no
+    standard error of a number that is no bound. Facts that are numbers are averaged as well.
     """
     diagnostics: dict[str, Any] = {
         "samples": parts[0].sizes,
@@ -68,5 +69,6 @@ def merged(results: Sequence[FoldResult], parts: Sequence[Split], said: Mapping[
     errors = np.array([one.stderr for one in tested if one.stderr is not None])
     if len(errors) < len(tested):
         errors = np.abs(numbers - mi) * math.sqrt(len(numbers) / max(1, len(numbers) - 1))
-    stderr = float(np.linalg.norm(weights * errors)) if len(tested) > 1 or tested[0].stderr is not None else None
-    return Estimate(mi, stderr, curve, diagnostics)
+    if len(tested) > 1 or tested[0].stderr is not None:
+        diagnostics["sampling_error"] = float(np.linalg.norm(weights * errors))
+    return Estimate(mi, None, curve, diagnostics)

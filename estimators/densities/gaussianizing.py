@@ -81,7 +81,7 @@ class LatentCorrelation(Learner):
 
     def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
         found = gaussian_information(*(latent.double().cpu().numpy() for latent in self.model.latent(x, y)[:2]))
-        return HeldOutEstimate(found.mi, found.stderr)
+        return HeldOutEstimate(found.mi, found.diagnostics.get("sampling_error"))
 
 
 def _flow(dim: int, layers: Layers, transforms: int, hidden: tuple[int, ...]) -> nn.Module:

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 ROWS_PER_COLUMN = 2
 """Training rows that the covariance of that many columns takes at least."""
+ROUNDING = 1e-12
+"""Eigenvalues of the correlations of columns that follow from one another, which are 0 up to rounding, are less."""
+FOLLOWING = 0.1
+"""Share of the columns of X, or of Y, that may do so."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,9 +33,10 @@ class OfMixture(Estimator):
     """The mean of log q(x, y) - log q(x) - log q(y) under mixtures q that are fitted to all folds but one.
 
     It is too high on the rows that q was fitted to and, as far as the density is one of its kind, too low by as much on
-    held-out rows (Akaike 1973), so the answer is the mean of the two. Its standard error is that of the held-out rows
-    and, of half the distance between the two, that of a uniform variable. Where one Gaussian component is best, whose
-    bias is known exactly, the answer is that of ``cca`` on the mapped variables.
+    held-out rows (Akaike 1973), so the answer is the mean of the two. ``sampling_error`` in the diagnostics is that of
+    the held-out rows and, of half the distance between the two, that of a uniform variable. How far the density is from
+    one of its kind is in neither, so there is no standard error. Where one Gaussian component is best, whose bias is
+    known exactly, the answer is that of ``cca`` on the mapped variables.
 
     Parameters
     ----------
@@ -48,6 +53,7 @@ class OfMixture(Estimator):
     restarts: Count = 2
     iterations: Count = 100
 
+    version: ClassVar[str] = "2"
     capabilities: ClassVar[Capabilities] = Capabilities(min_n=40, trains=True, memory=0.5)
 
     @abstractmethod
@@ -67,7 +73,7 @@ class OfMixture(Estimator):
         ------
         Unsupported : too few samples for the covariance of all columns, or columns that follow from one another.
         """
-        from .ladder import Ladder
+        from .ladder import MANY, Ladder
 
         x, y = check_samples(x, y, self.capabilities.min_n)
         said: dict[str, Any] = {**ties(x, y), **outliers(x, y)}
@@ -79,6 +85,8 @@ class OfMixture(Estimator):
                 f"{self.registered_name}: {n} samples are too few for the covariance of {dim} columns; "
                 f"give at least {least}."
             )
+        if dim > MANY and (_without_density(x) or _without_density(y)):
+            self._refuse_what_follows()
         rng = rng_for(seed)
         held_out = rng.permutation(n) % self.folds
         parts = np.array([held_out != fold for fold in range(self.folds)])
@@ -87,11 +95,14 @@ class OfMixture(Estimator):
         try:
             chosen = ladder.search(self.margins(x, y, rng), parts, x.shape[1], seed)
         except np.linalg.LinAlgError:
-            raise Unsupported(
-                f"{self.registered_name}: columns follow from one another, so that the samples have no density; "
-                "leave out what follows from the rest."
-            ) from None
+            self._refuse_what_follows()
         return _answer(chosen, parts, x.shape[1], said)
+
+    def _refuse_what_follows(self) -> NoReturn:
+        raise Unsupported(
+            f"{self.registered_name}: columns follow from one another, so that the samples have no density; "
+            "leave out what follows from the rest."
+        ) from None
 
 
 @register_estimator("gmm")
@@ -150,6 +161,15 @@ def _both(name: str, x: Any, y: Any) -> Margins:
     return Margins(name, np.hstack([x.values, y.values]), x.log_volume + y.log_volume)
 
 
+def _without_density(values: Array) -> bool:
+    """Whether so many columns (n, dim) follow from the others that no fit in single precision makes sense of them.
+
+    As in smooth or two-coloured pictures; a few such columns are no harm.
+    """
+    correlations = np.atleast_2d(np.corrcoef(values.T))
+    return bool((np.linalg.eigvalsh(correlations) < ROUNDING).mean() > FOLLOWING)
+
+
 def _answer(chosen: Chosen, parts: Any, dim_x: int, said: dict[str, Any]) -> Estimate:
     from ..gaussian import gaussian_information
 
@@ -163,8 +183,10 @@ def _answer(chosen: Chosen, parts: Any, dim_x: int, said: dict[str, Any]) -> Est
     if chosen.normal and chosen.components == 1:
         values = chosen.margins.values
         found = gaussian_information(values[:, :dim_x], values[:, dim_x:])
-        return Estimate(found.mi, found.stderr, diagnostics=diagnostics)
+        diagnostics["sampling_error"] = found.diagnostics.get("sampling_error")
+        return Estimate(found.mi, diagnostics=diagnostics)
     seen, held_out = zip(*chosen.log_ratios(parts, dim_x), strict=True)
     (high, _), (low, error) = pooled(seen), pooled(held_out)
-    diagnostics |= {"training": high, "held_out": low}
-    return Estimate(0.5 * (high + low), math.hypot(error, 0.5 * (high - low) / math.sqrt(3)), diagnostics=diagnostics)
+    spread = math.hypot(error, 0.5 * (high - low) / math.sqrt(3))
+    diagnostics |= {"training": high, "held_out": low, "sampling_error": spread}
+    return Estimate(0.5 * (high + low), diagnostics=diagnostics)

@@ -33,8 +33,9 @@ class LatentMI(Trained):
     The authors' program weighs all predictions alike, takes the codes as they come, and applies KSG with k = 3 without
     a correction: ``latent[code=8,own=1,align=false,k=3,surrogates=0]`` comes nearest to it.
 
-    There is a standard error with folds only: that of the spread between them. The training curve is the weighted sum
-    of the prediction errors, as fractions of the variance. The diagnostic ``uncorrected`` is KSG's own number.
+    There is no standard error, which would have to hold what the codes lose; with folds, ``sampling_error`` in the
+    diagnostics is that of the spread between them. The training curve is the weighted sum of the prediction errors, as
+    fractions of the variance. The diagnostic ``uncorrected`` is KSG's own number.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ class LatentMI(Trained):
     k: Count = 1
     surrogates: Annotated[int, at_least(0)] = 3
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     citation: ClassVar[str] = (
         "Gowri et al. (2024), Approximating mutual information of high-dimensional variables using learned "
         "representations"

@@ -14,8 +14,8 @@ import numpy as np
 from scipy.special import digamma
 
 from mibench.estimator import Array
+from mibench.ranks import normal_scores
 
-from .._samples import normal_scores
 from .unmixing import unmixing_matrix
 
 

@@ -26,8 +26,8 @@ class MINDE(Trained):
     the squared distance, while dependence that is not learned is missing from it, so that the number is neither a lower
     nor an upper bound. The difference of the two denoising errors, which does not have the first of these biases, is
     kept as the diagnostic ``error_difference``: where the two are far apart, believe neither. It is also what the
-    training curve shows, in training at levels that are preferred there and have more of the information. The standard
-    error is that of the mean over the test samples.
+    training curve shows, in training at levels that are preferred there and have more of the information. There is
+    no standard error: ``sampling_error`` in the diagnostics, that of the mean over the test samples, holds neither.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class MINDE(Trained):
     draws: Count = 20
     target: Literal["smaller", "x", "y"] = "smaller"
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     citation: ClassVar[str] = (
         "Franzese, Bounoua & Michiardi (2024), MINDE: Mutual information neural diffusion estimation"
     )

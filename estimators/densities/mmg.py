@@ -27,8 +27,9 @@ class MMG(MINDE):
     mean says by how much d should be stretched: each level has a factor of its own, the best on the validation samples.
 
     Noise levels are drawn where they matter: in training partly where the distance is great, on the test samples in
-    proportion to the spread of the term. ``score_distance`` in the diagnostics is the number of ``minde``. The standard
-    error is that of the mean over the test samples.
+    proportion to the spread of the term. ``score_distance`` in the diagnostics is the number of ``minde``, and
+    ``sampling_error`` that of the mean over the test samples. There is no standard error, which would have to hold what
+    the predictions miss.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ class MMG(MINDE):
 
     adaptive: Share = 0.5
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     citation: ClassVar[str] = (
         "Yu et al. (2025), MMG: Mutual information estimation via the MMSE gap in diffusion; "
         "Guo, Shamai & Verdú (2005), Mutual information and minimum mean-square error in Gaussian channels, eq. 42"

@@ -15,8 +15,9 @@ import numpy as np
 
 from mibench.errors import Unsupported
 from mibench.estimator import Array
+from mibench.ranks import normal_scores
 
-from .._samples import normal_scores, ties
+from .._samples import ties
 from ..gaussian import gaussian_information
 
 SAMPLES = 2000  # that distances are taken between

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mibench.estimator import Array
+from mibench.ranks import normal_scores
 
-from .views import canonical, scores, standardized
+from .views import canonical, standardized
 
 
 def looks(x: Array, y: Array) -> dict[str, float]:
@@ -15,7 +16,7 @@ def looks(x: Array, y: Array) -> dict[str, float]:
     What is told of each side is told of the lower and of the higher of the two values.
     """
     n = len(x)
-    u, v = standardized(scores(x)), standardized(scores(y))
+    u, v = standardized(normal_scores(x)), standardized(normal_scores(y))
     rho = canonical(u, v)[2]
     found = {
         "n": float(n),

@@ -9,22 +9,15 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from mibench.estimator import Array
+from mibench.ranks import normal_scores
 
 View: TypeAlias = Callable[[Array, Array, np.random.Generator], tuple[Array, Array]]
 
 _RIDGE = 0.02
 """Share of the unit variance that is added to correlations before they are inverted."""
 _LEADING = 3
-
-
-def scores(values: Array) -> Array:
-    """The normal scores of every column (n, dim); ties get the mean of their ranks, constant columns become 0."""
-    found: Array = ndtri(rankdata(values, axis=0) / (len(values) + 1))
-    return found
 
 
 def standardized(values: Array) -> Array:
@@ -52,7 +45,7 @@ def _whitening(values: Array) -> Array:
 
 def surrogate(x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array, float]:
     """A Gaussian sample of the same shape with (ridged) correlations of the normal scores, and its information."""
-    joint = np.hstack([standardized(scores(x)), standardized(scores(y))])
+    joint = np.hstack([standardized(normal_scores(x)), standardized(normal_scores(y))])
     dim = x.shape[1]
     cov = joint.T @ joint / len(joint) + _RIDGE * np.eye(joint.shape[1])
     root = np.linalg.cholesky(cov)
@@ -75,15 +68,15 @@ def _surrogate(x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Arr
 
 
 def _scores(x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    return scores(x), scores(y)
+    return normal_scores(x), normal_scores(y)
 
 
 def _squares(x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    return scores(x) ** 2, scores(y) ** 2
+    return normal_scores(x) ** 2, normal_scores(y) ** 2
 
 
 def _leading(x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    return canonical(standardized(scores(x)), standardized(scores(y)), _LEADING)[:2]
+    return canonical(standardized(normal_scores(x)), standardized(normal_scores(y)), _LEADING)[:2]
 
 
 def _principal(x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from mibench.estimators._samples import normal_scores
 from mibench.estimators.critics.base import Assignment
 from mibench.estimators.critics.bounds import DonskerVaradhan
 from mibench.estimators.critics.copula import RIDGES, GaussianRatio, MixedRatio, chosen, spherical, whitening
@@ -18,6 +17,7 @@ from mibench.estimators.learned import splits
 from scipy.stats import chi2, multivariate_normal
 
 from mibench.estimator import Array, rng_for
+from mibench.ranks import normal_scores
 
 
 def gaussian(n: int, rho: Array, seed: int = 0, extra: int = 0) -> tuple[Array, Array]:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from mibench.estimators.discrete import ENTROPIES, Counts, coverage, intensity, nsb
+from mibench.estimators.discrete import ENTROPIES, Counts, intensity, nsb
+from mibench.estimators.histogram import coverage
 from scipy import special, stats
 
 from mibench import checks

@@ -95,14 +95,28 @@ def test_correction_removes_the_bias_at_independence() -> None:
     values = [Histogram(bins=6).estimate(*gaussian(500, 1, 0.0, seed)) for seed in range(200)]
     mi = np.array([v.mi for v in values])
     assert abs(mi.mean()) < 4 * mi.std() / np.sqrt(200)
-    assert np.sqrt(np.mean([v.stderr**2 for v in values])) == pytest.approx(mi.std(), rel=0.25)
+    assert np.sqrt(np.mean([v.diagnostics["sampling_error"] ** 2 for v in values])) == pytest.approx(mi.std(), rel=0.25)
     uncorrected = mi.mean() + 25 / 1000
     assert uncorrected > 0.02
 
 
-def test_standard_error_under_dependence_is_the_spread() -> None:
+def test_sampling_error_under_dependence_is_the_spread() -> None:
     values = [Histogram(bins=5).estimate(*gaussian(1000, 1, 0.7, seed)) for seed in range(150)]
-    assert np.mean([v.stderr for v in values]) == pytest.approx(np.std([v.mi for v in values]), rel=0.25)
+    errors = [v.diagnostics["sampling_error"] for v in values]
+    assert np.mean(errors) == pytest.approx(np.std([v.mi for v in values]), rel=0.25)
+
+
+def test_a_standard_error_is_stated_of_what_is_not_binned() -> None:
+    rng = np.random.default_rng(4)
+    x = rng.integers(4, size=2000)
+    y = (x + rng.integers(3, size=2000)) % 4
+    as_it_is = Histogram().estimate(x, y)
+    assert as_it_is.stderr is not None and "sampling_error" not in as_it_is.diagnostics
+    assert as_it_is.mi == pytest.approx(np.log(4) - np.log(3), abs=4 * as_it_is.stderr)
+    for binned in (Histogram(bins=3).estimate(x, y), Histogram().estimate(x + rng.random(2000), y)):
+        assert binned.stderr is None and binned.diagnostics["sampling_error"] > 0
+    seldom = Histogram(bins=40).estimate(rng.integers(40, size=200), rng.integers(40, size=200))
+    assert seldom.stderr is None and seldom.diagnostics["sampling_error"] > 0
 
 
 def test_quantile_bins_are_invariant_under_monotone_maps() -> None:

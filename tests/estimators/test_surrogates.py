@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from mibench.estimators._samples import normal_scores
 from mibench.estimators.densities.surrogates import gaussian_bias, lack_of_entropy, surrogates, weakened
 from mibench.estimators.ksg import KSG
 
 from mibench.estimator import Array
+from mibench.ranks import normal_scores
 
 RNG = np.random.default_rng
 

@@ -113,8 +113,8 @@ def test_folds_test_every_sample_once(estimator: Trained, monkeypatch: pytest.Mo
         params["target"] = "y" if isinstance(estimator, DoE) else "x"
     estimate = type(estimator)(**params).estimate(x, y)
     assert sorted(tested) == list(range(203))
-    assert estimate.stderr is not None
-    assert estimate.stderr > 0
+    assert estimate.stderr is None
+    assert estimate.diagnostics["sampling_error"] > 0
     assert len(estimate.diagnostics["best_steps"]) == 3 * (2 if isinstance(estimator, DoE) else 1)
 
 
@@ -130,22 +130,23 @@ def test_folds_count_by_their_samples() -> None:
     parts = [split_of(30), split_of(10)]
     estimate = merged([result(1.0, 0.4, 1, gap=2.0, sizes=[1]), result(3.0, 0.8, 2, gap=4.0, sizes=[1])], parts, {})
     assert estimate.mi == pytest.approx(1.5)
-    assert estimate.stderr == pytest.approx(math.hypot(0.75 * 0.4, 0.25 * 0.8))
+    assert estimate.stderr is None
     assert estimate.diagnostics == {
         "samples": {"train": 5, "validation": 2, "test": 30},
         "steps": 12,
         "best_steps": [1, 2],
         "gap": pytest.approx(2.5),
         "sizes": [1],
+        "sampling_error": pytest.approx(math.hypot(0.75 * 0.4, 0.25 * 0.8)),
     }
-    assert merged([result(1.0, 0.4)], parts[:1], {}).stderr == pytest.approx(0.4)
+    assert merged([result(1.0, 0.4)], parts[:1], {}).diagnostics["sampling_error"] == pytest.approx(0.4)
 
 
 def test_without_standard_errors_the_spread_between_folds_is_one() -> None:
     numbers = [1.0, 3.0, 2.5, 0.5]
     estimate = merged([result(mi, None) for mi in numbers], [split_of(20)] * 4, {})
-    assert estimate.stderr == pytest.approx(np.std(numbers, ddof=1) / 2)
-    assert merged([result(1.0, None)], [split_of(20)], {}).stderr is None
+    assert estimate.diagnostics["sampling_error"] == pytest.approx(np.std(numbers, ddof=1) / 2)
+    assert "sampling_error" not in merged([result(1.0, None)], [split_of(20)], {}).diagnostics
 
 
 def test_equal_folds_have_the_error_of_the_mean_of_all_contributions() -> None:
@@ -155,13 +156,14 @@ def test_equal_folds_have_the_error_of_the_mean_of_all_contributions() -> None:
     folds = [FoldResult(HeldOutEstimate.mean(t), {}, 1, [1]) for t in terms]
     estimate = merged(folds, [split_of(250)] * 4, {})
     assert estimate.mi == pytest.approx(terms.mean())
-    assert estimate.stderr == pytest.approx(HeldOutEstimate.mean(terms.ravel()).stderr, rel=5e-3)
+    error = HeldOutEstimate.mean(terms.ravel()).stderr
+    assert estimate.diagnostics["sampling_error"] == pytest.approx(error, rel=5e-3)
 
 
 def test_one_diverged_fold_makes_the_answer_nan() -> None:
     estimate = merged([result(1.0, 0.1), FoldResult(None, {}, 3, [0])], [split_of(5)] * 2, {"ties": 0.5})
     assert math.isnan(estimate.mi)
-    assert estimate.stderr is None
+    assert estimate.stderr is None and "sampling_error" not in estimate.diagnostics
     assert estimate.diagnostics["diverged"] is True
     assert estimate.diagnostics["ties"] == 0.5
 
@@ -170,12 +172,11 @@ def test_folds_agree_with_a_single_split() -> None:
     x, y = correlated(1000, 0.8, 2)
     doe = DoE(max_steps=60, hidden=(32,), folds=4)
     estimate = doe.estimate(x, y)
-    assert estimate.stderr is not None
-    assert estimate.mi == pytest.approx(-math.log(1 - 0.64), abs=0.03 + 4 * estimate.stderr)
+    error = estimate.diagnostics["sampling_error"]
+    assert estimate.mi == pytest.approx(-math.log(1 - 0.64), abs=0.03 + 4 * error)
     single = DoE(max_steps=60, hidden=(32,)).estimate(x, y)
-    assert single.stderr is not None
     # five times as many samples are tested
-    assert estimate.stderr == pytest.approx(single.stderr / math.sqrt(5), rel=0.4)
+    assert error == pytest.approx(single.diagnostics["sampling_error"] / math.sqrt(5), rel=0.4)
 
 
 # Hyperparameters -----------------------------------------------------------------------------------------------------

@@ -15,9 +15,10 @@ from mibench.advice.looks import looks
 from mibench.advice.model import Recipe, interval, usual_model, weighed
 from mibench.advice.panel import Question, ask, observe, usual_panel
 from mibench.advice.verdict import advise, usual_members
-from mibench.advice.views import VIEWS, canonical, scores, standardized, surrogate
+from mibench.advice.views import VIEWS, canonical, standardized, surrogate
 from mibench.errors import DataError, MibenchError
 from mibench.estimator import Array
+from mibench.ranks import normal_scores
 
 
 def gauss(n: int, mi: float, dim: int = 1, seed: int = 0) -> tuple[Array, Array]:
@@ -73,7 +74,7 @@ def test_looks_do_not_depend_on_which_variable_is_called_x_nor_on_units() -> Non
 def test_a_surrogate_has_the_information_that_it_states() -> None:
     x, y = gauss(2000, 1.0, dim=2)
     u, v, stated = surrogate(x, y, np.random.default_rng(0))
-    joint = np.hstack([standardized(scores(x)), standardized(scores(y))])
+    joint = np.hstack([standardized(normal_scores(x)), standardized(normal_scores(y))])
     covariance = joint.T @ joint / len(joint) + 0.02 * np.eye(4)
     task = mibench.get_task("multinormal", covariance=tuple(map(tuple, covariance)), dim_x=2)
     assert isinstance(task, mibench.Task)
