@@ -59,7 +59,7 @@ class BlockFlow(nn.Module):
         super().__init__()
         dim, context = v.shape[1], u.shape[1]
         widths = [1, *[units] * len(hidden), 1]
-        starts = [0.0] * len(hidden) + [-4.0]
+        starts = [0.0] * len(hidden) + [-2.0]
         layers = [BlockLinear(dim, i, o, start) for i, o, start in zip(widths, widths[1:], starts, strict=False)]
         nn.init.zeros_(layers[-1].bias)
         self.layers = nn.ModuleList(layers)

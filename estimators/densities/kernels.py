@@ -17,7 +17,8 @@ class KernelMixture(nn.Module):
 
     L_k is strictly lower triangular, so that no determinant has to be computed: log det T is -sum s_k. A network of u,
     which starts at 0, adds to the logarithms of the weights w, to m and to s; A and L are free of u, but which kernel
-    is meant is not. Without hidden layers, or without u, there is no network.
+    is meant is not. Where there is no u, the network has a constant to see, so that either density learns at the same
+    pace. Without hidden layers there is none.
 
     dim : of v. context : dimension of u, 0 for a marginal density. hidden : widths of the layers. components : kernels.
     """
@@ -32,7 +33,7 @@ class KernelMixture(nn.Module):
         self.linear = nn.Parameter(torch.zeros(dim, context))
         self.offset = nn.Parameter(torch.zeros(components, 1 + 2 * dim))
         self.lower = nn.Parameter(torch.zeros(components, dim, dim))
-        self.network = MLP(context, self.offset.numel(), hidden, nn.SiLU) if hidden and context else None
+        self.network = MLP(max(1, context), self.offset.numel(), hidden, nn.SiLU) if hidden else None
         if self.network is not None:
             for p in self.network[-1].parameters():
                 nn.init.zeros_(p)
@@ -99,7 +100,8 @@ class KernelMixture(nn.Module):
         """Logarithms of weights (n, components), means and widths s (n, components, dim)."""
         parameters = self.offset.expand(n, *self.offset.shape)
         if self.network is not None:
-            parameters = parameters + self.network(u).unflatten(-1, self.offset.shape)
+            seen = torch.ones(1, 1, device=parameters.device) if u is None else u
+            parameters = parameters + self.network(seen).unflatten(-1, self.offset.shape)
         dim = (parameters.shape[-1] - 1) // 2
         widths = self.floor + F.softplus(parameters[..., dim + 1 :] - self.floor)
         return parameters[..., 0], parameters[..., 1 : dim + 1], widths

@@ -33,7 +33,7 @@ class KNIFE(DoE):
     components : Gaussian kernels of each density; 1 makes it Gaussian.
     """
 
-    components: Count = 16
+    components: Count = 8
 
     version: ClassVar[str] = "1"
     citation: ClassVar[str] = (

@@ -35,8 +35,8 @@ class MIME(Trained):
 
     max_steps: Count = 800
     learning_rate: Positive = 5e-3
-    hidden: Widths = (64, 64, 64)
-    negatives: Count = 2
+    hidden: Widths = (64, 64)
+    negatives: Count = 1
 
     version: ClassVar[str] = "1"
     citation: ClassVar[str] = "Chen, Ou, Weller & Li (2024), Mutual information multinomial estimation"

@@ -35,7 +35,7 @@ class NDoE(Trained):
     """
 
     max_steps: Count = 800
-    learning_rate: Positive = 6e-3
+    learning_rate: Positive = 1e-2
     units: Count = 8
     hidden: Widths = (64, 64)
     target: Literal["smaller", "x", "y"] = "smaller"
