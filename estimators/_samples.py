@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mibench.errors import Unsupported
 from mibench.estimator import Array, Capabilities, Estimator
 from mibench.ranks import normal_scores
 
@@ -60,6 +61,28 @@ def outliers(x: Array, y: Array) -> dict[str, Any]:
     """
     ratio = float(np.concatenate([_wildness(x), _wildness(y)]).max())
     return {"outliers": float(f"{ratio:.3g}")} if ratio > WILD else {}
+
+
+def varying(values: Array) -> Array:
+    """Without the columns in which nothing varies, which tell nothing and have no density."""
+    return values[:, np.ptp(values, axis=0) > 0]
+
+
+def with_density(who: str, values: Array) -> Array:
+    """``varying``, for an estimator ``who`` that models the density of ``values`` (n, dim).
+
+    Raises
+    ------
+    Unsupported : a column is a linear function of others, so that there is none.
+    """
+    values = varying(values)
+    singular = np.linalg.svd(standardized(values), compute_uv=False)
+    if len(values) > values.shape[1] and singular[-1] <= singular[0] * len(values) * np.finfo(float).eps:
+        raise Unsupported(
+            f"{who}: columns follow from one another, so that the samples have no density; "
+            "leave out what follows from the rest."
+        )
+    return values
 
 
 def _wildness(values: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Estimators that learn densities, scores or codes: doe, flow, gmm, latent, minde, mmg and vce."""
+"""Estimators that learn densities, scores, flows or codes, and classifiers that start from a density."""
 
-PLUGINS = ("doe", "flow", "gmm", "latent", "minde", "mmg")
+PLUGINS = ("doe", "flow", "fmmi", "gmm", "knife", "latent", "mime", "minde", "mmg", "ndoe", "remedi")
 """The modules that register something; importing them here would tie each of them to all the others."""

@@ -8,10 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mibench.estimator import Array
-
-from .folds import HeldOutEstimate
-from .training import Learner, shrunk_moments
+from .entropies import DensityPair
+from .training import shrunk_moments
 
 
 class MixtureDensity(nn.Module):
@@ -88,21 +86,9 @@ class MixtureDensity(nn.Module):
         return (torch.logsumexp(terms, -1) - 0.5 * math.log(2 * math.pi)).sum(-1)
 
 
-class EntropyDifference(Learner):
-    """The densities of y and of y given x, and the mean of log q(y | x) - log q(y)."""
+class EntropyDifference(DensityPair):
+    """The two densities as products of mixtures, which start as the Gaussians with the samples' moments."""
 
     def __init__(self, x: Tensor, y: Tensor, hidden: tuple[int, ...], components: int) -> None:
-        self.marginal = MixtureDensity(y.shape[1], 0, hidden, components).to(y.device)
-        self.conditional = MixtureDensity(y.shape[1], x.shape[1], hidden, components).to(y.device)
-        self.marginal.start_at_gaussian(y)
-        self.conditional.start_at_gaussian(y, x)
-        self.models = self.marginal, self.conditional
-
-    def validated(self, x: Tensor, y: Tensor) -> Tensor:
-        return -torch.stack([self.marginal(y).mean(), self.conditional(y, x).mean()])
-
-    def value(self, losses: Array) -> Array:
-        return losses[:, 0] - losses[:, 1]
-
-    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
-        return HeldOutEstimate.mean((self.conditional(y, x) - self.marginal(y)).double().cpu().numpy())
+        marginal, conditional = (MixtureDensity(y.shape[1], c, hidden, components) for c in (0, x.shape[1]))
+        super().__init__(marginal.to(y.device).start_at_gaussian(y), conditional.to(y.device).start_at_gaussian(y, x))

@@ -1,8 +1,8 @@
-"""What doe, flow, minde and latent share: the hyperparameters of a training, and how samples become an estimate.
+"""What estimators share that train densities, flows or codes: hyperparameters, and how samples become an estimate.
 
-This module imports no torch: an estimator is a value made of hyperparameters until it is asked to estimate. Each of the
-four says what is learned from the training samples (:meth:`Trained.learner`); splits, training, cross-fitting and what
-happens to a training that diverges are written once, here, in ``training.py`` and in ``folds.py``.
+This module imports no torch: an estimator is a value made of hyperparameters until it is asked to estimate. Each says
+what is learned from the training samples (:meth:`Trained.learner`); splits, training, cross-fitting and what happens to
+a training that diverges are written once, here, in ``training.py`` and in ``folds.py``.
 """
 
 from __future__ import annotations
@@ -106,7 +106,10 @@ class Trained(Learned):
             u, v = (tensors(values, split, self.standardize) for values in (x, y))
             training, validation, test = zip(u, v, strict=True)
             learner = self.learner(*training)
-            history = fit(learner, training, validation, self.schedule(len(training[0])), generator)
+            schedule = self.schedule(len(training[0]))
+            history = fit(learner, training, validation, schedule, generator)
+            while not history.diverged and (follower := learner.follower()) is not None:
+                learner, history = follower, history.then(fit(follower, training, validation, schedule, generator))
             tested = None
             if not history.diverged:
                 with torch.no_grad():

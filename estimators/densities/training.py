@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -50,6 +50,10 @@ class Learner(ABC):
         """What the training curve shows (evaluations,) of losses (evaluations, losses): by default the first one."""
         return losses[:, 0]
 
+    def follower(self) -> Learner | None:
+        """What is to learn from the same samples after this has learned, and answers in its place."""
+        return None
+
     @abstractmethod
     def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
         """The answer from the test samples, by the models as they are."""
@@ -76,16 +80,16 @@ def tensors(values: Array, split: Split, scaling: Scaling) -> list[Tensor]:
     return [columns[torch.from_numpy(rows)].to(runtime.device()) for rows in parts]
 
 
-def shrunk_moments(values: Tensor) -> tuple[Tensor, Tensor]:
+def shrunk_moments(values: Tensor, power: float = 1.0) -> tuple[Tensor, Tensor]:
     """Mean (dim,) and covariance (dim, dim) in float64 of ``values`` (n, dim), positive definite at every n.
 
-    dim / n times the mean variance is added to the diagonal. Networks that begin with what is right for Gaussian
-    variables of these moments have only the difference to learn.
+    (dim / n)^power times the mean variance is added to the diagonal. Networks that begin with what is right for
+    Gaussian variables of these moments have only the difference to learn.
     """
     n, dim = values.shape
     centred = values.double() - values.double().mean(0)
     covariance = centred.T @ centred / n
-    ridge = covariance.diagonal().mean() * dim / n
+    ridge = covariance.diagonal().mean() * (dim / n) ** power
     return values.double().mean(0), covariance + ridge * torch.eye(dim, device=values.device)
 
 
@@ -130,6 +134,10 @@ class History:
     best: list[int] = field(default_factory=list)
     last: int = 0
     diverged: bool = False
+
+    def then(self, other: History) -> History:
+        """What happened to both learners, with the curve of the later one."""
+        return replace(other, best=self.best + other.best, last=self.last + other.last)
 
     def curve(self, learner: Learner) -> dict[str, list[float]]:
         """The series of ``Estimate.curve``."""
