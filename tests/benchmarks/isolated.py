@@ -1,0 +1,296 @@
+"""Other packages, each in an environment of its own, asked for estimates in fresh processes with one thread.
+
+A package is installed below a folder of the caller's, once. Compiling and loading are done before the clock starts
+(JAX compiles by shape, so that benchmark-mi's KSG runs once on the same problem first). CPU-seconds are those of the
+whole process, threads included; memory is what the process has grown by, at most, since it was ready.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+TORCH = "torch==2.13.0"
+REQUIREMENTS = {
+    "benchmark-mi": ["benchmark-mi==0.1.3", "jax==0.4.33", "jaxlib==0.4.33"],
+    "npeet-plus": ["npeet-plus"],
+    "infomeasure": ["infomeasure"],
+    "ennemi": ["ennemi"],
+    "scikit-learn": ["scikit-learn"],
+    "unite-toolbox": ["unite-toolbox"],
+    "entropy-estimators": ["entropy-estimators"],
+    "copent": ["copent"],
+    "gmm-mi": ["gmm-mi", "scikit-learn<=1.5", "numpy<2"],
+    "diffusion-mi": ["lightning", "pytorch-lightning", "scikit-learn", "matplotlib", "torchvision==0.28.0", TORCH],
+    "latentmi": ["latentmi", TORCH],
+    "torch-mist": ["torch-mist", TORCH],
+}
+WITHOUT_DEPENDENCIES = {"diffusion-mi": "diffusion-mi"}
+"""What asks for more than its estimators import: torchaudio, of which no release goes with that torch."""
+
+# what each process runs: `prepare` (x, y, seed) off the clock and `estimate` (x, y, seed) on it
+PROGRAMS = {
+    "mibench": """
+from mibench.registry import estimators
+estimator = estimators.create(OPTIONS["selector"])
+stack = OPTIONS.get("stack", 1)
+def prepare(x, y, seed):
+    estimator.warm_up()
+def estimate(x, y, seed):
+    if stack == 1:
+        return estimator.estimate(x, y, seed).mi
+    return [e.mi for e in estimator.estimate_batch([x] * stack, [y] * stack, range(seed, seed + stack))][0]
+""",
+    "scipy": """
+from scipy.spatial import KDTree
+from scipy.special import digamma
+def within(values, radius):
+    if values.shape[1] == 1:
+        column = values[:, 0]
+        ordered = np.sort(column)
+        return np.searchsorted(ordered, column + radius, "right") - np.searchsorted(ordered, column - radius)
+    return KDTree(values).query_ball_point(values, radius, p=np.inf, return_length=True)
+def estimate(x, y, seed):
+    joint = np.hstack([x, y])
+    radius = np.nextafter(KDTree(joint).query(joint, 4, p=np.inf)[0][:, -1], 0)
+    return digamma(3) + digamma(len(x)) - (digamma(within(x, radius)) + digamma(within(y, radius))).mean()
+def prepare(x, y, seed):
+    estimate(x[:200], y[:200], seed)
+""",
+    "benchmark-mi": """
+import bmi
+CLASSES = {
+    "mine-ema": "MINEEstimator",
+    "nwj": "NWJEstimator",
+    "infonce": "InfoNCEEstimator",
+    "mine-biased": "DonskerVaradhanEstimator",
+    "cca": "CCAMutualInformationEstimator",
+}
+method = OPTIONS.get("method", "ksg")
+def prepare(x, y, seed):
+    if method == "ksg":
+        estimate(x, y, seed)
+def estimate(x, y, seed):
+    if method == "ksg":
+        return float(bmi.estimators.KSGEnsembleFirstEstimator().estimate(x, y))
+    options = {} if method == "cca" else {"verbose": False, "seed": seed + 42}
+    return float(getattr(bmi.estimators, CLASSES[method])(**options).estimate(x, y))
+""",
+    "npeet-plus": """
+import npeet_plus
+def estimate(x, y, seed):
+    np.random.seed(seed)
+    if OPTIONS.get("method") == "micd":  # of two variables, that with fewer values is the letter
+        if len(np.unique(x)) < len(np.unique(y)):
+            x, y = y, x
+        return npeet_plus.micd(x, y, k=3, base=np.e)
+    return npeet_plus.mi(x, y, k=3, base=np.e)
+def prepare(x, y, seed):
+    estimate(x[:200], y[:200], seed)
+""",
+    "infomeasure": """
+import infomeasure
+method = OPTIONS.get("method", "ksg")
+def letters(values):
+    return np.unique(values, axis=0, return_inverse=True)[1].reshape(-1)
+def estimate(x, y, seed):
+    if method == "ksg":
+        return infomeasure.mutual_information(x, y, approach="ksg", k=3, noise_level=0)
+    return infomeasure.mutual_information(letters(x), letters(y), approach=method, base="e")
+def prepare(x, y, seed):
+    estimate(x[:200], y[:200], seed)
+""",
+    "ennemi": """
+import ennemi
+def estimate(x, y, seed):
+    if x.shape[1] > 1:
+        raise SystemExit(3)
+    return ennemi.estimate_mi(y[:, 0], x[:, 0], k=3, max_threads=1).item()
+def prepare(x, y, seed):
+    estimate(x[:200], y[:200], seed)
+""",
+    "scikit-learn": """
+from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
+def estimate(x, y, seed):
+    if x.shape[1] > 1:
+        raise SystemExit(3)
+    if OPTIONS.get("method") == "classif":  # of two variables, that with fewer values is the letter
+        if len(np.unique(x)) < len(np.unique(y)):
+            x, y = y, x
+        return mutual_info_classif(x, np.unique(y, return_inverse=True)[1].reshape(-1), random_state=seed)[0]
+    return mutual_info_regression(x, y[:, 0], n_neighbors=3, random_state=seed)[0]
+def prepare(x, y, seed):
+    estimate(x[:200], y[:200], seed)
+""",
+    "unite-toolbox": """
+from unite_toolbox.knn_estimators import calc_knn_mutual_information
+def estimate(x, y, seed):
+    return calc_knn_mutual_information(x, y)
+def prepare(x, y, seed):
+    estimate(x[:200], y[:200], seed)
+""",
+    "entropy-estimators": """
+from entropy_estimators import continuous
+def estimate(x, y, seed):
+    return continuous.get_mi(x, y, k=3)
+def prepare(x, y, seed):
+    estimate(x[:200], y[:200], seed)
+""",
+    "copent": """
+from copent import copent
+def estimate(x, y, seed):
+    # of the columns of x and y together, less what the columns of each share among themselves
+    return copent(np.hstack([x, y])) - sum(copent(part) for part in (x, y) if part.shape[1] > 1)
+def prepare(x, y, seed):
+    estimate(x[:200], y[:200], seed)
+""",
+    "gmm-mi": """
+from gmm_mi.mi import EstimateMI
+def estimate(x, y, seed):
+    if x.shape[1] + y.shape[1] > 2:
+        raise SystemExit(3)
+    np.random.seed(seed)
+    return EstimateMI().fit_estimate(x[:, 0], y[:, 0])[0]
+def prepare(x, y, seed):
+    pass
+""",
+    "diffusion-mi": """
+import logging
+import torch
+from dmi import estimators
+logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+torch.set_num_threads(1)
+def estimate(x, y, seed):
+    torch.manual_seed(seed)
+    held = len(x) // 5
+    estimator = {"minde": estimators.MINDEEstimator, "mmg": estimators.MMGEstimator}[OPTIONS["method"]]()
+    estimator.fit(x[held:], y[held:], x[:held], y[:held])
+    return float(estimator.estimate(x[:held], y[:held]))
+def prepare(x, y, seed):
+    pass
+""",
+    "latentmi": """
+import torch
+from latentmi import lmi
+torch.set_num_threads(1)
+def estimate(x, y, seed):
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    return float(np.nanmean(lmi.estimate(x, y)[0])) * np.log(2)
+def prepare(x, y, seed):
+    pass
+""",
+    "torch-mist": """
+import torch
+from torch_mist import estimate_mi
+torch.set_num_threads(1)
+def estimate(x, y, seed):
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    held = len(x) // 5
+    x, y = (torch.tensor(values, dtype=torch.float32) for values in (x, y))
+    answer = estimate_mi(
+        data=(x[held:], y[held:]), test_data=(x[:held], y[:held]), estimator=OPTIONS["method"], hidden_dims=[128],
+        verbose=False, logger=False
+    )
+    return float(answer[0] if isinstance(answer, tuple) else answer)
+def prepare(x, y, seed):
+    pass
+""",
+}
+HARNESS = """
+import json, os, resource, sys, time
+import numpy as np
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # what a package prints is no answer
+OPTIONS = json.loads(sys.argv[1])
+{program}
+before = None
+for path, seed in OPTIONS["problems"]:
+    data = np.load(path)
+    x, y = data["x"], data["y"]
+    try:
+        if before is None:
+            prepare(x, y, seed)
+            with open("/proc/self/statm") as statm:
+                before = int(statm.read().split()[1]) * resource.getpagesize()
+        best = None
+        for _ in range(OPTIONS["repeats"]):
+            wall, cpu = time.perf_counter(), time.process_time()
+            mi = estimate(x, y, seed)
+            took = time.process_time() - cpu, time.perf_counter() - wall
+            best = took if best is None else min(best, took)
+    except Exception as error:
+        answers.write(json.dumps(dict(failed=f"{{type(error).__name__}}: {{error}}")) + "\\n")
+        answers.flush()
+        continue
+    share = OPTIONS.get("stack", 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    answer = dict(cpu=best[0] / share, wall=best[1] / share, mi=float(mi), memory=max(0, peak - before))
+    answers.write(json.dumps(answer) + "\\n")
+    answers.flush()
+"""
+
+
+def environment(root: Path, name: str) -> Path:
+    """The interpreter for a package, in an environment that is made when it is missing."""
+    if name not in REQUIREMENTS:
+        return Path(sys.executable)
+    folder = root / name
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    ready = folder / "ready"
+    if not ready.exists():
+        print(f"installing {' '.join(REQUIREMENTS[name])} into {folder}", file=sys.stderr)
+        venv.create(folder, with_pip=True, clear=True)
+        install = [python, "-m", "pip", "install", "-q"]
+        subprocess.run([*install, *REQUIREMENTS[name]], check=True, stdout=sys.stderr)
+        if name in WITHOUT_DEPENDENCIES:
+            subprocess.run([*install, "--no-deps", WITHOUT_DEPENDENCIES[name]], check=True, stdout=sys.stderr)
+        ready.touch()
+    return python
+
+
+def version(python: Path, name: str) -> str:
+    program = f"import importlib.metadata as m; print(m.version({name!r}))"
+    return subprocess.run([python, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def measure_all(
+    python: Path, program: str, limit: float, problems: Sequence[tuple[str, int]], **options: Any
+) -> list[dict[str, Any] | None]:
+    """CPU-seconds, wall-clock seconds, bytes and the estimate for each file of samples and seed, in one process.
+
+    None where the package declines, fails or takes more than ``limit`` wall-clock seconds for all of them together.
+    """
+    single = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+    single["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    options = {"repeats": 1, **options, "problems": problems}
+    command = [str(python), "-W", "ignore", "-c", HARNESS.format(program=PROGRAMS[program]), json.dumps(options)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=limit, env={**os.environ, **single}
+        )
+        output, status = done.stdout, done.returncode
+        if status not in (0, 3):
+            print(f"  {program} failed: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+    except subprocess.TimeoutExpired as late:
+        print(f"  {program}: more than {limit:.0f} s", file=sys.stderr)
+        output = (late.stdout or b"").decode()
+    answers: list[dict[str, Any] | None] = []
+    for line in output.splitlines():
+        answer = json.loads(line)
+        if "failed" in answer:
+            print(f"  {program}: {answer['failed']}", file=sys.stderr)
+        answers.append(None if "failed" in answer else answer)
+    return answers + [None] * (len(problems) - len(answers))
+
+
+def measure(python: Path, program: str, limit: float, *, data: str, seed: int, **options: Any) -> dict[str, Any] | None:
+    """The same for one file of samples."""
+    return measure_all(python, program, limit, [(data, seed)], **options)[0]
