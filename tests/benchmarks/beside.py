@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from isolated import environment, measure_all, version
+from isolated import COMPILE_BY_SHAPE, environment, measure_all, version
 from paired import Paired, paired
 from peers import problem, processor, table
 from studies import STUDIES, Pair, Study
@@ -70,7 +70,7 @@ def missing(study: Study, known: Records, seeds: range) -> Iterator[tuple[str, s
             for task in tasks:
                 for seed in seeds:
                     if (side, estimator, task, n, seed) not in known:
-                        parts[() if study.together else (task, n)].append((task, n, seed))
+                        parts[(task, n) if side in COMPILE_BY_SHAPE else ()].append((task, n, seed))
         for cases in parts.values():
             yield side, estimator, cases
 
@@ -90,7 +90,7 @@ def run(study: Study, path: Path, args: argparse.Namespace) -> None:
             python = environment(args.environments, side)
             problems = [(samples(Path(folder), *case), case[2]) for case in cases]
             options = {"selector": estimator} if side == OURS else {"method": estimator}
-            answers = measure_all(python, side, args.limit * len(cases), problems, **options)
+            answers = measure_all(python, side, args.limit, problems, **options)
             made_by = {"version": version(python, side), "processor": processor()}
             for (task, n, seed), answer in zip(cases, answers, strict=True):
                 record = {"side": side, "estimator": estimator, "task": task, "n": n, "seed": seed}

@@ -1,6 +1,6 @@
 """Other packages, each in an environment of its own, asked for estimates in fresh processes with one thread.
 
-A package is installed below a folder of the caller's, once. Compiling and loading are done before the clock starts
+Packages are installed below a folder of the caller's, once. Compiling and loading are done before the clock starts
 (JAX compiles by shape, so that benchmark-mi's KSG runs once on the same problem first). CPU-seconds are those of the
 whole process, threads included; memory is what the process has grown by, at most, since it was ready.
 """
@@ -11,28 +11,42 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import threading
 import venv
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 TORCH = "torch==2.13.0"
+WITH_NUMPY = (
+    "npeet-plus==0.2.0",
+    "infomeasure==0.6.3",
+    "ennemi==1.5.0",
+    "scikit-learn==1.9.1",
+    "unite-toolbox==0.2.1",
+    "entropy-estimators==0.0.2",
+    "copent==0.5.7",
+)
+WITH_TORCH = ("latentmi==0.1.3", "torch-mist==0.2.17", TORCH)
 REQUIREMENTS = {
-    "benchmark-mi": ["benchmark-mi==0.1.3", "jax==0.4.33", "jaxlib==0.4.33"],
-    "npeet-plus": ["npeet-plus"],
-    "infomeasure": ["infomeasure"],
-    "ennemi": ["ennemi"],
-    "scikit-learn": ["scikit-learn"],
-    "unite-toolbox": ["unite-toolbox"],
-    "entropy-estimators": ["entropy-estimators"],
-    "copent": ["copent"],
-    "gmm-mi": ["gmm-mi", "scikit-learn<=1.5", "numpy<2"],
-    "diffusion-mi": ["lightning", "pytorch-lightning", "scikit-learn", "matplotlib", "torchvision==0.28.0", TORCH],
-    "latentmi": ["latentmi", TORCH],
-    "torch-mist": ["torch-mist", TORCH],
+    "numpy": WITH_NUMPY,
+    "torch": WITH_TORCH,
+    "benchmark-mi": ("benchmark-mi==0.1.3", "jax==0.4.33", "jaxlib==0.4.33"),
+    "gmm-mi": ("gmm-mi==0.8.2", "scikit-learn<=1.5", "numpy<2"),
+    "diffusion-mi": ("lightning", "pytorch-lightning", "scikit-learn", "matplotlib", "torchvision==0.28.0", TORCH),
 }
-WITHOUT_DEPENDENCIES = {"diffusion-mi": "diffusion-mi"}
+"""What is installed into each environment; packages that agree with each other share one."""
+SHARED = {
+    requirement.partition("==")[0]: name
+    for name, requirements in (("numpy", WITH_NUMPY), ("torch", WITH_TORCH))
+    for requirement in requirements
+}
+WITHOUT_DEPENDENCIES = {"diffusion-mi": "diffusion-mi==0.1.0"}
 """What asks for more than its estimators import: torchaudio, of which no release goes with that torch."""
+COMPILE_BY_SHAPE = {"benchmark-mi"}
+DECLINED = 3
+"""The exit status of a package that does not take such samples."""
 
 # what each process runs: `prepare` (x, y, seed) off the clock and `estimate` (x, y, seed) on it
 PROGRAMS = {
@@ -238,8 +252,9 @@ for path, seed in OPTIONS["problems"]:
 """
 
 
-def environment(root: Path, name: str) -> Path:
+def environment(root: Path, package: str) -> Path:
     """The interpreter for a package, in an environment that is made when it is missing."""
+    name = SHARED.get(package, package)
     if name not in REQUIREMENTS:
         return Path(sys.executable)
     folder = root / name
@@ -248,7 +263,7 @@ def environment(root: Path, name: str) -> Path:
     if not ready.exists():
         print(f"installing {' '.join(REQUIREMENTS[name])} into {folder}", file=sys.stderr)
         venv.create(folder, with_pip=True, clear=True)
-        install = [python, "-m", "pip", "install", "-q"]
+        install = [str(python), "-m", "pip", "install", "-q", "--no-compile"]
         subprocess.run([*install, *REQUIREMENTS[name]], check=True, stdout=sys.stderr)
         if name in WITHOUT_DEPENDENCIES:
             subprocess.run([*install, "--no-deps", WITHOUT_DEPENDENCIES[name]], check=True, stdout=sys.stderr)
@@ -263,34 +278,66 @@ def version(python: Path, name: str) -> str:
 
 def measure_all(
     python: Path, program: str, limit: float, problems: Sequence[tuple[str, int]], **options: Any
-) -> list[dict[str, Any] | None]:
-    """CPU-seconds, wall-clock seconds, bytes and the estimate for each file of samples and seed, in one process.
+) -> Iterator[dict[str, Any] | None]:
+    """CPU-seconds, wall-clock seconds, bytes and the estimate for each file of samples and seed, as they are made.
 
-    None where the package declines, fails or takes more than ``limit`` wall-clock seconds for all of them together.
+    None where the package declines, fails or takes more than ``limit`` wall-clock seconds. One process answers as many
+    as it can, and where it ends before it has answered, the next takes over behind that problem.
     """
+    left = list(problems)
+    while left:
+        for answer in _answers(python, program, limit, **{"repeats": 1, **options, "problems": list(left)}):
+            left.pop(0)
+            if "failed" in answer:
+                print(f"  {program}: {answer['failed']}", file=sys.stderr)
+            yield None if "failed" in answer else answer
+        if left:
+            left.pop(0)
+            yield None
+
+
+def _answers(python: Path, program: str, limit: float, **options: Any) -> Iterator[dict[str, Any]]:
+    """What one process says until it ends, or does not say anything for so long."""
     single = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
     single["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    options = {"repeats": 1, **options, "problems": problems}
     command = [str(python), "-W", "ignore", "-c", HARNESS.format(program=PROGRAMS[program]), json.dumps(options)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=limit, env={**os.environ, **single}
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=said, text=True, env={**os.environ, **single}
         )
-        output, status = done.stdout, done.returncode
-        if status not in (0, 3):
-            print(f"  {program} failed: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
-    except subprocess.TimeoutExpired as late:
-        print(f"  {program}: more than {limit:.0f} s", file=sys.stderr)
-        output = (late.stdout or b"").decode()
-    answers: list[dict[str, Any] | None] = []
-    for line in output.splitlines():
-        answer = json.loads(line)
-        if "failed" in answer:
-            print(f"  {program}: {answer['failed']}", file=sys.stderr)
-        answers.append(None if "failed" in answer else answer)
-    return answers + [None] * (len(problems) - len(answers))
+        assert process.stdout is not None
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            process.kill()
+
+        timer = _started(limit, stop)
+        try:
+            for line in process.stdout:
+                timer.cancel()
+                yield json.loads(line)
+                timer = _started(limit, stop)
+            status = process.wait()
+        finally:
+            timer.cancel()
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        if late.is_set():
+            print(f"  {program}: more than {limit:.0f} s", file=sys.stderr)
+        elif status not in (0, DECLINED):
+            said.seek(0)
+            print(f"  {program} failed: {(said.read().strip().splitlines() or ['?'])[-1]}", file=sys.stderr)
+
+
+def _started(limit: float, stop: Callable[[], None]) -> threading.Timer:
+    timer = threading.Timer(limit, stop)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def measure(python: Path, program: str, limit: float, *, data: str, seed: int, **options: Any) -> dict[str, Any] | None:
     """The same for one file of samples."""
-    return measure_all(python, program, limit, [(data, seed)], **options)[0]
+    return next(measure_all(python, program, limit, [(data, seed)], **options))

@@ -81,25 +81,20 @@ class Pair:
 
 @dataclass(frozen=True)
 class Study:
-    """Pairs that share samples and a page.
-
-    together : tasks that a process answers one after the other; otherwise each has a process of its own, and its seeds
-        share that.
-    """
+    """Pairs that share samples and a page."""
 
     title: str
     pairs: tuple[Pair, ...]
     tasks: tuple[str, ...]
     n: tuple[int, ...]
     seeds: int
-    together: bool = False
 
     def tasks_of(self, pair: Pair) -> tuple[str, ...]:
         return pair.tasks or self.tasks
 
 
 BENCHMARK_MI = ("mine-ema", "nwj", "infonce", "mine-biased", "ksg", "cca")
-MIST = {"mine-ema": "mine", "nwj": "nwj", "infonce": "infonce", "smile": "smile", "js": "js", "doe": "doe"}
+MIST = {"mine-ema": "mine", "nwj": "nwj", "infonce": "infonce", "smile": "smile", "doe": "doe"}
 INFOMEASURE = {
     "plug-in": "discrete",
     "miller-madow": "miller_madow",
@@ -133,7 +128,6 @@ STUDIES = {
         COLUMNS + VECTORS,
         (2_000,),
         3,
-        together=True,
     ),
     "mixed": Study(
         "Values that tie: rounded, counted, cut off; and labels beside numbers",
@@ -146,7 +140,6 @@ STUDIES = {
         TIED + LABELLED,
         (500, 2_000),
         3,
-        together=True,
     ),
     "letters": Study(
         "Letters, counted",
@@ -154,21 +147,17 @@ STUDIES = {
         LETTERS,
         (100, 1_000),
         10,
-        together=True,
     ),
-    "gmm-mi": Study(
-        "Gaussian mixtures, one column a side", (Pair("gmm", "gmm-mi", "gmm-mi"),), COLUMNS, (500,), 2, together=True
-    ),
+    "gmm-mi": Study("Gaussian mixtures, one column a side", (Pair("gmm", "gmm-mi", "gmm-mi"),), COLUMNS, (500,), 2),
     "diffusion-mi": Study(
         "Diffusion", (Pair("minde", "diffusion-mi", "minde"), Pair("mmg", "diffusion-mi", "mmg")), TRAINED, (1_000,), 1
     ),
-    "latentmi": Study("Latent spaces", (Pair("latent", "latentmi", "latentmi"),), HIGH, (2_000,), 2, together=True),
+    "latentmi": Study("Latent spaces", (Pair("latent", "latentmi", "latentmi"),), HIGH, (2_000,), 2),
     "torch-mist": Study(
         "Critics and densities of torch-mist",
         tuple(Pair(ours, "torch-mist", theirs) for ours, theirs in MIST.items()),
         TRAINED,
         (2_000,),
         1,
-        together=True,
     ),
 }

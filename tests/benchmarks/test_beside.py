@@ -73,9 +73,9 @@ def test_one_task_has_no_interval_and_none_no_answer(beside: Any) -> None:
     assert beside.paired({"a": []}) is None
 
 
-def study_of(beside: Any, **more: Any) -> Any:
+def study_of(beside: Any) -> Any:
     pair = beside.Pair("ksg", "theirs", "method")
-    return beside.Study("Title", (pair,), ("easy", "hard"), (100,), 2, **more)
+    return beside.Study("Title", (pair,), ("easy", "hard"), (100,), 2)
 
 
 def test_a_row_says_what_both_answered_and_who_did_not(beside: Any) -> None:
@@ -113,14 +113,16 @@ def test_a_resumed_run_asks_for_what_is_missing_only(beside: Any, tmp_path: Path
     made = [record("theirs", "method", "easy", 0, 1.0), record("mibench", "ksg", "hard", 1, None)]
     path.write_text("".join(json.dumps(r) + "\n" for r in made))
     known = beside.read(path)
-    assert list(beside.missing(study_of(beside), known, range(2))) == [
-        ("theirs", "method", [("easy", 100, 1)]),
-        ("theirs", "method", [("hard", 100, 0), ("hard", 100, 1)]),
-        ("mibench", "ksg", [("easy", 100, 0), ("easy", 100, 1)]),
-        ("mibench", "ksg", [("hard", 100, 0)]),
-    ]
-    together = list(beside.missing(study_of(beside, together=True), known, range(2)))
-    assert [len(cases) for _, _, cases in together] == [3, 3]
+    of_theirs = [("easy", 100, 1), ("hard", 100, 0), ("hard", 100, 1)]
+    of_ours = [("easy", 100, 0), ("easy", 100, 1), ("hard", 100, 0)]
+    found = list(beside.missing(study_of(beside), known, range(2)))
+    assert found == [("theirs", "method", of_theirs), ("mibench", "ksg", of_ours)]
+
+
+def test_what_compiles_by_shape_has_a_process_for_each_task(beside: Any) -> None:
+    study = beside.Study("T", (beside.Pair("ksg", "benchmark-mi", "ksg"),), ("easy", "hard"), (100,), 2)
+    found = [cases for side, _, cases in beside.missing(study, {}, range(2)) if side == "benchmark-mi"]
+    assert found == [[(task, 100, seed) for seed in range(2)] for task in ("easy", "hard")]
 
 
 def test_the_harness_measures_and_survives_what_fails(beside: Any, tmp_path: Path, capsys: Any) -> None:
@@ -130,12 +132,38 @@ def test_the_harness_measures_and_survives_what_fails(beside: Any, tmp_path: Pat
         chance = beside.np.random.default_rng(n)
         beside.np.savez(tmp_path / f"{n}.npz", x=chance.random((n, 1)), y=chance.random((of_y, 1)))
     problems = [(str(tmp_path / f"{n}.npz"), 0) for n in (50, 55, 60)]
-    found = isolated.measure_all(Path(sys.executable), "scipy", 60.0, problems)
+    found = list(isolated.measure_all(Path(sys.executable), "scipy", 60.0, problems))
     assert [answer is None for answer in found] == [False, True, False]
     assert all(answer["cpu"] > 0 and answer["memory"] >= 0 for answer in (found[0], found[2]))
     alone = isolated.measure(Path(sys.executable), "scipy", 60.0, data=problems[2][0], seed=0)
     assert alone["mi"] == found[2]["mi"]
     assert "scipy: " in capsys.readouterr().err
+
+
+def test_a_process_that_ends_or_hangs_costs_one_answer(
+    beside: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    program = """
+def prepare(x, y, seed):
+    pass
+def estimate(x, y, seed):
+    if seed == 1:
+        os._exit(9)
+    if seed == 2:
+        time.sleep(600)
+    if seed == 3:
+        raise SystemExit(3)
+    print("no answer", flush=True)
+    return seed
+"""
+    isolated = sys.modules["isolated"]
+    monkeypatch.setitem(isolated.PROGRAMS, "odd", program)
+    beside.np.savez(tmp_path / "a.npz", x=[[1.0]], y=[[1.0]])
+    problems = [(str(tmp_path / "a.npz"), seed) for seed in range(5)]
+    found = [a and a["mi"] for a in isolated.measure_all(Path(sys.executable), "odd", 5.0, problems)]
+    assert found == [0.0, None, None, None, 4.0]
+    said = capsys.readouterr().err.splitlines()
+    assert [line.strip() for line in said] == ["odd failed: no answer", "odd: more than 5 s"]
 
 
 def test_every_study_can_be_begun(beside: Any) -> None:
