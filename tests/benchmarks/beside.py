@@ -136,11 +136,11 @@ def row(found: Answered, failed: tuple[int, int]) -> list[str] | None:
         return None
     same = [(a, b) for records in found.values() for a, b in records if a.get("processor") == b.get("processor")]
     cpu = np.mean([[a["cpu"], b["cpu"]] for a, b in same], axis=0) if same else None
-    most = [max((pair[i].get("memory") or 0 for r in found.values() for pair in r), default=0) for i in (0, 1)]
+    grown = [[pair[i]["memory"] for r in found.values() for pair in r if pair[i]["memory"] is not None] for i in (0, 1)]
     return [
         *_errors(result),
         *(("–", "–", "–") if cpu is None else (f"{cpu[0]:.3g}", f"{cpu[1]:.3g}", f"{cpu[0] / cpu[1]:.3g}")),
-        *(f"{size / 2**20:.0f}" if size else "–" for size in most),
+        *(f"{max(sizes) / 2**20:.0f}" if sizes else "–" for sizes in grown),
         f"{failed[0]}, {failed[1]}",
     ]
 

@@ -28,7 +28,7 @@ WITH_NUMPY = (
     "entropy-estimators==0.0.2",
     "copent==0.5.7",
 )
-WITH_TORCH = ("latentmi==0.1.3", "torch-mist==0.2.17", TORCH)
+WITH_TORCH = ("latentmi==0.1.3", "torch-mist==0.2.17", "pandas", TORCH)  # torch-mist imports what it does not ask for
 REQUIREMENTS = {
     "numpy": WITH_NUMPY,
     "torch": WITH_TORCH,

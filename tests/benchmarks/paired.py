@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+SAME = 1e-9
+"""Nats up to which two errors are the same number, rounded otherwise."""
+
 
 @dataclass(frozen=True)
 class Paired:
@@ -23,7 +26,7 @@ class Paired:
     theirs, ours : mean over tasks of the mean |error| over their samples.
     difference : ours - theirs.
     half : half the width of the 95 % interval of the difference; infinite for one task.
-    nearer : tasks on which ours is smaller.
+    nearer : tasks on which ours is smaller; two that compute the same are not.
     """
 
     tasks: int
@@ -48,4 +51,4 @@ def paired(errors: Mapping[Hashable, Sequence[tuple[float, float]]]) -> Paired |
         half = float(stats.t.ppf(0.975, tasks - 1) * difference.std(ddof=1) / math.sqrt(tasks))
     theirs, ours = (float(value) for value in each.mean(0))
     samples = sum(map(len, answered))
-    return Paired(tasks, samples, theirs, ours, float(difference.mean()), half, int((difference < 0).sum()))
+    return Paired(tasks, samples, theirs, ours, float(difference.mean()), half, int((difference < -SAME).sum()))

@@ -68,6 +68,11 @@ def test_the_interval_of_the_paired_difference(beside: Any, tasks: int) -> None:
     assert found.nearer == sum(d < 0 for d in differences)
 
 
+def test_the_same_number_rounded_otherwise_is_not_nearer(beside: Any) -> None:
+    found = beside.paired({"a": [(0.3, 0.1 + 0.2 - 1e-15)], "b": [(0.3, 0.2)], "c": [(0.3, 0.4)]})
+    assert (found.nearer, found.tasks) == (1, 3)
+
+
 def test_one_task_has_no_interval_and_none_no_answer(beside: Any) -> None:
     assert math.isinf(beside.paired({"a": [(0.1, 0.2)]}).half)
     assert beside.paired({"a": []}) is None
