@@ -2,12 +2,14 @@
 
     python tests/benchmarks/beside.py letters                # measure what is missing, write its page
     python tests/benchmarks/beside.py benchmark-mi --sides mibench --estimators copula-ksg --seeds 3
+    python tests/benchmarks/beside.py benchmark-mi --reuse results/published/beyond_normal --print
     python tests/benchmarks/beside.py --print                # the pages of all studies from what has been measured
 
 The studies are in studies.py, what each package runs in isolated.py. Every estimate is appended to the study's records
 as it is made, results/published/beside_STUDY.jsonl, so that the same command resumes. The page beside it gives the
 mean |error| of both, the paired difference with its 95 % interval over tasks (tasks are not independent of each other:
-read it as a description), CPU-seconds where both ran on one kind of processor, and memory.
+read it as a description), CPU-seconds and, where both ran on one kind of processor, their ratio, and what the process
+grew by at most, in MiB, with what it loads on first use.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from isolated import COMPILE_BY_SHAPE, environment, measure_all, version
 from paired import Paired, paired
 from peers import problem, processor, table
 from studies import STUDIES, Pair, Study
+
+from mibench.engine.store import read_results
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 OURS = "mibench"
@@ -109,6 +113,27 @@ def samples(folder: Path, task: str, n: int, seed: int) -> str:
     return str(path)
 
 
+def reuse(study: Study, path: Path, run: Path) -> None:
+    """Append what mibench answered in a run to the same samples, which is the same to the last digit.
+
+    Its times are left out, because a run may train several critics in one stack.
+    """
+    cases = [
+        (estimator, case)
+        for side, estimator, cases in missing(study, read(path), range(study.seeds))
+        if side == OURS
+        for case in cases
+    ]
+    wanted = {(estimator, *case) for estimator, case in cases}
+    left_out = dict.fromkeys(("cpu", "wall", "memory", "version", "processor"))
+    with path.open("a", encoding="utf-8") as file:
+        for result in read_results(run):
+            if (result.estimator, result.task, result.n, result.seed) in wanted:
+                record = {"side": OURS, "estimator": result.estimator, "task": result.task, "n": result.n}
+                record |= {"seed": result.seed, "truth": result.truth, "mi": result.mi}
+                file.write(json.dumps(record | left_out) + "\n")
+
+
 # Comparing -----------------------------------------------------------------------------------------------------------
 
 
@@ -134,12 +159,15 @@ def row(found: Answered, failed: tuple[int, int]) -> list[str] | None:
     result = paired({case: [(_error(a), _error(b)) for a, b in records] for case, records in found.items()})
     if result is None:
         return None
-    same = [(a, b) for records in found.values() for a, b in records if a.get("processor") == b.get("processor")]
-    cpu = np.mean([[a["cpu"], b["cpu"]] for a, b in same], axis=0) if same else None
-    grown = [[pair[i]["memory"] for r in found.values() for pair in r if pair[i]["memory"] is not None] for i in (0, 1)]
+    pairs = [pair for records in found.values() for pair in records]
+    timed = [(a["cpu"], b["cpu"]) for a, b in pairs if a["processor"] == b["processor"] and a["cpu"] and b["cpu"]]
+    ratio = np.divide(*np.mean(timed, axis=0)) if timed else None
+    seconds = [[pair[i]["cpu"] for pair in pairs if pair[i]["cpu"] is not None] for i in (0, 1)]
+    grown = [[pair[i]["memory"] for pair in pairs if pair[i]["memory"] is not None] for i in (0, 1)]
     return [
         *_errors(result),
-        *(("–", "–", "–") if cpu is None else (f"{cpu[0]:.3g}", f"{cpu[1]:.3g}", f"{cpu[0] / cpu[1]:.3g}")),
+        *(f"{np.mean(each):.3g}" if each else "–" for each in seconds),
+        "–" if ratio is None else f"{ratio:.3g}",
         *(f"{max(sizes) / 2**20:.0f}" if sizes else "–" for sizes in grown),
         f"{failed[0]}, {failed[1]}",
     ]
@@ -176,7 +204,8 @@ def compare(study: Study, known: Records) -> None:
         if cells:
             rows[f"{pair.ours} beside {pair.package} {pair.method}"] = cells
     sizes = ", ".join(f"{n:,}" for n in study.n)
-    table(f"Mean |error| in nats, n = {sizes}, seeds 0 to {study.seeds - 1}", COLUMNS, rows)
+    seeds = "seed 0" if study.seeds == 1 else f"seeds 0 to {study.seeds - 1} as far as both answered"
+    table(f"Mean |error| in nats, n = {sizes}, {seeds}", COLUMNS, rows)
     columns = list(entrants(study))
     tasks: dict[str, list[str]] = {}
     for task in study.tasks:
@@ -193,8 +222,9 @@ def compare(study: Study, known: Records) -> None:
 
 def footer(theirs: list[Record], ours: list[Record]) -> str:
     """The hardware and the versions that the records name, and those of what mibench stands on."""
-    machines = sorted({record["processor"] for record in theirs + ours})
-    versions = dict.fromkeys(f"{record['side']} {record['version']}" for record in ours + theirs)
+    measured = [record for record in ours + theirs if record["processor"]]
+    machines = sorted({record["processor"] for record in measured})
+    versions = dict.fromkeys(f"{record['side']} {record['version']}" for record in measured)
     standing = [f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "numba", "torch")]
     line = f"{' and '.join(machines)}; Python {platform.python_version()}; one thread per process.\n"
     return line + ", ".join([*versions, *standing]) + "."
@@ -222,6 +252,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="first seed")
     parser.add_argument("--seeds", type=int, help="seeds per task (default: the study's)")
     parser.add_argument("--limit", type=float, default=900.0, help="wall-clock seconds per estimate")
+    parser.add_argument("--reuse", type=Path, help="a run of mibench that has answered the same samples")
     parser.add_argument("--print", action="store_true", help="measure nothing more")
     args = parser.parse_args()
     unknown = [name for name in args.studies if name not in STUDIES]
@@ -229,6 +260,8 @@ def main() -> None:
         parser.error(f"no study named {', '.join(unknown)}; there are {', '.join(STUDIES)}.")
     for name in args.studies or STUDIES:
         path = args.records / f"beside_{name}.jsonl"
+        if args.reuse:
+            reuse(STUDIES[name], path, args.reuse)
         if not args.print:
             run(STUDIES[name], path, args)
         if path.exists():

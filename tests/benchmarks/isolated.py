@@ -300,7 +300,7 @@ def _answers(python: Path, program: str, limit: float, **options: Any) -> Iterat
     """What one process says until it ends, or does not say anything for so long."""
     single = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
     single["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    command = [str(python), "-W", "ignore", "-c", HARNESS.format(program=PROGRAMS[program]), json.dumps(options)]
+    command = [str(python), "-P", "-W", "ignore", "-c", HARNESS.format(program=PROGRAMS[program]), json.dumps(options)]
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=said, text=True, env={**os.environ, **single}
