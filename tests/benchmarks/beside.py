@@ -128,9 +128,10 @@ def reuse(study: Study, path: Path, run: Path) -> None:
     left_out = dict.fromkeys(("cpu", "wall", "memory", "version", "processor"))
     with path.open("a", encoding="utf-8") as file:
         for result in read_results(run):
-            if (result.estimator, result.task, result.n, result.seed) in wanted:
-                record = {"side": OURS, "estimator": result.estimator, "task": result.task, "n": result.n}
-                record |= {"seed": result.seed, "truth": result.truth, "mi": result.mi}
+            cell = result.cell
+            if (cell.estimator, cell.task, cell.n, cell.seed) in wanted:
+                record = {"side": OURS, "estimator": cell.estimator, "task": cell.task, "n": cell.n}
+                record |= {"seed": cell.seed, "truth": result.truth, "mi": result.mi}
                 file.write(json.dumps(record | left_out) + "\n")
 
 

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-TORCH = "torch==2.13.0"
 WITH_NUMPY = (
     "npeet-plus==0.2.0",
     "infomeasure==0.6.3",
@@ -28,22 +27,14 @@ WITH_NUMPY = (
     "entropy-estimators==0.0.2",
     "copent==0.5.7",
 )
-WITH_TORCH = ("latentmi==0.1.3", "torch-mist==0.2.17", "pandas", TORCH)  # torch-mist imports what it does not ask for
 REQUIREMENTS = {
     "numpy": WITH_NUMPY,
-    "torch": WITH_TORCH,
+    "torch-mist": ("torch-mist==0.2.17", "pandas<3", "torch==2.13.0"),  # it imports pandas without asking for it
     "benchmark-mi": ("benchmark-mi==0.1.3", "jax==0.4.33", "jaxlib==0.4.33"),
     "gmm-mi": ("gmm-mi==0.8.2", "scikit-learn<=1.5", "numpy<2"),
-    "diffusion-mi": ("lightning", "pytorch-lightning", "scikit-learn", "matplotlib", "torchvision==0.28.0", TORCH),
 }
 """What is installed into each environment; packages that agree with each other share one."""
-SHARED = {
-    requirement.partition("==")[0]: name
-    for name, requirements in (("numpy", WITH_NUMPY), ("torch", WITH_TORCH))
-    for requirement in requirements
-}
-WITHOUT_DEPENDENCIES = {"diffusion-mi": "diffusion-mi==0.1.0"}
-"""What asks for more than its estimators import: torchaudio, of which no release goes with that torch."""
+SHARED = {requirement.partition("==")[0]: "numpy" for requirement in WITH_NUMPY}
 COMPILE_BY_SHAPE = {"benchmark-mi"}
 DECLINED = 3
 """The exit status of a package that does not take such samples."""
@@ -174,32 +165,6 @@ def estimate(x, y, seed):
 def prepare(x, y, seed):
     pass
 """,
-    "diffusion-mi": """
-import logging
-import torch
-from dmi import estimators
-logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-torch.set_num_threads(1)
-def estimate(x, y, seed):
-    torch.manual_seed(seed)
-    held = len(x) // 5
-    estimator = {"minde": estimators.MINDEEstimator, "mmg": estimators.MMGEstimator}[OPTIONS["method"]]()
-    estimator.fit(x[held:], y[held:], x[:held], y[:held])
-    return float(estimator.estimate(x[:held], y[:held]))
-def prepare(x, y, seed):
-    pass
-""",
-    "latentmi": """
-import torch
-from latentmi import lmi
-torch.set_num_threads(1)
-def estimate(x, y, seed):
-    torch.manual_seed(seed)
-    np.random.seed(seed)
-    return float(np.nanmean(lmi.estimate(x, y)[0])) * np.log(2)
-def prepare(x, y, seed):
-    pass
-""",
     "torch-mist": """
 import torch
 from torch_mist import estimate_mi
@@ -263,10 +228,8 @@ def environment(root: Path, package: str) -> Path:
     if not ready.exists():
         print(f"installing {' '.join(REQUIREMENTS[name])} into {folder}", file=sys.stderr)
         venv.create(folder, with_pip=True, clear=True)
-        install = [str(python), "-m", "pip", "install", "-q", "--no-compile"]
-        subprocess.run([*install, *REQUIREMENTS[name]], check=True, stdout=sys.stderr)
-        if name in WITHOUT_DEPENDENCIES:
-            subprocess.run([*install, "--no-deps", WITHOUT_DEPENDENCIES[name]], check=True, stdout=sys.stderr)
+        install = [str(python), "-m", "pip", "install", "-q", "--no-compile", *REQUIREMENTS[name]]
+        subprocess.run(install, check=True, stdout=sys.stderr)
         ready.touch()
     return python
 

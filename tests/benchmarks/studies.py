@@ -54,13 +54,6 @@ TRAINED = (
     "spiral-multinormal-sparse-3-3-2-2.0",
     "student-identity-3-3-2",
 )
-HIGH = (
-    "multinormal-sparse-25-25-2-2.0",
-    "student-identity-5-5-2",
-    "embeddings-channel",
-    "highdim-gauss-mapped",
-    "blobs",
-)
 
 
 @dataclass(frozen=True)
@@ -146,10 +139,6 @@ STUDIES = {
         10,
     ),
     "gmm-mi": Study("Gaussian mixtures, one column a side", (Pair("gmm", "gmm-mi", "gmm-mi"),), COLUMNS, (500,), 1),
-    "diffusion-mi": Study(
-        "Diffusion", (Pair("minde", "diffusion-mi", "minde"), Pair("mmg", "diffusion-mi", "mmg")), TRAINED, (500,), 1
-    ),
-    "latentmi": Study("Latent spaces", (Pair("latent", "latentmi", "latentmi"),), HIGH, (1_000,), 1),
     "torch-mist": Study(
         "Critics and densities of torch-mist",
         tuple(Pair(ours, "torch-mist", theirs) for ours, theirs in MIST.items()),
