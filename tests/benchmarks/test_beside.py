@@ -165,10 +165,12 @@ def estimate(x, y, seed):
     monkeypatch.setitem(isolated.PROGRAMS, "odd", program)
     beside.np.savez(tmp_path / "a.npz", x=[[1.0]], y=[[1.0]])
     problems = [(str(tmp_path / "a.npz"), seed) for seed in range(5)]
-    found = [a and a["mi"] for a in isolated.measure_all(Path(sys.executable), "odd", 5.0, problems)]
-    assert found == [0.0, None, None, None, 4.0]
+    ending = [problems[seed] for seed in (0, 1, 3, 4)]
+    found = [a and a["mi"] for a in isolated.measure_all(Path(sys.executable), "odd", 120.0, ending)]
+    assert found == [0.0, None, None, 4.0]
+    assert list(isolated.measure_all(Path(sys.executable), "odd", 1.0, [problems[2]])) == [None]
     said = capsys.readouterr().err.splitlines()
-    assert [line.strip() for line in said] == ["odd failed: no answer", "odd: more than 5 s"]
+    assert [line.strip() for line in said] == ["odd failed: no answer", "odd: more than 1 s"]
 
 
 def test_every_study_can_be_begun(beside: Any) -> None:
