@@ -1,6 +1,8 @@
-"""Normal scores of ranks: what is left of a column when its marginal distribution is taken away."""
+"""Ranks and their normal scores: what is left of a column when its marginal distribution is taken away."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from .estimator import Array
 
@@ -11,7 +13,15 @@ def normal_scores(values: Array) -> Array:
     An increasing function of every column (van der Waerden 1952), so mutual information stays as it is.
     """
     from scipy.special import ndtri
-    from scipy.stats import rankdata
 
-    scores: Array = ndtri(rankdata(values, axis=0) / (len(values) + 1))
+    scores: Array = ndtri(ranks(values) / (len(values) + 1))
     return scores
+
+
+def ranks(values: Array) -> Array:
+    """1, ..., n column by column, shape (n, dim); ties have the mean of theirs. scipy's take 0.6 s to be imported."""
+    found = np.empty(values.shape)
+    for column, into in zip(values.T, found.T, strict=True):
+        _, place, count = np.unique(column, return_inverse=True, return_counts=True)
+        into[:] = (np.cumsum(count) - (count - 1) / 2)[place]
+    return found

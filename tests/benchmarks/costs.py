@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from peers import footer, measure, problem, table
+from isolated import measure
+from peers import footer, problem, table
 
 from mibench.estimator import Role
 from mibench.registry import estimators

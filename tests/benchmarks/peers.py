@@ -4,181 +4,28 @@
     python tests/benchmarks/peers.py --dims 1 3 --peers scipy benchmark-mi
     python tests/benchmarks/peers.py --dims --neural mine-ema nwj --stack 8   # critics, alone and eight at once
 
-Each package is installed into an environment of its own below --environments, once. Every measurement is a fresh
-process with one thread; compiling and loading are done on a small problem before the clock starts (JAX compiles by
-shape, so that benchmark-mi's KSG runs once on the same problem first). CPU-seconds are those of the whole process,
-threads included; memory is what the process grows by while it estimates, in bytes.
+What each process runs, and how it is measured, is in isolated.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from isolated import environment, measure, version
 
 from mibench.task import Task
 
-REQUIREMENTS = {
-    "benchmark-mi": ["benchmark-mi==0.1.3", "jax==0.4.33", "jaxlib==0.4.33"],
-    "npeet-plus": ["npeet-plus"],
-    "infomeasure": ["infomeasure"],
-    "ennemi": ["ennemi"],
-    "scikit-learn": ["scikit-learn"],
-}
-NEURAL = {
-    "mine-ema": "MINEEstimator",
-    "nwj": "NWJEstimator",
-    "infonce": "InfoNCEEstimator",
-    "mine-biased": "DonskerVaradhanEstimator",
-}
+KSG = "benchmark-mi", "npeet-plus", "infomeasure", "ennemi", "scikit-learn"
+NEURAL = "mine-ema", "nwj", "infonce", "mine-biased"
 TASKS = ("multinormal-sparse-25-25-2-2.0", "spiral-multinormal-sparse-3-3-2-2.0")
-
-# what each process runs: `prepare` (x, y, seed) off the clock and `estimate` (x, y, seed) on it
-PROGRAMS = {
-    "mibench": """
-from mibench.registry import estimators
-estimator = estimators.create(OPTIONS["selector"])
-stack = OPTIONS.get("stack", 1)
-def prepare(x, y, seed):
-    estimator.warm_up()
-def estimate(x, y, seed):
-    if stack == 1:
-        return estimator.estimate(x, y, seed).mi
-    return [e.mi for e in estimator.estimate_batch([x] * stack, [y] * stack, range(seed, seed + stack))][0]
-""",
-    "scipy": """
-from scipy.spatial import KDTree
-from scipy.special import digamma
-def within(values, radius):
-    if values.shape[1] == 1:
-        column = values[:, 0]
-        ordered = np.sort(column)
-        return np.searchsorted(ordered, column + radius, "right") - np.searchsorted(ordered, column - radius)
-    return KDTree(values).query_ball_point(values, radius, p=np.inf, return_length=True)
-def estimate(x, y, seed):
-    joint = np.hstack([x, y])
-    radius = np.nextafter(KDTree(joint).query(joint, 4, p=np.inf)[0][:, -1], 0)
-    return digamma(3) + digamma(len(x)) - (digamma(within(x, radius)) + digamma(within(y, radius))).mean()
-def prepare(x, y, seed):
-    estimate(x[:200], y[:200], seed)
-""",
-    "benchmark-mi": """
-import bmi
-def make(seed):
-    name = OPTIONS.get("class")
-    if name:
-        return getattr(bmi.estimators, name)(**({} if "CCA" in name else {"verbose": False, "seed": seed + 42}))
-    return bmi.estimators.KSGEnsembleFirstEstimator()
-def prepare(x, y, seed):
-    if not OPTIONS.get("class"):
-        estimate(x, y, seed)
-def estimate(x, y, seed):
-    return float(make(seed).estimate(x, y))
-""",
-    "npeet-plus": """
-import npeet_plus
-def estimate(x, y, seed):
-    return npeet_plus.mi(x, y, k=3, base=np.e)
-def prepare(x, y, seed):
-    estimate(x[:200], y[:200], seed)
-""",
-    "infomeasure": """
-import infomeasure
-def estimate(x, y, seed):
-    return infomeasure.mutual_information(x, y, approach="ksg", k=3, noise_level=0)
-def prepare(x, y, seed):
-    estimate(x[:200], y[:200], seed)
-""",
-    "ennemi": """
-import ennemi
-def estimate(x, y, seed):
-    if x.shape[1] > 1:
-        raise SystemExit(3)
-    return ennemi.estimate_mi(y[:, 0], x[:, 0], k=3, max_threads=1).item()
-def prepare(x, y, seed):
-    estimate(x[:200], y[:200], seed)
-""",
-    "scikit-learn": """
-from sklearn.feature_selection import mutual_info_regression
-def estimate(x, y, seed):
-    if x.shape[1] > 1:
-        raise SystemExit(3)
-    return mutual_info_regression(x, y[:, 0], n_neighbors=3, random_state=seed)[0]
-def prepare(x, y, seed):
-    estimate(x[:200], y[:200], seed)
-""",
-}
-HARNESS = """
-import json, resource, sys, time
-import numpy as np
-OPTIONS = json.loads(sys.argv[1])
-{program}
-data = np.load(OPTIONS["data"])
-x, y, seed = data["x"], data["y"], OPTIONS["seed"]
-prepare(x, y, seed)
-with open("/proc/self/statm") as statm:
-    before = int(statm.read().split()[1]) * resource.getpagesize()
-best = None
-for _ in range(OPTIONS["repeats"]):
-    wall, cpu = time.perf_counter(), time.process_time()
-    mi = estimate(x, y, seed)
-    took = time.process_time() - cpu, time.perf_counter() - wall
-    best = took if best is None else min(best, took)
-share = OPTIONS.get("stack", 1)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps(dict(cpu=best[0] / share, wall=best[1] / share, mi=float(mi), memory=max(0, peak - before))))
-"""
-
-
-def environment(root: Path, name: str) -> Path:
-    """The interpreter for a package, in an environment that is made when it is missing."""
-    if name not in REQUIREMENTS:
-        return Path(sys.executable)
-    folder = root / name
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    ready = folder / "ready"
-    if not ready.exists():
-        print(f"installing {' '.join(REQUIREMENTS[name])} into {folder}", file=sys.stderr)
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *REQUIREMENTS[name]], check=True, stdout=sys.stderr)
-        ready.touch()
-    return python
-
-
-def version(python: Path, name: str) -> str:
-    program = f"import importlib.metadata as m; print(m.version({name!r}))"
-    return subprocess.run([python, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
-
-
-def measure(python: Path, program: str, limit: float, **options: Any) -> dict[str, float] | None:
-    """CPU-seconds, wall-clock seconds and the estimate, or None where the package declines or takes too long."""
-    single = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-    single["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    command = [str(python), "-W", "ignore", "-c", HARNESS.format(program=PROGRAMS[program]), json.dumps(options)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=limit, env={**os.environ, **single}
-        )
-    except subprocess.TimeoutExpired:
-        print(f"  {program}: more than {limit:.0f} s", file=sys.stderr)
-        return None
-    if done.returncode == 3:
-        return None
-    if done.returncode:
-        print(f"  {program} failed: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
-        return None
-    answer: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return answer
 
 
 def problem(selector: str, **params: Any) -> Task:
@@ -245,7 +92,7 @@ def compare_neural(args: argparse.Namespace, folder: Path) -> None:
             for name in args.neural:
                 print(f"{name} on {task_name}, seed {seed}", file=sys.stderr)
                 common = {"data": str(data), "seed": seed, "repeats": 1}
-                theirs = measure(peer, "benchmark-mi", args.limit, **common, **{"class": NEURAL[name]})
+                theirs = measure(peer, "benchmark-mi", args.limit, **common, method=name)
                 cells = [f"{theirs['cpu']:.3g} / {theirs['wall']:.3g} s, {theirs['mi']:.2f}" if theirs else "–"]
                 for selector in (name, f"benchmark-mi[estimator={name}]"):
                     for stack in (1, args.stack):
@@ -285,7 +132,7 @@ def main() -> None:
     default = Path(tempfile.gettempdir()) / "mibench-peers"
     parser.add_argument("--environments", type=Path, default=default, help=f"where to install them (default {default})")
     parser.add_argument("--dims", type=int, nargs="*", default=[1, 3, 5, 10, 25], help="dimensions for KSG; none: skip")
-    parser.add_argument("--peers", nargs="*", choices=["scipy", *REQUIREMENTS], default=["scipy", *REQUIREMENTS])
+    parser.add_argument("--peers", nargs="*", choices=["scipy", *KSG], default=["scipy", *KSG])
     parser.add_argument("--neural", nargs="*", choices=list(NEURAL), default=[], help="critics to time (default: none)")
     parser.add_argument("--tasks", nargs="*", default=list(TASKS), help="tasks for the critics")
     parser.add_argument("--stack", type=int, default=8, help="how many estimates to train at once")

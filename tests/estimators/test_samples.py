@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -12,6 +14,7 @@ from mibench.estimators._samples import outliers, pooled, standardized, tamed
 
 from mibench.engine.grid import Job
 from mibench.engine.worker import answer
+from mibench.ranks import ranks
 from mibench.registry import estimators, tasks
 from mibench.result import Cell, Status
 
@@ -105,3 +108,27 @@ def test_a_column_with_outliers_is_ranked() -> None:
     np.testing.assert_array_equal(np.argsort(scaled, axis=0), np.argsort(x, axis=0))
     np.testing.assert_array_equal(scaled[:, 1], standardized(x)[:, 1])
     np.testing.assert_allclose(scaled.std(axis=0), 1, atol=0.02)
+
+
+def test_ranks_are_the_mean_place_among_the_sorted() -> None:
+    values = np.array([[3.0, 0.0], [1.0, -0.0], [3.0, 5.0], [2.0, -7.0], [3.0, 5.0]])
+    slow = [
+        [sum(other < value for other in column) + (sum(other == value for other in column) + 1) / 2 for value in column]
+        for column in values.T
+    ]
+    assert ranks(values).T.tolist() == slow == [[4.0, 1.0, 4.0, 2.0, 4.0], [2.5, 2.5, 4.5, 1.0, 4.5]]
+
+
+def test_wild_samples_load_nothing_that_warming_up_did_not() -> None:
+    program = """
+import sys
+import numpy as np
+from mibench.registry import estimators
+estimator = estimators.create("ksg")
+estimator.warm_up()
+before = set(sys.modules)
+estimator.estimate(*np.random.default_rng(0).standard_cauchy((2, 50, 1)))
+print(sorted(name for name in set(sys.modules) - before if name.startswith("scipy.")))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
