@@ -242,11 +242,16 @@ def write_records(results: Sequence[Result], file: Path) -> None:
 
 
 def records(results: Sequence[Result]) -> Iterator[dict[str, Any]]:
-    """Records without what a reader fills in by itself: defaults, and the provenance where it repeats."""
+    """Records without what a reader fills in by itself: defaults, and the provenance where it repeats.
+
+    Of the diagnostics of a model that was trained stays what the tables tell: yes or no, and what a perfect one scores.
+    """
     defaults = Result(Cell("", "", 0, 0, ""), Status.OK).to_json()
     seen: list[dict[str, Any]] = []
     for result in results:
-        bare = dataclasses.replace(result, curve={}, images={}, diagnostics={}).to_json()
+        trained = result.diagnostics if result.kind is TaskKind.DOWNSTREAM else {}
+        told = {key: value for key, value in trained.items() if key == "floor" or isinstance(value, bool)}
+        bare = dataclasses.replace(result, curve={}, images={}, diagnostics=told).to_json()
         made_by = {key: value for key, value in bare.pop("provenance").items() if key != "time"}
         if made_by not in seen:
             seen.append(made_by)

@@ -82,7 +82,12 @@ def _placed(entrants: Sequence[Ranking], scores: Scores) -> list[Ranking]:
         *(dataclasses.replace(row, p_value=float(p), tied=bool(p > 1 - scoring.CONFIDENCE)) for row, p in tests),
     ]
     return [
-        dataclasses.replace(row, to_best=float(d), to_best_low=float(d - half), to_best_high=float(d + half))
+        dataclasses.replace(
+            row,
+            to_best=float(d),
+            to_best_low=scoring.finite(float(d - half)),
+            to_best_high=scoring.finite(float(d + half)),
+        )
         for row, d, half in zip(tested, *scoring.differences(columns, 0), strict=True)
     ]
 

@@ -305,10 +305,12 @@ def place(row: Ranking) -> Entry:
 
 
 def _to_best(row: Ranking) -> Entry:
-    """The difference and its interval; that of the best to itself says nothing."""
-    if row.to_best is None or row.to_best_low is None or row.rank == 1:
+    """The difference and its interval, if it has one; that of the best to itself says nothing."""
+    if row.to_best is None or row.rank == 1:
         return Entry(MISSING, row.to_best)
-    ends = (_signed(end, 2) for end in (row.to_best_low, row.to_best_high or 0.0))
+    if row.to_best_low is None or row.to_best_high is None:
+        return Entry(_signed(row.to_best, 3), row.to_best)
+    ends = (_signed(end, 2) for end in (row.to_best_low, row.to_best_high))
     return Entry(f"{_signed(row.to_best, 3)} [{', '.join(ends)}]", row.to_best)
 
 

@@ -76,7 +76,8 @@ const differences = (all) => {
     const pairs = (of.get(a.name) ?? []).filter(([, family]) => theirs.has(family)).map(([, family, score]) => score - theirs.get(family));
     if (!pairs.length) return;
     const middle = mean(pairs);
-    const half = pairs.length > 1 && data.reach !== null ? (data.reach * spread(pairs)) / Math.sqrt(pairs.length) : NaN;
+    const varied = pairs.length > 1 && spread(pairs) > 1e-9 * Math.abs(middle); // a few that are equal have no interval
+    const half = varied && data.reach !== null ? (data.reach * spread(pairs)) / Math.sqrt(pairs.length) : NaN;
     const ends = Number.isFinite(half) ? `[${number(middle - half, true)}, ${number(middle + half, true)}]` : "–";
     const apart = Number.isFinite(half) && Math.abs(middle) > half;
     lines.push([
