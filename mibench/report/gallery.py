@@ -62,7 +62,8 @@ def write_gallery(tasks: Sequence[AnyTask], path: Path) -> None:
     families = grouped(
         sorted(exhibits, key=lambda e: (e.row.kind is not TaskKind.INFORMATION, e.row.group)), lambda e: e.row.group
     )
-    page = environment().get_template("gallery.html").render(families=families, count=len(exhibits))
+    template = environment().get_template("gallery.html")
+    page = template.render(title="Tasks of mibench", families=families, count=len(exhibits))
     try:
         put(path, re.sub(r"\n\s*\n+", "\n", page))
     except OSError as error:

@@ -13,7 +13,7 @@ from mibench.estimator import Array
 
 from .html import environment
 from .labels import shorten
-from .style import HALF, HUES, MUTED, NIGHT, Drawing, finish, new_figure, theme
+from .style import HALF, HUES, MUTED, Drawing, finish, new_figure, theme
 
 _POINTS = 2000
 
@@ -101,5 +101,4 @@ def page(
     """One HTML file that needs nothing else: a headline, sentences, figures, and a table."""
     template = environment().get_template("samples.html")
     told = {"title": title, "lead": lead, "figures": figures, "table_title": table_title, "headline": headline}
-    hues = list(zip(HUES, NIGHT, strict=True))
-    return re.sub(r"\n\s*\n+", "\n", template.render(**told, headings=headings, rows=rows, hues=hues))
+    return re.sub(r"\n\s*\n+", "\n", template.render(**told, headings=headings, rows=rows))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mibench
-from mibench.report import figures, html
 
 from .contrast import FAINT
 
@@ -19,12 +18,9 @@ FULL = Path(__file__).parents[2] / "results" / "published" / "full"
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+def address(page_of: Callable[[str], str]) -> str:
     """The page of the largest published results, which is where there is the least room."""
-    board = mibench.load_results(FULL).leaderboard()
-    path = tmp_path_factory.mktemp("page") / "leaderboard.html"
-    path.write_text(html.render(board, "full", "nats", figures.draw(board)), encoding="utf-8")
-    return path.as_uri()
+    return page_of("full")
 
 
 @pytest.fixture(params=[1280, 390], ids=["desk", "phone"])
