@@ -87,7 +87,8 @@ def closing_lines(console: Console, directory: Path, written: dict[str, Path], u
     """Say where everything is."""
     from mibench.engine.store import FILE
 
-    lines = [f"Results   {directory / FILE}", f"Report    {written['html']}  ({written['markdown'].name}, .csv, .json)"]
+    lines = [f"Results   {directory / FILE}"] if (directory / FILE).is_file() else []
+    lines += [f"Report    {written['html']}  ({written['markdown'].name}, .csv, .json)"]
     lines.append(f"Figures   {directory / 'figures'}")
     if uri is not None:
         lines.append(f"Dashboard {_ui_command(directory, uri)}")

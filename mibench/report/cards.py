@@ -153,7 +153,7 @@ def _of_task(task: AnyTask, factory: Callable[..., Any], source: str, also: dict
         facts |= {"table": task.group, "expected": f"{task.expected:g} from a perfect estimator"}
     else:
         values |= {"group": task.group}
-        facts |= {"table": task.group}
+        facts |= {"arms": f"compared with all of {task.group}" if task.group != task.label else ""}
         rows["metrics"] = [{**vars(metric), "published": dict(metric.published)} for metric in task.metrics]
     facts["source"] = task.citation
     return _card(task, row.what, facts | also, values, factory, source, rows)

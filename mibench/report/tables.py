@@ -35,6 +35,8 @@ from .values import MISSING, Entry, Table, Unit, mean_over_seeds, natural, numbe
 
 Line = tuple[Entry, ...]
 
+_MOST_BEST = 3  # entrants of a family that are marked as the best of it
+
 IN_SHORT = (
     "Score, 0 to 1: area under the ECDF of |error| over log-spaced tolerances; 1: every error is below 0.01 nat, each "
     "factor of ten costs a third, a failed cell scores 0."
@@ -137,21 +139,28 @@ def families(board: Board) -> Table:
         names = []
     by_estimator = grouped(board.families, lambda row: row.estimator)
     headings = (Column("estimator", numeric=False), *map(Column, names))
-    best = {
-        f: max((r.score for r in board.families if r.family == f and _competes(board, r)), default=2.0) for f in names
-    }
+    best = {f: _best_of([r.score for r in board.families if r.family == f and _competes(board, r)]) for f in names}
     lines = []
     for estimator, own in by_estimator.items():
         scores = {row.family: row.score for row in own}
         entrant = any(_competes(board, row) for row in own)
         cells = [_score(scores.get(f), "best" if entrant and scores.get(f) == best[f] else "") for f in names]
         lines.append((Entry(estimator, estimator), *cells))
-    note = "The score within each family; the headline is the mean of these. The best entrant of a family is marked."
+    note = (
+        "The score within each family; the headline is the mean of these. The best entrants of a family are marked, "
+        "unless they are many."
+    )
     if not names:
         return Table("families", "Score by family", note, headings, ())
     whose = tuple(about(estimator=estimator) for estimator in by_estimator)
     where = (None, *(about(family=name) for name in names))
     return Table("families", "Score by family", note, headings, tuple(lines), False, True, whose, where)
+
+
+def _best_of(scores: Sequence[float]) -> float:
+    """The greatest, or NaN where so many have it that a mark would say nothing."""
+    first = max(scores, default=math.nan)
+    return first if scores.count(first) <= _MOST_BEST else math.nan
 
 
 def tasks(board: Board, family: str, unit: Unit) -> Table:
@@ -192,8 +201,19 @@ def independence(board: Board, unit: Unit) -> Table:
         "(2.3 % is right)."
     )
     whose = tuple(about(estimator=row.estimator, truth=0) for row in board.independence)
-    shown = flat(Independence, board.independence, unit)
+    shown = flat(
+        Independence,
+        board.independence,
+        unit,
+        alarms=_alarms,
+    )
     return Table("independence", "Independent variables", note, *shown, whose=whose)
+
+
+def _alarms(row: Independence) -> Entry:
+    """A share says little without the number of cells that it is of."""
+    of = f" of {row.cells:,}" if row.alarms is not None and not row.failures else ""
+    return Entry(share(row.alarms).text + of, row.alarms)
 
 
 def unranked(board: Board, unit: Unit) -> Table:

@@ -101,3 +101,13 @@ def test_cards_fit_and_paragraphs_flow(name: str, width: int) -> None:
     body = text.splitlines()[2:]
     for line, after in itertools.pairwise(body[: body.index("")]):
         assert len(line.rstrip()) + 1 + len(after.split()[0]) > width, line
+
+
+def test_what_parameters_share_is_told_once_and_choices_once() -> None:
+    console = Console(width=400, file=io.StringIO(), color_system=None)
+    show_card(card("mine-ema"), console)
+    lines = {line.split()[0]: line for line in console.file.getvalue().splitlines() if " default " in line}  # type: ignore[attr-defined]
+    assert "train, validation, test: shares of the samples" in lines["train"]
+    assert "see train (a number, at least 0)" in lines["validation"] and "shares" not in lines["validation"]
+    assert lines["activation"].count("relu") == 1 and "one of" not in lines["activation"]
+    assert "one of 0, or a whole number" in lines["folds"]
