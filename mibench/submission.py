@@ -96,9 +96,11 @@ class Submission:
     def rerun(self, share: float = 0.01, seed: int | None = None) -> list[Rerun]:
         """Run a share of the cells again, at least three; which ones depends on ``seed``, without one on chance.
 
-        Cells that failed and trainings of downstream models, which take long, are not drawn.
+        Cells that failed and trainings of downstream models, which take long, are not drawn, and neither are those of
+        the reference rows, of which everybody has the same, unless there are no others.
         """
         able = [r for r in self.results if r.status is Status.OK and r.kind is TaskKind.INFORMATION]
+        able = [r for r in able if not r.reference] or able
         count = min(len(able), max(FEWEST, math.ceil(share * len(able))))
         chosen = (random.SystemRandom() if seed is None else random.Random(seed)).sample(able, count)
         if not chosen:

@@ -335,8 +335,8 @@ def _to_best(row: Ranking) -> Entry:
 
 
 def _signed(value: float, digits: int) -> str:
-    """With a minus that is as wide as a digit."""
-    return f"{value:.{digits}f}".replace("-", "−")
+    """With a minus that is as wide as a digit; what rounds to nothing has no sign."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def _best(row: Ranking) -> str:

@@ -350,6 +350,13 @@ def test_a_few_families_that_differ_alike_leave_the_second_untold(make: Make) ->
     assert got.close == ["cca"]
 
 
+def test_an_interval_of_a_difference_lies_where_differences_of_scores_do(make: Make) -> None:
+    scores = {"a": (1.0, 1.0), "b": (1.05, 3.0)}  # two families tell next to nothing
+    got = board(*(make(name, f"f{i}", family=f"f{i}", mi=mi) for name, of in scores.items() for i, mi in enumerate(of)))
+    second = row(got, "b")
+    assert (second.to_best_low, second.to_best_high) == (-1.0, 1.0) and got.close == ["b"]
+
+
 def test_downstream_runs_stay_out_of_the_ranking(make: Make) -> None:
     assert board(make(), downstream(make, "none", 0, 1.0)).ranking == board(make()).ranking
 
