@@ -142,7 +142,7 @@ def examine(
     if results:
         title = f"mibench: {Path(os.path.realpath(out)).name}"
         results.report(out, title)
-        parts.append(markdown.render(results.leaderboard(), title))  # its figures are files, which a summary cannot show
+        parts.append(markdown.render(results.leaderboard(), title))  # figures are files: a summary cannot show them
     return Outcome(results, comparison, shortened("\n".join(parts)))
 
 
