@@ -120,7 +120,7 @@ def _beside_control(board: Board) -> str:
         return ""
     found = [{verdict(row) for row in rows} for rows in tasks.values()]
     better, worse = (sum(what in verdicts for verdicts in found) for what in ("better", "worse"))
-    where = f"On {better} of {counted(len(tasks), 'downstream task')} an arm is better than the control"
+    where = f"On {better or 'none'} of {counted(len(tasks), 'downstream task')} an arm is better than the control"
     return f"{where}, on {worse or 'none'} one is worse: by the first metric of each, 95 % intervals over seeds."
 
 
