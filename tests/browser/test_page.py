@@ -129,7 +129,7 @@ def test_paper_has_every_column_and_every_section(browser: Any, address: str) ->
     beyond = "[...document.querySelectorAll('table')].filter((t) => t.getBoundingClientRect().right > innerWidth + 1)"
     assert page.evaluate(f"{beyond}.map((t) => t.parentElement.ariaLabel)") == []
     assert page.evaluate("[...document.querySelectorAll('th')].filter((h) => !h.getClientRects().length).length") == 0
-    assert page.locator("#estimator-ksg table").first.is_visible()
+    assert page.locator("#estimator-ksg table").first.is_visible() and page.locator("#ranking .help dl").is_visible()
     assert page.locator("#estimator-ksg a.cell").count() == 0  # on paper they would lead nowhere
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("#estimator-ksg").get_attribute("open") is None
