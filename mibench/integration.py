@@ -17,6 +17,7 @@ from . import api, registry
 from .errors import UsageError
 from .leaderboard.changes import Comparison
 from .report import comparison as report_of
+from .report import markdown
 from .result import Status
 from .results import Results, load_results
 from .words import counted, listed
@@ -139,9 +140,9 @@ def examine(
         else:
             parts.append(f"The baseline in `{baseline}` has none of them.\n")
     if results:
-        parts.append(
-            results.report(out, f"mibench: {Path(os.path.realpath(out)).name}")["markdown"].read_text(encoding="utf-8")
-        )
+        title = f"mibench: {Path(os.path.realpath(out)).name}"
+        results.report(out, title)
+        parts.append(markdown.render(results.leaderboard(), title))  # figures are files: a summary cannot show them
     return Outcome(results, comparison, shortened("\n".join(parts)))
 
 

@@ -96,9 +96,11 @@ class Submission:
     def rerun(self, share: float = 0.01, seed: int | None = None) -> list[Rerun]:
         """Run a share of the cells again, at least three; which ones depends on ``seed``, without one on chance.
 
-        Cells that failed and trainings of downstream models, which take long, are not drawn.
+        Cells that failed and trainings of downstream models, which take long, are not drawn, and neither are those of
+        the reference rows, of which everybody has the same, unless there are no others.
         """
         able = [r for r in self.results if r.status is Status.OK and r.kind is TaskKind.INFORMATION]
+        able = [r for r in able if not r.reference] or able
         count = min(len(able), max(FEWEST, math.ceil(share * len(able))))
         chosen = (random.SystemRandom() if seed is None else random.Random(seed)).sample(able, count)
         if not chosen:
@@ -242,11 +244,16 @@ def write_records(results: Sequence[Result], file: Path) -> None:
 
 
 def records(results: Sequence[Result]) -> Iterator[dict[str, Any]]:
-    """Records without what a reader fills in by itself: defaults, and the provenance where it repeats."""
+    """Records without what a reader fills in by itself: defaults, and the provenance where it repeats.
+
+    Of the diagnostics of a model that was trained stays what the tables tell: yes or no, and what a perfect one scores.
+    """
     defaults = Result(Cell("", "", 0, 0, ""), Status.OK).to_json()
     seen: list[dict[str, Any]] = []
     for result in results:
-        bare = dataclasses.replace(result, curve={}, images={}, diagnostics={}).to_json()
+        trained = result.diagnostics if result.kind is TaskKind.DOWNSTREAM else {}
+        told = {key: value for key, value in trained.items() if key == "floor" or isinstance(value, bool)}
+        bare = dataclasses.replace(result, curve={}, images={}, diagnostics=told).to_json()
         made_by = {key: value for key, value in bare.pop("provenance").items() if key != "time"}
         if made_by not in seen:
             seen.append(made_by)

@@ -10,13 +10,18 @@ import measured
 from plugin_pages import built_in
 
 from mibench.engine.store import FILE
+from mibench.group import grouped
 from mibench.registry import estimators
 from mibench.report import figures, html
+from mibench.report.flat import interval
 from mibench.report.leaderboard import Leaderboard
 from mibench.report.markdown import escaped
+from mibench.report.tables import standing
+from mibench.report.values import number, seconds
+from mibench.result import Result
 from mibench.submission import Submission
 
-_TABLES = ("leaderboard.csv", "tasks.csv", FILE)
+_FILES = ("leaderboard.csv", "tasks.csv", "downstream.csv", FILE)
 
 
 def pages() -> Iterator[tuple[str, str | bytes]]:
@@ -26,8 +31,8 @@ def pages() -> Iterator[tuple[str, str | bytes]]:
         folder = measured.PUBLISHED / name
         yield f"leaderboards/{name}.md", _page(name, (folder / "leaderboard.md").read_text(encoding="utf-8"))
         yield f"leaderboards/{name}/page.html", html.render(board, f"mibench: {name}", "nats", figures.draw(board))
-        for table in _TABLES:
-            yield f"leaderboards/{name}/{table}", (folder / table).read_bytes()
+        for file in _files(name):
+            yield f"leaderboards/{name}/{file.name}", file.read_bytes()
     for folder in submitted():
         text = (folder / "leaderboard.md").read_text(encoding="utf-8")
         yield f"leaderboards/submitted/{folder.name}.md", f"---\nhide: [toc]\n---\n\n{text}"
@@ -41,6 +46,11 @@ def pages() -> Iterator[tuple[str, str | bytes]]:
 def submitted() -> list[Path]:
     """The folders of results that others handed in."""
     return sorted(path.parent for path in (measured.PUBLISHED.parent / "submitted").glob(f"*/{FILE}"))
+
+
+def _files(name: str) -> list[Path]:
+    """What was published beside the Markdown."""
+    return [path for path in (measured.PUBLISHED / name / file for file in _FILES) if path.is_file()]
 
 
 def shelf() -> list[dict[str, str]]:
@@ -60,9 +70,8 @@ def best(name: str, most: int = 10) -> str:
     lines = ["| | estimator | score | 95 % interval | median error, nats | CPU per cell |"]
     lines.append("| ---: | --- | ---: | ---: | ---: | ---: |")
     for row in [row for row in board.ranking if row.rank][:most]:
-        error = "∞" if row.median_error == float("inf") else f"{row.median_error:.3f}"
-        spread = "" if row.low is None or row.high is None else f"[{row.low:.2f}, {row.high:.2f}]"
-        cpu = "" if row.cpu_s is None else f"{1000 * row.cpu_s:,.1f} ms"
+        spread = interval(row.low, row.high, signed=False).text
+        error, cpu = number(row.median_error), seconds(row.cpu_s).text
         lines.append(f"| {row.rank} | {_linked(row.estimator, '')} | {row.score:.3f} | {spread} | {error} | {cpu} |")
     return "\n".join(lines)
 
@@ -77,24 +86,30 @@ def _index() -> str:
     for name, board in measured.boards().items():
         told = _counts(board)
         lines += [f"## {name}", "", f"{told}. [Tables]({name}.md), [interactive page]({name}/page.html).", ""]
-        lines += [best(name, 5).replace("](estimators/", "](../estimators/"), ""]
+        lines += [escaped(standing(board)), ""]
+        if board.best is not None:
+            lines += [best(name, 5).replace("](estimators/", "](../estimators/"), ""]
     lines += ["Scores are explained in [Concepts](../concepts.md#the-score)."]
     return "\n".join(lines)
 
 
+def _asked(r: Result) -> tuple[str, str, int]:
+    return r.cell.estimator, r.group or r.cell.task, r.cell.n
+
+
 def _counts(board: Leaderboard) -> str:
     cells = board.cells
-    seeds = len({r.cell.seed for r in cells})
+    each = [len({r.cell.seed for r in own}) for own in grouped(cells, _asked).values()]
+    seeds = f"{min(each)} to {max(each)}" if min(each) < max(each) else str(max(each))
     sizes = ", ".join(f"{n:,}" for n in sorted({r.cell.n for r in cells if r.cell.n}))
-    return (
-        f"{len({r.cell.estimator for r in cells})} estimators, {len({r.cell.task for r in cells})} tasks, "
-        f"n = {sizes}, {seeds} seeds, {len(cells):,} cells"
-    )
+    estimators, tasks = len({r.cell.estimator for r in cells}), len({r.group or r.cell.task for r in cells})
+    told = [f"{estimators} estimators", f"{tasks} tasks", f"n = {sizes}" if sizes else "", f"{seeds} seeds"]
+    return ", ".join(filter(None, [*told, f"{len(cells):,} cells"]))
 
 
 def _page(name: str, text: str) -> str:
     text = re.sub(r"^# .*$", f"# Leaderboard: {name}", text, count=1, flags=re.M)
-    own = [f"[{table}]({name}/{table})" for table in _TABLES]
+    own = [f"[{file.name}]({name}/{file.name})" for file in _files(name)]
     links = f"[Interactive page]({name}/page.html){{ .md-button .md-button--primary }}\n\nFiles: {', '.join(own)}.\n\n"
     head, _, rest = text.partition("\n\n")
     known = set(built_in(estimators))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from mibench.samples import Pair, Remark
 
     from .independence import Tested
+
+
+_HEADLINE = 4  # answers, where none is recommended
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class Told:
     def _recommended(self) -> Iterator[str]:
         if self.advice is not None:
             yield self._headline(self.advice)
-            yield from textwrap.wrap(self.advice.why, 100, initial_indent="  ", subsequent_indent="  ")
+            width = min(100, shutil.get_terminal_size((100, 24)).columns)
+            yield from textwrap.wrap(self.advice.why, width, initial_indent="  ", subsequent_indent="  ")
 
     def _headline(self, advice: Advice) -> str:
         said = f"recommended: {advice.mi * self.scale:.4f}"
@@ -133,6 +138,9 @@ class Told:
             told = ("" if e is None else f"{e:.4f}" for e in (one.stderr, one.typical))
             facts = ", ".join(filter(None, [self._end(a), _in_words(a.estimate.diagnostics)]))
             lines.append([a.estimator, f"{mi:.4f}", *told, facts])
+        headings = ["estimator", f"estimate, {unit}", "standard error", "typical error", "diagnostics"]
+        if self.advice is None:  # and nothing is known of errors
+            lines, headings = [[*line[:3], *line[4:]] for line in lines], [*headings[:3], *headings[4:]]
         best = self.advice
         ends = (None if e is None else e * scale for e in (best.low, best.high)) if best else ()
         value = (best.mi * scale, *ends) if best else None
@@ -141,12 +149,11 @@ class Told:
         figures.append(scatter(x.values, y.values, (x.names, y.names)))
         read = [f"read {source}" for source in self.pair.sources]
         warned = [f"Warning: {remark.message}" for remark in self.remarks]
-        headline = f"{self._headline(best)} {unit}" if best else ""
+        answered = "; ".join(f"{one.estimator} {one.mi:.3f}" for one in said[:_HEADLINE])
+        headline = f"{self._headline(best)} {unit}" if best else f"{answered} {unit}" if said else ""
         lead = [*([best.why] if best else []), f"{self.independence}", *warned, *self._head(), *read]
-        headings = ("estimator", f"estimate, {unit}", "standard error", "typical error", "diagnostics")
-        return page(
-            "Mutual information of your samples", lead, figures, "The panel, in numbers", headings, lines, headline
-        )
+        title = "Mutual information of your samples"
+        return page(title, lead, figures, "The answers in numbers", headings, lines, headline)
 
     def _advised(self, advice: Advice) -> dict[str, Any]:
         facts = advice.facts()

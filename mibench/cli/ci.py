@@ -9,7 +9,7 @@ import typer
 
 from mibench.words import listed
 
-from .shared import app, examples, write
+from .shared import MaxSlowdown, Tolerance, Workers, app, examples, write
 
 
 @app.command(
@@ -32,14 +32,10 @@ def ci(
     baseline: Annotated[Path | None, typer.Option(help="A folder of earlier results to compare with.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results and the report.")] = Path("mibench-ci"),
     summary: Annotated[Path | None, typer.Option(help="Write the summary (Markdown) to this file as well.")] = None,
-    tolerance: Annotated[
-        float | None, typer.Option(min=0.0, help="Fall of a score that is a regression. [default: 0.02]")
-    ] = None,
-    max_slowdown: Annotated[
-        float | None, typer.Option(min=1.0, help="Growth of the CPU time that is one, such as 2. [default: none]")
-    ] = None,
+    tolerance: Tolerance = None,
+    max_slowdown: MaxSlowdown = None,
     time_budget: Annotated[float | None, typer.Option(help="Seconds after which no more cells are begun.")] = None,
-    workers: Annotated[int | None, typer.Option("-j", "--workers", min=1, help="Processes. [default: cores]")] = None,
+    workers: Workers = None,
 ) -> None:
     """Run the estimators that a change touches, compare them with a baseline, and write a summary for a CI run.
 

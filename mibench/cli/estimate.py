@@ -41,7 +41,7 @@ class Missing(StrEnum):
         "mibench estimate data.csv --x height,weight --y age -e ksg -e infonce",
         "mibench estimate data.csv --x 0-3 --y '\"income, k\"' --missing refuse --json",
         "mibench estimate data.csv --x a --y b --out page.html",
-        "mibench estimate data.csv --target y",
+        "mibench estimate data.csv --target age",
         "mibench estimate data.csv --all-pairs --out pairs.html",
         "zcat data.csv.gz | mibench estimate - --x a --y b --decimal ,",
     )

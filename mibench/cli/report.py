@@ -15,7 +15,9 @@ from mibench.words import counted
 from .shared import (
     RESULTS,
     Json,
+    MaxSlowdown,
     MlflowUri,
+    Tolerance,
     Unit,
     app,
     closing_lines,
@@ -89,13 +91,8 @@ def merge(
 def compare(
     base: Annotated[Path, typer.Argument(metavar="BASE", help="Folder of results to compare with.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="Folder of results to judge.")],
-    tolerance: Annotated[
-        float | None,
-        typer.Option(min=0.0, help="Fall of a score that is a regression. [default: 0.02, errors 15 % greater]"),
-    ] = None,
-    max_slowdown: Annotated[
-        float | None, typer.Option(min=1.0, help="Growth of the CPU time that is one, such as 2. [default: none]")
-    ] = None,
+    tolerance: Tolerance = None,
+    max_slowdown: MaxSlowdown = None,
     unit: Annotated[Unit, typer.Option(help="Unit of the printed tables.")] = Unit.NATS,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     as_json: Json = False,

@@ -21,6 +21,7 @@ from .shared import (
     Include,
     MlflowUri,
     Unit,
+    Workers,
     app,
     closing_lines,
     examples,
@@ -55,7 +56,7 @@ def run(
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="How many (5), a range (100-104) or a list (1,7,9).")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results. [default: results/GRID]")] = None,
-    workers: Annotated[int | None, typer.Option("-j", "--workers", min=1, help="Processes. [default: cores]")] = None,
+    workers: Workers = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds per cell.")] = None,
     memory_limit: Annotated[float | None, typer.Option(help="GiB per worker process.")] = None,
     time_budget: Annotated[

@@ -52,6 +52,14 @@ MlflowUri = Annotated[
     str | None,
     typer.Option("--mlflow", envvar="MLFLOW_TRACKING_URI", help="MLflow tracking URI instead of the embedded store."),
 ]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(min=0.0, help="Fall of a score that is a regression. [default: 0.02, errors 15 % greater]"),
+]
+MaxSlowdown = Annotated[
+    float | None, typer.Option(min=1.0, help="Growth of the CPU time that is one, such as 2. [default: none]")
+]
+Workers = Annotated[int | None, typer.Option("-j", "--workers", min=1, help="Processes. [default: cores]")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -137,9 +137,9 @@ class Board:
 
     @property
     def close(self) -> list[str]:
-        """The others that cannot be told apart from the best: their intervals reach 0."""
-        rivals = [row for row in self.ranking if row is not self.best and row.to_best_high is not None]
-        return [row.estimator for row in rivals if (row.to_best_high or 0.0) >= 0]
+        """The others that cannot be told apart from the best: their intervals reach 0, or there is none."""
+        rivals = [row for row in self.ranking if row is not self.best and row.to_best is not None]
+        return [row.estimator for row in rivals if row.to_best_high is None or row.to_best_high >= 0]
 
     @property
     def ran(self) -> list[Result]:

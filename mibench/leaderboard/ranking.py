@@ -81,12 +81,11 @@ def _placed(entrants: Sequence[Ranking], scores: Scores) -> list[Ranking]:
         dataclasses.replace(placed[0], tied=True),
         *(dataclasses.replace(row, p_value=float(p), tied=bool(p > 1 - scoring.CONFIDENCE)) for row, p in tests),
     ]
+    mean, half = scoring.differences(columns, 0)
+    low, high = np.clip([mean - half, mean + half], -1.0, 1.0)  # where differences of scores lie; NaN stays NaN
     return [
-        # the difference of two scores lies in [-1, 1], so cutting the interval there loses no coverage either
-        dataclasses.replace(
-            row, to_best=float(d), to_best_low=max(-1.0, float(d - half)), to_best_high=min(1.0, float(d + half))
-        )
-        for row, d, half in zip(tested, *scoring.differences(columns, 0), strict=True)
+        dataclasses.replace(row, to_best=d, to_best_low=scoring.finite(a), to_best_high=scoring.finite(b))
+        for row, d, a, b in zip(tested, mean.tolist(), low.tolist(), high.tolist(), strict=True)
     ]
 
 

@@ -154,7 +154,7 @@ class Ranking(Summary):
     to_best: float | None = column(
         "Score minus the best score, with an interval: the mean over families of the paired differences, and t "
         "intervals that hold for all pairs of entrants together in 95 % of boards. Where it reaches 0, the two cannot "
-        "be told apart on these families.",
+        "be told apart on these families, and neither where it is missing, because the few differences are all equal.",
         heading="to the best",
         signed=True,
     )

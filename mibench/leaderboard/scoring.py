@@ -21,6 +21,8 @@ CEILING = 10.0
 """An absolute error of this many nats or more scores 0."""
 CONFIDENCE = 0.95
 """The level of every interval, and of the test for a tie with the best."""
+ROUNDING = 1e-9
+"""Values that differ by no more than this share of their size are equal."""
 
 
 def score(error: npt.ArrayLike) -> Floats:
@@ -94,16 +96,41 @@ def weighted_median(values: npt.ArrayLike, weights: npt.ArrayLike) -> float:
 
 
 def mean_interval(values: npt.ArrayLike) -> tuple[float, float] | None:
-    """The 95 % t interval of a mean from independent values, or None with fewer than two of them.
+    """The 95 % t interval of a mean from independent values, or None where they do not tell how they vary.
 
-    For the score the values are those of the families, the sampling unit: seeds and tasks of one family are not
-    independent evidence on how an estimator fares on another kind of data.
+    That is so with fewer than two of them, and with a few that are equal: see :func:`told_alike`. For the score the
+    values are those of the families, the sampling unit: seeds and tasks of one family are not independent evidence on
+    how an estimator fares on another kind of data.
     """
     x = np.asarray(values, dtype=float)
-    if len(x) < 2:
+    if len(x) < 2 or (alike(x) and not told_alike(len(x))):
         return None
     half = float(stdtrit(len(x) - 1, (1 + CONFIDENCE) / 2) * standard_error(x))
     return float(x.mean()) - half, float(x.mean()) + half
+
+
+def alike(values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Whether the values along the first axis are equal, up to rounding."""
+    x = np.asarray(values, dtype=float)
+    equal: npt.NDArray[np.bool_] = np.ptp(x, axis=0) <= ROUNDING * np.abs(x).max(axis=0)
+    return equal
+
+
+def told_alike(count: int, tests: int = 1) -> bool:
+    """Whether so many equal values say something of the next one: six do, fewer do not.
+
+    Counts of modes, rates of success and whatever else takes few values are often equal on two or three seeds. Their
+    spread is then 0, and a t interval would have no width: the least evidence would look like the greatest. What is
+    left to go by is that all lie on one side of any other value. Differences that are as likely to be positive as
+    negative all have one sign in 2^(1 - count) of samples: the p-value of the sign test. Where that is 5 % or less,
+    over ``tests`` such tests together, equal values make an interval of no width; where it is more, they make none.
+    """
+    return alike_p(count) * tests <= 1 - CONFIDENCE
+
+
+def alike_p(count: int) -> float:
+    """Two-sided p-value of the sign test for values that all have the same sign."""
+    return min(1.0, 2.0 ** (1 - count))
 
 
 def differences(columns: npt.ArrayLike, to: int) -> tuple[Floats, Floats]:
@@ -113,18 +140,26 @@ def differences(columns: npt.ArrayLike, to: int) -> tuple[Floats, Floats]:
     them: the intervals are t intervals with Bonferroni's correction over all pairs, so that they hold together for
     every pair, and so for whichever pairs are picked. (Corrected for the comparisons with the winner alone they hold
     in 63 to 97 % of simulated boards; see ``test_scoring.py``.) No variances are pooled: those of different pairs
-    may differ.
+    may differ. A half-width is NaN where a difference is the same in every family and these are too few for
+    :func:`told_alike`.
     """
     x = np.asarray(columns, dtype=float)
     families, entrants = x.shape
     d = x - x[:, [to]]
-    return d.mean(axis=0), reach(families, entrants) * d.std(axis=0, ddof=1) / math.sqrt(families)
+    half = reach(families, entrants) * d.std(axis=0, ddof=1) / math.sqrt(families)
+    if not told_alike(families, _pairs(entrants)):
+        others = np.arange(entrants) != to
+        half[alike(d) & others] = math.nan
+    return d.mean(axis=0), half
 
 
 def reach(families: int, entrants: int) -> float:
     """How many standard errors the intervals of :func:`differences` reach: a quantile of Student's t."""
-    pairs = max(1, entrants * (entrants - 1) // 2)
-    return float(stdtrit(families - 1, 1 - (1 - CONFIDENCE) / (2 * pairs)))
+    return float(stdtrit(families - 1, 1 - (1 - CONFIDENCE) / (2 * _pairs(entrants))))
+
+
+def _pairs(entrants: int) -> int:
+    return max(1, entrants * (entrants - 1) // 2)
 
 
 def standard_error(values: npt.ArrayLike) -> float:
@@ -134,14 +169,16 @@ def standard_error(values: npt.ArrayLike) -> float:
 
 
 def paired_p(differences: npt.ArrayLike) -> float:
-    """Two-sided p-value of the t test that paired differences have mean zero (1 where all of them are zero)."""
+    """Two-sided p-value of the t test that paired differences have mean zero.
+
+    Where all are equal there is no spread to compare them with: then it is that of the sign test, and 1 of zeros.
+    """
     d = np.asarray(differences, dtype=float)
     if not d.any():
         return 1.0
-    spread = standard_error(d)
-    if spread == 0:
-        return 0.0
-    return float(2 * stdtr(len(d) - 1, -abs(d.mean()) / spread))
+    if alike(d):
+        return alike_p(len(d))
+    return float(2 * stdtr(len(d) - 1, -abs(d.mean()) / standard_error(d)))
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:

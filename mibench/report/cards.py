@@ -21,7 +21,7 @@ from mibench.selector import format_value, parse_selector
 from mibench.task import AnyTask, ConsistencyTask, Task
 from mibench.words import nearest
 
-from .catalogue import TaskRow, describe, dimensions, truth
+from .catalogue import TaskRow, describe, dimensions, grids_with, truth
 from .docstring import documented, plain
 
 
@@ -153,8 +153,10 @@ def _of_task(task: AnyTask, factory: Callable[..., Any], source: str, also: dict
         facts |= {"table": task.group, "expected": f"{task.expected:g} from a perfect estimator"}
     else:
         values |= {"group": task.group}
-        facts |= {"table": task.group}
+        facts |= {"arms": f"compared with all of {task.group}" if task.group != task.label else ""}
         rows["metrics"] = [{**vars(metric), "published": dict(metric.published)} for metric in task.metrics]
+    values["grids"] = list(grids_with(task))
+    facts["grids"] = ", ".join(values["grids"])
     facts["source"] = task.citation
     return _card(task, row.what, facts | also, values, factory, source, rows)
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
 
 from mibench.errors import MibenchError, NotInstalled, UsageError
 from mibench.registry import Registry, estimators, tasks
+from mibench.selector import parse_selector
 from mibench.task import AnyTask, Task, TaskKind
 from mibench.words import nearest
 
@@ -162,6 +164,24 @@ def describe(task: AnyTask) -> TaskRow:
         except NotInstalled as error:
             known["remark"] = str(error)
     return TaskRow(task.label, task.family, **known)
+
+
+@functools.cache
+def _by_name() -> Mapping[str, tuple[str, ...]]:
+    """The presets by the name of a task that they have."""
+    from mibench.engine.grid import load_grid, presets
+
+    found: dict[str, list[str]] = {}
+    for preset in sorted(presets()):
+        names = {parse_selector(str(task))[0] for block in load_grid(preset).blocks() for task in block.tasks}
+        for name in names:
+            found.setdefault(name, []).append(preset)
+    return {name: tuple(grids) for name, grids in found.items()}
+
+
+def grids_with(task: AnyTask) -> tuple[str, ...]:
+    """The presets that have a task of this name, with whatever parameters."""
+    return _by_name().get(parse_selector(task.label)[0], ())
 
 
 def dimensions(row: TaskRow) -> str:

@@ -33,7 +33,11 @@ def overview(board: Board) -> Table:
         Column("control", "Mean of the control arm over seeds."),
         Column("better", meaning, numeric=False),
         Column("worse", meaning, numeric=False),
-        Column("undecided", "Arms whose interval reaches 0, or that have one seed.", numeric=False),
+        Column(
+            "undecided",
+            "Arms whose interval reaches 0, or that have none: one seed, or fewer than six that all differ alike.",
+            numeric=False,
+        ),
     )
     lines, whose = [], []
     for group, own in grouped(headlines(board), lambda row: row.group).items():
@@ -60,7 +64,10 @@ def headlines(board: Board) -> list[Downstream]:
 
 
 def verdict(row: Downstream) -> str:
-    """``better`` or ``worse`` than the control where the interval of the difference excludes 0, else nothing."""
+    """``better`` or ``worse`` than the control where the interval of the difference excludes 0, else nothing.
+
+    Without an interval (one seed, or a few whose differences are equal) nothing is decided.
+    """
     if row.low is None or row.high is None or not row.better or row.low <= 0 <= row.high:
         return ""
     return "better" if (row.low > 0) == (row.better == "higher") else "worse"
@@ -109,7 +116,7 @@ def _downstream(group: str, own: Sequence[Downstream], flags: Sequence[Flag]) ->
     if control is not None:
         note += (
             f"; with it the paired difference to the control arm, {control}, with its 95 % t interval over the seeds "
-            "that both have, marked where the interval excludes 0"
+            "that both have, marked where the interval excludes 0; a few seeds that all differ alike have no interval"
         )
     floors = {name.replace("_", " "): cells[0].floor for name, cells in metrics.items()}
     perfect = [f"{name} {number(floor)}" for name, floor in floors.items() if floor is not None]

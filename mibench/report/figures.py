@@ -106,7 +106,7 @@ def scores(board: Board, palette: Palette) -> Drawing | None:
 
 def differences(board: Board, palette: Palette) -> Drawing | None:
     """Score minus the best score: its simultaneous interval, and the families behind it."""
-    rows = [row for row in board.ranking if row.to_best_low is not None and row.to_best_high is not None]
+    rows = [row for row in board.ranking if row.to_best is not None]
     if len(rows) < 2:
         return None
     scores = {(row.estimator, row.family): row.score for row in board.families}
@@ -121,7 +121,8 @@ def differences(board: Board, palette: Palette) -> Drawing | None:
                 (dot,) = ax.plot(score - scores[best, family], y, ".", color=colour, markersize=4, alpha=0.4)
                 hover(dot, name, f"{name} on {family}: {score:.3f}, {best} {scores[best, family]:.3f}")
         line = {"color": colour, "linewidth": 1.6, "solid_capstyle": "butt"}
-        hover(ax.plot([row.to_best_low, row.to_best_high], [y, y], **line)[0], row.estimator)
+        if row.to_best_low is not None:
+            hover(ax.plot([row.to_best_low, row.to_best_high], [y, y], **line)[0], row.estimator)
         large = {"color": colour, "markersize": 7, "markeredgecolor": PAPER, "markeredgewidth": 0.8}
         hover(ax.plot(row.to_best, y, "o", **large)[0], row.estimator, f"{row.estimator}: {row.to_best:.3f}")
     ax.set_yticks(range(len(rows) - 1), [_placed(row) for row in reversed(rows[1:])])

@@ -15,7 +15,7 @@ from mibench.files import put
 from mibench.group import grouped
 from mibench.task import AnyTask, ConsistencyTask, Task, TaskKind
 
-from .catalogue import TaskRow, describe, dimensions, truth
+from .catalogue import TaskRow, describe, dimensions, grids_with, truth
 from .html import environment
 from .pictures import thumbnail
 from .portraits import linked
@@ -24,13 +24,14 @@ from .style import slug
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One task on the page; ``picture`` is a data URI or empty."""
+    """One task on the page; ``grids`` are the presets that have it, ``picture`` is a data URI or empty."""
 
     row: TaskRow
     dims: str
     truth: str
     construction: str
     citation: str
+    grids: str = ""
     picture: str = ""
 
     @property
@@ -62,7 +63,8 @@ def write_gallery(tasks: Sequence[AnyTask], path: Path) -> None:
     families = grouped(
         sorted(exhibits, key=lambda e: (e.row.kind is not TaskKind.INFORMATION, e.row.group)), lambda e: e.row.group
     )
-    page = environment().get_template("gallery.html").render(families=families, count=len(exhibits))
+    template = environment().get_template("gallery.html")
+    page = template.render(title="Tasks of mibench", families=families, count=len(exhibits))
     try:
         put(path, re.sub(r"\n\s*\n+", "\n", page))
     except OSError as error:
@@ -79,4 +81,5 @@ def _exhibit(task: AnyTask) -> Exhibit:
             row = dataclasses.replace(row, remark=str(error))
     known = truth(row) if isinstance(task, Task) else ""
     construction = " ".join(task.construction.split()) if isinstance(task, Task) else row.summary
-    return Exhibit(row, dimensions(row), known, construction.replace("``", "`"), task.citation, picture)
+    grids = ", ".join(grids_with(task))
+    return Exhibit(row, dimensions(row), known, construction.replace("``", "`"), task.citation, grids, picture)

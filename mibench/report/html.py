@@ -23,7 +23,7 @@ from .portraits import portraits
 from .run_pictures import Picture
 from .style import HUES, NIGHT, Drawing, slug
 from .task_cards import task_cards
-from .values import Table, Unit, seconds
+from .values import Table, Unit, recorded, seconds
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -55,9 +55,9 @@ def render(
             title=title,
             unit=unit,
             board=board,
+            recorded=recorded(board.provenance, 4),
             facts=_facts(board),
             standing=tables.standing(board),
-            hues=list(zip(HUES, NIGHT, strict=True)),
             portraits=painted,
             anchors={portrait.name: portrait.anchor for portrait in painted},
             cards=cards,
@@ -91,6 +91,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["hues"] = list(zip(HUES, NIGHT, strict=True))
     made.filters["slug"] = slug
     made.filters["broken"] = _broken
     made.filters["marked"] = _marked

@@ -11,7 +11,7 @@ from mibench.group import grouped
 from mibench.task import TaskKind
 from mibench.words import counted
 
-from .cards import Card
+from .cards import Card, Parameter
 from .catalogue import EstimatorRow, GridRow, TaskRow, dimensions
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Row = EstimatorRow | TaskRow | GridRow
 
-_LEAST = 20  # columns that a description needs
+_LEAST = 28  # columns that a description needs
 
 
 def show_list(rows: Sequence[Row], console: Console) -> None:
@@ -97,9 +97,10 @@ def show_card(card: Card, console: Console) -> None:
             given = parameter.value is not None and parameter.value != parameter.default
             said = "required" if parameter.default is None else f"default {parameter.default}"
             note = Text(f"{parameter.value}  ({said})" if given else said)
-            allowed = f" ({parameter.type})" if parameter.meaning else parameter.type
-            meaning = Text.assemble(parameter.meaning.removesuffix("."), (allowed, "dim"))
-            table.add_row(Text(parameter.name, style="cyan"), note, meaning)
+            meaning = _meaning(parameter, [p.name for p in card.parameters if p.meaning == parameter.meaning])
+            allowed = _allowed(parameter)
+            told = Text.assemble(meaning, (f" ({allowed})" if meaning and allowed else allowed, "dim"))
+            table.add_row(Text(parameter.name, style="cyan"), note, told)
         console.print(table)
     for name, rows in card.tables.items():
         console.print(Text(f"\n{name}", style="bold"))
@@ -109,6 +110,22 @@ def show_card(card: Card, console: Console) -> None:
             _pairs({key: _written(value) for key, value in row.items() if value not in ("", [], {}, ())}, console)
     if card.source:
         console.print(Text(f"\n{card.source}", style="dim"), soft_wrap=True)
+
+
+def _meaning(parameter: Parameter, alike: Sequence[str]) -> str:
+    """What it means; where several share a meaning, the first tells it of all of them."""
+    if not parameter.meaning or len(alike) == 1:
+        return parameter.meaning.removesuffix(".")
+    if parameter.name != alike[0]:
+        return f"see {alike[0]}"
+    return f"{', '.join(alike)}: {parameter.meaning.removesuffix('.')}"
+
+
+def _allowed(parameter: Parameter) -> str:
+    """What it may be, where the meaning does not name every choice already."""
+    choices = re.fullmatch(r"one of ('[^']*'(?:, '[^']*')*)", parameter.type)
+    named = choices and all(f'"{name}"' in parameter.meaning for name in re.findall(r"'([^']*)'", choices[1]))
+    return "" if named else parameter.type
 
 
 def _flowing(text: str) -> str:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 
 from mibench.leaderboard.board import Board
-from mibench.words import listed, printable
+from mibench.words import printable
 
 from . import tables
 from .excerpt import rows_of
-from .values import Entry, Table
+from .values import Entry, Table, recorded
 
 _MOST_ROWS, _MOST_VALUES = 500, 20
 
@@ -33,9 +33,7 @@ def render(board: Board, title: str, unit: str = "nats", figures: Sequence[tuple
     if figures:
         parts += ["## Figures", *(f"![{escaped(caption)}]({path})" for caption, path in figures)]
     if board.provenance:
-        lines = [
-            f"* {escaped(key)}: {escaped(listed(values, _MOST_VALUES))}" for key, values in board.provenance.items()
-        ]
+        lines = [f"* {escaped(key)}: {escaped(value)}" for key, value in recorded(board.provenance, _MOST_VALUES)]
         parts += ["## Provenance", "\n".join(lines)]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from mibench.bound import Interval
 from mibench.estimator import Array
+from mibench.words import counted
 
 from .html import environment
 from .labels import shorten
-from .style import HALF, HUES, MUTED, NIGHT, Drawing, finish, new_figure, theme
+from .style import HALF, HUES, MUTED, Drawing, finish, new_figure, theme
 
 _POINTS = 2000
 
@@ -61,13 +62,17 @@ def panel(said: Sequence[Said], recommended: tuple[float, float | None, float | 
         ax.set_yticks(places, [shorten(s.estimator, 40) for s in said], fontsize=8)
         ax.set(xlabel=f"mutual information, {unit}", ylim=(-0.7, len(said) - 0.3))
         ax.grid(axis="y", visible=False)
-        caption = (
-            "Line and shade: the recommended value and its interval. Points: the panel, with the 95 % intervals that"
-            " follow from their own standard errors, of bounds to one side; grey: how far each was off on half of the"
-            " reference samples most like this."
-        )
+        told = ["Line and shade: the recommended value and its interval."] if recommended is not None else []
+        told.append("Points: the answers.")
+        if any(s.stderr is not None for s in said):
+            told.append(
+                "Their lines: the 95 % intervals that follow from their own standard errors, of bounds to one side."
+            )
+        if any(s.typical is not None for s in said):
+            told.append("Grey: how far each was off on half of the reference samples most like this.")
         names = ", ".join(s.estimator for s in said)
-        return finish(figure, "panel", "The panel", caption, f"Estimates of {names} beside the recommended value")
+        alt = f"Estimates of {names}{' beside the recommended value' if recommended is not None else ''}"
+        return finish(figure, "panel", "The answers", " ".join(told), alt)
 
 
 def scatter(x: Array, y: Array, names: tuple[Sequence[str], Sequence[str]]) -> Drawing:
@@ -83,9 +88,9 @@ def scatter(x: Array, y: Array, names: tuple[Sequence[str], Sequence[str]]) -> D
         ax.plot(x[:, i], y[:, j], ".", color=HUES[0], markersize=3, alpha=0.5, rasterized=False)
         of_x, of_y = shorten(names[0][i], 30), shorten(names[1][j], 30)
         ax.set(xlabel=of_x, ylabel=of_y)
-        some = f" {len(rows):,} of the rows, at random." if len(rows) == _POINTS else ""
-        pair = "" if x.shape[1] == y.shape[1] == 1 else " The pair of columns whose ranks are the most correlated."
-        caption = f"The samples.{pair}{some}".strip()
+        some = f"{len(rows):,} of the rows, at random." if len(rows) == _POINTS else counted(len(rows), "row") + "."
+        pair = "" if x.shape[1] == y.shape[1] == 1 else "The pair of columns whose ranks are the most correlated. "
+        caption = f"{pair}{some}"
         return finish(figure, "samples", "The samples", caption, f"Scatter of {of_y} against {of_x}")
 
 
@@ -101,5 +106,4 @@ def page(
     """One HTML file that needs nothing else: a headline, sentences, figures, and a table."""
     template = environment().get_template("samples.html")
     told = {"title": title, "lead": lead, "figures": figures, "table_title": table_title, "headline": headline}
-    hues = list(zip(HUES, NIGHT, strict=True))
-    return re.sub(r"\n\s*\n+", "\n", template.render(**told, headings=headings, rows=rows, hues=hues))
+    return re.sub(r"\n\s*\n+", "\n", template.render(**told, headings=headings, rows=rows))

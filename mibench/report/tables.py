@@ -35,6 +35,8 @@ from .values import MISSING, Entry, Table, Unit, mean_over_seeds, natural, numbe
 
 Line = tuple[Entry, ...]
 
+_MOST_BEST = 3  # entrants of a family that are marked as the best of it
+
 IN_SHORT = (
     "Score, 0 to 1: area under the ECDF of |error| over log-spaced tolerances; 1: every error is below 0.01 nat, each "
     "factor of ten costs a third, a failed cell scores 0."
@@ -118,7 +120,7 @@ def _beside_control(board: Board) -> str:
         return ""
     found = [{verdict(row) for row in rows} for rows in tasks.values()]
     better, worse = (sum(what in verdicts for verdicts in found) for what in ("better", "worse"))
-    where = f"On {better} of {counted(len(tasks), 'downstream task')} an arm is better than the control"
+    where = f"On {better or 'none'} of {counted(len(tasks), 'downstream task')} an arm is better than the control"
     return f"{where}, on {worse or 'none'} one is worse: by the first metric of each, 95 % intervals over seeds."
 
 
@@ -137,21 +139,28 @@ def families(board: Board) -> Table:
         names = []
     by_estimator = grouped(board.families, lambda row: row.estimator)
     headings = (Column("estimator", numeric=False), *map(Column, names))
-    best = {
-        f: max((r.score for r in board.families if r.family == f and _competes(board, r)), default=2.0) for f in names
-    }
+    best = {f: _best_of([r.score for r in board.families if r.family == f and _competes(board, r)]) for f in names}
     lines = []
     for estimator, own in by_estimator.items():
         scores = {row.family: row.score for row in own}
         entrant = any(_competes(board, row) for row in own)
         cells = [_score(scores.get(f), "best" if entrant and scores.get(f) == best[f] else "") for f in names]
         lines.append((Entry(estimator, estimator), *cells))
-    note = "The score within each family; the headline is the mean of these. The best entrant of a family is marked."
+    note = (
+        "The score within each family; the headline is the mean of these. The best entrants of a family are marked, "
+        "unless they are many."
+    )
     if not names:
         return Table("families", "Score by family", note, headings, ())
     whose = tuple(about(estimator=estimator) for estimator in by_estimator)
     where = (None, *(about(family=name) for name in names))
     return Table("families", "Score by family", note, headings, tuple(lines), False, True, whose, where)
+
+
+def _best_of(scores: Sequence[float]) -> float:
+    """The greatest, or NaN where so many have it that a mark would say nothing."""
+    first = max(scores, default=math.nan)
+    return first if scores.count(first) <= _MOST_BEST else math.nan
 
 
 def tasks(board: Board, family: str, unit: Unit) -> Table:
@@ -192,8 +201,19 @@ def independence(board: Board, unit: Unit) -> Table:
         "(2.3 % is right)."
     )
     whose = tuple(about(estimator=row.estimator, truth=0) for row in board.independence)
-    shown = flat(Independence, board.independence, unit)
+    shown = flat(
+        Independence,
+        board.independence,
+        unit,
+        alarms=_alarms,
+    )
     return Table("independence", "Independent variables", note, *shown, whose=whose)
+
+
+def _alarms(row: Independence) -> Entry:
+    """A share says little without the number of cells that it is of."""
+    of = f" of {row.cells:,}" if row.alarms is not None and not row.failures else ""
+    return Entry(share(row.alarms).text + of, row.alarms)
 
 
 def unranked(board: Board, unit: Unit) -> Table:
@@ -305,16 +325,18 @@ def place(row: Ranking) -> Entry:
 
 
 def _to_best(row: Ranking) -> Entry:
-    """The difference and its interval; that of the best to itself says nothing."""
-    if row.to_best is None or row.to_best_low is None or row.rank == 1:
+    """The difference and its interval, if it has one; that of the best to itself says nothing."""
+    if row.to_best is None or row.rank == 1:
         return Entry(MISSING, row.to_best)
-    ends = (_signed(end, 2) for end in (row.to_best_low, row.to_best_high or 0.0))
+    if row.to_best_low is None or row.to_best_high is None:
+        return Entry(_signed(row.to_best, 3), row.to_best)
+    ends = (_signed(end, 2) for end in (row.to_best_low, row.to_best_high))
     return Entry(f"{_signed(row.to_best, 3)} [{', '.join(ends)}]", row.to_best)
 
 
 def _signed(value: float, digits: int) -> str:
-    """With a minus that is as wide as a digit."""
-    return f"{value:.{digits}f}".replace("-", "−")
+    """With a minus that is as wide as a digit; what rounds to nothing has no sign."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def _best(row: Ranking) -> str:

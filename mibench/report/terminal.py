@@ -25,7 +25,10 @@ _MESSAGE = 90
 
 
 def show(board: Board, console: Console, unit: str = "nats") -> None:
-    """Print the ranking, what stands beside it, the failures and the notes; ``unit`` is nats or bits."""
+    """Print the ranking, what stands beside it, the failures and the notes; at the end, where one looks, who is best.
+
+    ``unit`` is nats or bits.
+    """
     for table in tables.build(board, unit):
         if table.name == "failures":
             _failures(table, console)
@@ -35,6 +38,8 @@ def show(board: Board, console: Console, unit: str = "nats") -> None:
             say(console, tables.IN_SHORT)
     for note in board.notes:
         say(console, f"Note: {note}")
+    if standing := tables.standing(board):
+        console.print("\n" + printable(standing), style="bold", markup=False, highlight=False)
 
 
 def print_table(table: Table, console: Console) -> None:

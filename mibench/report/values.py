@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from mibench.leaderboard.schema import Column
-from mibench.words import printable
+from mibench.words import listed, printable
 
 MISSING = "–"
 
@@ -124,3 +125,11 @@ def natural(text: str) -> Natural:
     """A key that sorts text by the numbers in it: ``dim=5`` before ``dim=20``."""
     parts = re.split(r"(\d+(?:\.\d+)?)", text)
     return [(i % 2 == 0, 0.0 if i % 2 == 0 else float(part), part) for i, part in enumerate(parts)]
+
+
+def recorded(provenance: Mapping[str, Sequence[str]], most: int) -> list[tuple[str, str]]:
+    """What was recorded of machine and versions, at most so many values of each; of times, the first and the last."""
+    return [
+        (key, f"{values[0]} to {values[-1]}" if key == "time" and len(values) > 1 else listed(values, most))
+        for key, values in provenance.items()
+    ]

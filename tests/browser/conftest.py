@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import mibench
+from mibench.report import figures, html
+
+PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -20,3 +25,16 @@ def browser() -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield started
         started.close()
+
+
+@pytest.fixture(scope="module")
+def page_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Makes the page of published results, and gives its address."""
+
+    def make(name: str) -> str:
+        board = mibench.load_results(PUBLISHED / name).leaderboard()
+        path = tmp_path_factory.mktemp("page") / "leaderboard.html"
+        path.write_text(html.render(board, name, "nats", figures.draw(board)), encoding="utf-8")
+        return path.as_uri()
+
+    return make

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mibench
-from mibench.report import figures, html
 
 from .contrast import FAINT
 
@@ -20,11 +19,8 @@ EXACT = Path(__file__).parents[2] / "results" / "published" / "downstream_exact"
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
-    board = mibench.load_results(EXACT).leaderboard()
-    path = tmp_path_factory.mktemp("page") / "leaderboard.html"
-    path.write_text(html.render(board, "exact", "nats", figures.draw(board)), encoding="utf-8")
-    return path.as_uri()
+def address(page_of: Callable[[str], str]) -> str:
+    return page_of("downstream_exact")
 
 
 @pytest.fixture(params=["light", "dark"])

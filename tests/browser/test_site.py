@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -42,19 +39,8 @@ class Visit:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if importlib.util.find_spec("material") is None:
-        pytest.skip("mkdocs-material is not installed: `make docs` installs it.")
-    target = tmp_path_factory.mktemp("site")
-    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(target)]
-    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return target
-
-
-@pytest.fixture(scope="module")
-def address(built: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(built)))
+def address(site: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
@@ -80,19 +66,19 @@ def inside(url: str, address: str) -> bool:
     return url.startswith((f"{address}/", "data:", "blob:", "about:"))
 
 
-def paths(built: Path) -> list[str]:
+def paths(site: Path) -> list[str]:
     """Every page that can be reached, as the address of its folder."""
-    return sorted(str(file.parent.relative_to(built)) for file in built.rglob("index.html"))
+    return sorted(str(file.parent.relative_to(site)) for file in site.rglob("index.html"))
 
 
 SIZES = pytest.mark.parametrize("visit", [(390, "light"), (1280, "dark")], indirect=True, ids=["phone", "desk"])
 
 
 @SIZES
-def test_every_page_opens_whole_and_fits(visit: Visit, built: Path) -> None:
+def test_every_page_opens_whole_and_fits(visit: Visit, site: Path) -> None:
     """On a phone all of them; on a desk those that were written by hand."""
     phone = visit.page.viewport_size["width"] < 640
-    opened = [path for path in paths(built) if phone or path in {".", *HAND_WRITTEN}]
+    opened = [path for path in paths(site) if phone or path in {".", *HAND_WRITTEN}]
     assert len(opened) > (150 if phone else 12)
     wide, bare = [], []
     for path in opened:
@@ -106,7 +92,7 @@ def test_every_page_opens_whole_and_fits(visit: Visit, built: Path) -> None:
     assert (wide, bare) == ([], [])
 
 
-def test_the_navigation_leads_to_every_page(visit: Visit, built: Path) -> None:
+def test_the_navigation_leads_to_every_page(visit: Visit, site: Path) -> None:
     """From the start page on, along links, those on pages of single estimators and tasks left out."""
     visit.open("")
     links = "[...document.querySelectorAll('a[href]')].map((a) => a.href.split('#')[0])"
@@ -118,7 +104,7 @@ def test_the_navigation_leads_to_every_page(visit: Visit, built: Path) -> None:
         fresh = {url for url in visit.page.evaluate(links) if inside(url, visit.address)} - reached
         reached |= fresh
         ahead += sorted(url for url in fresh if not single.search(url))
-    missing = [path for path in paths(built) if path != "." and f"{visit.address}/{path}/" not in reached]
+    missing = [path for path in paths(site) if path != "." and f"{visit.address}/{path}/" not in reached]
     assert missing == []
 
 

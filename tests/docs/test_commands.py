@@ -135,6 +135,8 @@ def shell(line: str) -> None:
         mibench(words[1:], line)
     elif words[0] == "ray":
         ray(words[1:], line)
+    elif words[0] == "cd" and len(words) == 2:
+        os.chdir(words[1])  # for what follows, as in the shell of a reader
     else:
         done = subprocess.run(["bash", "-ec", line], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{line}\n{done.stderr}"

@@ -88,6 +88,7 @@ def test_a_run_prints_its_leaderboard_and_says_where_things_are(mibench: Command
     assert code == 0 and "15 cells, 10 finished before, 5 to run" in plan
     code, table, _ = mibench("report", "results/custom", "--unit", "bits", "--out", "other")
     assert code == 0 and "in bits" in table and (tmp_path / "other" / "leaderboard.html").is_file()
+    assert "Report    other/leaderboard.html" in table and "Results" not in table  # which lie where they lay
 
 
 def test_an_estimator_that_comes_later_stands_beside_those_that_ran_before(mibench: Command) -> None:

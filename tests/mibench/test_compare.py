@@ -190,7 +190,7 @@ def test_a_planted_regression_is_found_exactly_beyond_the_tolerance(make: Make, 
         found = compare(base, new, tolerance)
         assert row(found).difference == pytest.approx(-fall)
         assert row(found).new_error == pytest.approx(known(row(found).base_error) * 10 ** (3 * fall))
-        assert (row(found).low, row(found).high) == pytest.approx((-fall, -fall))
+        assert (row(found).low, row(found).high) == (None, None)  # two families that fell alike
         assert (row(found).verdict, row(found, "cca").verdict) == (verdict, "unchanged")
         assert [r.estimator for r in found.worse] == (["ksg"] if verdict == "worse" else [])
 
@@ -331,8 +331,15 @@ def test_seed_noise_and_a_single_seed_fail_no_gate(make: Make) -> None:
     assert (alone.metrics[0].verdict, alone.metrics[0].p_value, alone.metrics[0].low) == ("changed", None, None)
 
 
+def test_a_few_seeds_that_fell_alike_fail_no_gate_and_six_do(make: Make) -> None:
+    for values, verdict in ((BASE_VALUES, "changed"), ((*BASE_VALUES, 48.0), "worse")):
+        (metric,) = compare(runs(make, "higher", values), runs(make, "higher", [v - 10 for v in values])).metrics
+        assert (metric.verdict, metric.p_value) == (verdict, 2.0 ** (1 - len(values)))
+        assert (metric.low, metric.high) == ((None, None) if verdict == "changed" else (-10, -10))
+
+
 def test_a_change_within_the_tolerance_is_none_however_certain(make: Make) -> None:
-    slight = [value - 0.5 for value in BASE_VALUES]
+    slight = [value - shift for value, shift in zip(BASE_VALUES, (0.5, 0.4, 0.5, 0.6, 0.5), strict=True)]
     assert compare(runs(make, "higher", BASE_VALUES), runs(make, "higher", slight)).metrics[0].verdict == "changed"
     assert compare(runs(make, "higher", BASE_VALUES), runs(make, "higher", slight), tolerance=0.005).worse
 

@@ -88,6 +88,7 @@ def test_only_what_a_change_touches_is_run_and_a_regression_is_one(repository: P
     assert run_by(repository) == {"first-own"} and (repository / "mibench-ci" / "leaderboard.html").is_file()
     summary = (repository / "summary.md").read_text()
     assert summary == same.stdout and "unchanged" in summary and "## Leaderboard" in summary
+    assert "![" not in summary  # a summary page has no pictures of a folder
 
     edit(first, "Estimate(0.5 *", "Estimate(0.25 *")
     edit(first, 'version = "1"', 'version = "2"')

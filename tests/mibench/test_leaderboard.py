@@ -14,6 +14,7 @@ from mibench.estimator import Kind, Role
 from mibench.leaderboard.board import Board
 from mibench.leaderboard.panels import task_row
 from mibench.leaderboard.schema import Ranking
+from mibench.report.downstream_tables import verdict
 from mibench.result import Result, Status
 
 Make = Callable[..., Result]
@@ -40,7 +41,7 @@ def entrant(make: Make, name: str, error: float, rng: np.random.Generator, **fie
 def test_oracle_scores_exactly_one(make: Make) -> None:
     # awkward numbers of cells, so that weights such as 1/7 would leave rounding behind
     cells = [
-        make("oracle", f"t{i}", seed=s, mi=0.3, truth=0.3, family=f"f{i % 3}", reads_task=True)
+        make("oracle", f"t{i}", seed=s, mi=0.3, truth=0.3, family=f"f{i % 6}", reads_task=True)
         for i in range(11)
         for s in range(7)
     ]
@@ -330,6 +331,30 @@ def test_downstream_differences_are_paired_over_seeds(make: Make) -> None:
     assert (arm.low, arm.high) == pytest.approx(tuple(paired.confidence_interval(0.95)))
     assert (arm.pairs, arm.failed, arm.published) == (3, 1, "0.05")
     assert arm.mean == pytest.approx(np.mean([0.8, 1.9, 2.5]))
+
+
+@pytest.mark.parametrize("seeds", [2, 5, 6])
+def test_a_few_seeds_that_differ_alike_decide_nothing(make: Make, seeds: int) -> None:
+    cells = [downstream(make, "none", s, 25.0) for s in range(seeds)]
+    cells += [downstream(make, "mine", s, 20.0) for s in range(seeds)]
+    arm = next(r for r in board(*cells).downstream if r.arm == "mine")
+    assert (arm.difference, arm.low, arm.high) == (-5.0, *((-5.0, -5.0) if seeds == 6 else (None, None)))
+    assert verdict(arm) == ("better" if seeds == 6 else "")
+
+
+def test_a_few_families_that_differ_alike_leave_the_second_untold(make: Make) -> None:
+    cells = [make(name, f, family=f, mi=mi) for f in ("a", "b") for name, mi in (("ksg", 1.0), ("cca", 11.0))]
+    got = board(*cells)
+    (second,) = (r for r in got.ranking if r.rank == 2)
+    assert (second.to_best, second.to_best_low, second.to_best_high, second.tied) == (-1.0, None, None, True)
+    assert got.close == ["cca"]
+
+
+def test_an_interval_of_a_difference_lies_where_differences_of_scores_do(make: Make) -> None:
+    scores = {"a": (1.0, 1.0), "b": (1.05, 3.0)}  # two families tell next to nothing
+    got = board(*(make(name, f"f{i}", family=f"f{i}", mi=mi) for name, of in scores.items() for i, mi in enumerate(of)))
+    second = row(got, "b")
+    assert (second.to_best_low, second.to_best_high) == (-1.0, 1.0) and got.close == ["b"]
 
 
 def test_downstream_runs_stay_out_of_the_ranking(make: Make) -> None:

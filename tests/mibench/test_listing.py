@@ -7,15 +7,17 @@ import io
 import itertools
 import json
 import re
+import types
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from mibench.engine.grid import presets
 from mibench.registry import Registry, estimators, tasks
 from mibench.report import catalogue
 from mibench.report.cards import card
-from mibench.report.catalogue import TaskRow
+from mibench.report.catalogue import TaskRow, grids_with
 from mibench.report.listing import show_card, show_list
 from mibench.task import TaskKind
 
@@ -101,3 +103,25 @@ def test_cards_fit_and_paragraphs_flow(name: str, width: int) -> None:
     body = text.splitlines()[2:]
     for line, after in itertools.pairwise(body[: body.index("")]):
         assert len(line.rstrip()) + 1 + len(after.split()[0]) > width, line
+
+
+def test_what_parameters_share_is_told_once_and_choices_once() -> None:
+    console = Console(width=400, file=io.StringIO(), color_system=None)
+    show_card(card("mine-ema"), console)
+    lines = {line.split()[0]: line for line in console.file.getvalue().splitlines() if " default " in line}  # type: ignore[attr-defined]
+    assert "train, validation, test: shares of the samples" in lines["train"]
+    assert "see train (a number, at least 0)" in lines["validation"] and "shares" not in lines["validation"]
+    assert lines["activation"].count("relu") == 1 and "one of" not in lines["activation"]
+    assert "one of 0, or a whole number" in lines["folds"]
+
+
+def test_a_task_says_in_which_grids_it_is(rows: list[TaskRow]) -> None:
+    assert {"quick", "full", "gaussian"} <= set(card("gauss[dim=7]").values["grids"])
+    assert "quick" in card("gauss").facts["grids"].split(", ")
+    told = {grid for row in rows for grid in grids_with(_labelled(row.name))}
+    assert told == set(presets())
+
+
+def _labelled(name: str) -> Any:
+    """What stands for a task that may need a file or a parameter."""
+    return types.SimpleNamespace(label=name)

@@ -1,7 +1,9 @@
 """What the README tells a newcomer to write works; its commands are run in tests/docs."""
 
+import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -26,6 +28,28 @@ def test_the_example_plugin_keeps_the_contract(text: str, tmp_path: Path) -> Non
     outcomes = run_checks(registry.estimators.create("my-estimator"))
     assert [str(o) for o in outcomes if o.failed] == []
     assert estimate([1.0, 2.0, 3.0, 5.0], [1.1, 2.0, 3.2, 4.9], "my-estimator").mi > 1
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("refresh_readme", README.parent / "docs" / "refresh_readme.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_it_tells_of_the_published_results_is_what_they_say(generator: ModuleType, text: str) -> None:
+    fresh = generator.refreshed(text)
+    stale = [line for line in fresh.splitlines() if line not in text.splitlines()]
+    assert not stale and fresh == text, "run `python docs/refresh_readme.py`"
+    assert [match[1] for match in generator.BLOCK.finditer(text)].count("table") == 2
+
+
+def test_a_stale_figure_is_noticed(generator: ModuleType, text: str) -> None:
+    for right, wrong in (("| copula-ksg | 0.889 |", "| copula-ksg | 0.988 |"), ("330 cells of 11", "333 cells of 11")):
+        assert text.count(right) == 1
+        assert generator.refreshed(text.replace(right, wrong)) == text
 
 
 def test_every_make_target_and_file_of_the_readme_exists(text: str) -> None:

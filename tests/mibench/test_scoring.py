@@ -88,7 +88,53 @@ def test_degenerate_samples() -> None:
     assert scoring.mean_interval([0.3]) is None
     assert np.isnan(scoring.standard_error([0.3]))
     assert scoring.paired_p([0.0, 0.0, 0.0]) == 1.0
-    assert scoring.paired_p([0.25, 0.25]) == 0.0
+
+
+@pytest.mark.parametrize("value", [0.25, -3.0, 0.1 + 0.2, 1e6 / 3])
+def test_a_few_equal_values_have_no_interval_and_the_p_value_of_the_sign_test(value: float) -> None:
+    for count in range(2, 12):
+        values = [value, *[value * (1 + 1e-15)] * (count - 1)]  # equal up to rounding
+        p = stats.binomtest(count, count).pvalue
+        assert scoring.paired_p(values) == pytest.approx(p)
+        interval = scoring.mean_interval(values)
+        assert interval is None if p > 0.05 else interval == pytest.approx((value, value))
+    assert scoring.mean_interval([value, value * 1.001]) is not None
+
+
+SMALL = {
+    "success": lambda rng, shape: rng.binomial(1, 0.5, shape),
+    "rare success": lambda rng, shape: rng.binomial(1, 0.1, shape),
+    "modes": lambda rng, shape: rng.binomial(25, 0.98, shape),
+    "counts": lambda rng, shape: rng.poisson(1.0, shape),
+}
+"""Metrics that take few values, so that seeds often agree."""
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 6, 8])
+@pytest.mark.parametrize("kind", SMALL)
+def test_seeds_that_agree_by_chance_are_no_difference(kind: str, seeds: int) -> None:
+    """Two arms that do not differ are told apart in at most 5 % of 3,000 comparisons; three standard errors more."""
+    one, other = SMALL[kind](np.random.default_rng(seeds), (2, 3000, seeds))
+    told = [(i := scoring.mean_interval(d)) is not None and not i[0] <= 0 <= i[1] for d in one - other]
+    assert np.mean(told) <= 0.05 + 0.012
+    p = [scoring.paired_p(d) <= 0.05 for d in one - other]
+    assert np.mean(p) <= 0.05 + 0.012
+    if kind == "success" and seeds == 2:  # a t interval of no width would tell them apart
+        assert np.mean([d[0] == d[1] != 0 for d in one - other]) > 0.1
+
+
+@pytest.mark.parametrize("families", [2, 3, 4, 6])
+def test_families_that_agree_by_chance_are_no_difference(families: int) -> None:
+    """Entrants of which each answers half of the families wholly and the others not at all: none is better."""
+    scores = np.random.default_rng(0).binomial(1, 0.5, (1500, families, 5)).astype(float)
+    told = without = 0
+    for board in scores:
+        best = int(board.mean(axis=0).argmax())
+        d, half = scoring.differences(board, best)
+        told += bool(np.any(np.abs(d) > half))  # a missing half-width tells nothing
+        without += bool(np.any(np.abs(d) > np.nan_to_num(half)))
+    assert told / len(scores) <= 0.05 + 0.017
+    assert families > 3 or without / len(scores) > 0.15  # so often would one of no width
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=10), st.floats(0.001, 0.5))

@@ -74,7 +74,7 @@ def test_honest_results_become_an_entry_that_holds_as_well(honest: Path, command
         r.mi for r in sorted(read_results(honest), key=lambda r: r.cell.id)
     ]
     registry.estimators.forget("mibench_include_handed_in")  # what somebody else's process does not know
-    code, out, err = command("submit", entry, "--check", "--share", "0.5")
+    code, out, err = command("submit", entry, "--check", "--share", "1")
     assert code == 0 and out.count("agrees") == 6, out + err
     assert {path.name for path in entry.iterdir()} == names
     code, _, err = command("submit", honest, "--name", "ours", "--include", file)
@@ -166,9 +166,16 @@ def test_a_seed_decides_which_cells_run_again_and_chance_does_without(honest: Pa
     submission = Submission(honest)
     drawn = [[r.cell.id for r in submission.rerun(0.5, seed)] for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
-    assert all(len(set(cells)) == 6 for cells in drawn)
+    assert all(len(set(cells)) == 3 for cells in drawn)  # half of its own; the others are of a reference row
 
 
 def test_nothing_to_submit_is_one_sentence(command: Command, tmp_path: Path) -> None:
     code, _, err = command("submit", tmp_path / "nowhere")
     assert code == 2 and "there are no results" in err and len(err.strip().splitlines()) == 1
+
+
+def test_cells_of_reference_rows_are_not_run_again_while_there_are_others(honest: Path, tmp_path: Path) -> None:
+    assert {r.cell.estimator for r in read_results(honest)} == {OWN, "cca"}
+    assert {again.cell.estimator for again in Submission(honest).rerun(1.0, seed=0)} == {OWN}
+    alone = touched(honest, tmp_path / "alone", lambda r: r if r.cell.estimator == "cca" else None)
+    assert {again.cell.estimator for again in Submission(alone).rerun(1.0, seed=0)} == {"cca"}

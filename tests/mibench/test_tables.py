@@ -73,7 +73,7 @@ def test_the_oracle_is_perfect_and_never_the_best(plausible_board: Leaderboard) 
     headings = [c.heading for c in _by_name(plausible_board)["ranking"].columns]
     oracle = dict(zip(headings, ranking["oracle"], strict=True))
     assert (oracle["#"].text, oracle["score"].text, oracle["failed"].text) == ("ref", "1.000", "0 %")
-    assert oracle["95 % interval"].text == "[1.00, 1.00]"
+    assert oracle["95 % interval"].text == "–"  # fewer than six families, all alike
     for table in tables.build(plausible_board):
         for row in table.rows:
             if "oracle" in (row[0].text, row[1].text):
@@ -88,6 +88,29 @@ def test_the_best_of_each_family_is_an_entrant_with_the_highest_score(plausible_
         best = max(row[i].value for row in table.rows if row[0].text in entrants)  # type: ignore[type-var]
         assert marked == {row[0].text for row in table.rows if row[0].text in entrants and row[i].value == best}
         assert marked, of.heading
+
+
+def test_where_many_are_the_best_of_a_family_none_is_marked(make: MakeResult) -> None:
+    cells = [
+        make(f"e{i}", f, family=f, mi=1.0 if f == "easy" or i < 2 else 2.0) for i in range(5) for f in ("easy", "b")
+    ]
+    (table,) = (t for t in tables.build(Leaderboard.from_results(cells)) if t.name == "families")
+    marks = {column.heading: [row[i].mark for row in table.rows] for i, column in enumerate(table.columns)}
+    assert marks["easy"] == [""] * 5 and sorted(marks["b"]) == ["", "", "", "best", "best"]
+
+
+def test_a_share_of_false_alarms_says_of_how_many(make: MakeResult) -> None:
+    cells = [make("ksg", "independent", seed=s, truth=0.0, mi=mi) for s, mi in enumerate((0.0, 0.2, 0.01, 0.0))]
+    cells += [make("cca", "independent", seed=s, truth=0.0, mi=mi) for s, mi in enumerate((0.0, None, 0.0, 0.0))]
+    (table,) = (t for t in tables.build(Leaderboard.from_results(cells)) if t.name == "independence")
+    place = [column.heading for column in table.columns].index("false alarms")
+    assert {row[0].text: row[place].text for row in table.rows} == {"ksg": "25 % of 4", "cca": "0 %"}
+
+
+def test_a_terminal_ends_with_who_is_best(plausible_board: Leaderboard) -> None:
+    console = Console(width=400, file=io.StringIO(), color_system=None)
+    terminal.show(plausible_board, console)
+    assert console.file.getvalue().splitlines()[-1] == tables.standing(plausible_board)  # type: ignore[attr-defined]
 
 
 def test_failures_are_named_in_the_tables(make: MakeResult) -> None:

@@ -131,8 +131,11 @@ const link = (table) => {
     const along = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[event.key];
     const cell = event.target.closest?.("td");
     if (!cell || (!across && !along)) return;
-    const row = along ? cell.parentElement[along] : cell.parentElement;
-    const next = row?.cells[cell.cellIndex + (across ?? 0)]?.querySelector("a.cell");
+    // the nearest number that way: names and dashes are passed over
+    const line = (row, place) => (along ? [row?.[along], place] : [row, place + across]);
+    let [row, place] = line(cell.parentElement, cell.cellIndex);
+    while (row?.cells[place] && !row.cells[place].querySelector("a.cell")) [row, place] = line(row, place);
+    const next = row?.cells[place]?.querySelector("a.cell");
     if (next) {
       next.focus();
       event.preventDefault();
@@ -141,4 +144,4 @@ const link = (table) => {
 };
 const linkIn = (element) => element.querySelectorAll("table").forEach((table) => table.closest("details:not([open])") || link(table));
 linkIn(document);
-document.addEventListener("toggle", (event) => event.target.open && linkIn(event.target), true);
+document.addEventListener("toggle", (event) => event.target.open && !printing && linkIn(event.target), true);

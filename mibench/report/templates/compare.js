@@ -76,13 +76,15 @@ const differences = (all) => {
     const pairs = (of.get(a.name) ?? []).filter(([, family]) => theirs.has(family)).map(([, family, score]) => score - theirs.get(family));
     if (!pairs.length) return;
     const middle = mean(pairs);
-    const half = pairs.length > 1 && data.reach !== null ? (data.reach * spread(pairs)) / Math.sqrt(pairs.length) : NaN;
-    const ends = Number.isFinite(half) ? `[${number(middle - half, true)}, ${number(middle + half, true)}]` : "–";
+    const varied = pairs.length > 1 && spread(pairs) > 1e-9 * Math.abs(middle); // a few that are equal have no interval
+    const half = varied && data.reach !== null ? (data.reach * spread(pairs)) / Math.sqrt(pairs.length) : NaN;
+    const [low, high] = [Math.max(-1, middle - half), Math.min(1, middle + half)]; // differences of scores lie within
+    const ends = Number.isFinite(half) ? `[${number(low, true)}, ${number(high, true)}]` : "–";
     const apart = Number.isFinite(half) && Math.abs(middle) > half;
     lines.push([
       { text: `${a.name} − ${b.name}` },
       { text: number(middle, true), value: middle },
-      { text: ends, value: middle - half },
+      { text: ends, value: low },
       { text: apart ? "told apart" : "not told apart", mark: apart ? "better" : "muted" },
       { text: `${pairs.filter((d) => d > 0).length} of ${pairs.length}`, value: pairs.filter((d) => d > 0).length },
     ]);

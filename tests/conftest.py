@@ -1,0 +1,22 @@
+"""What the tests of several folders need."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the documentation as `make docs` builds it; once, because that takes minutes."""
+    if importlib.util.find_spec("material") is None:
+        pytest.skip("mkdocs-material is not installed: `make docs` installs it.")
+    target = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(target)]
+    done = subprocess.run(build, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return target
