@@ -129,6 +129,16 @@ class Encoder(nn.Module):
         codes: Tensor = self.net(x + self.std * noise if self.kind == "additive" else torch.cat([x, noise], dim=1))
         return codes
 
+    def coding(self, x: Tensor) -> Callable[[Tensor], Tensor]:
+        """Codes of these images as a function of the noise; what the noise does not reach is computed once."""
+        if self.kind == "gaussian":
+            mean, std = self.gaussian(x)
+            return lambda noise: mean + std * noise
+        if self.kind == "deterministic":
+            codes = self(x, x[:, :0])
+            return lambda noise: codes
+        return lambda noise: self(x, noise)
+
 
 class Classifier(nn.Module):
     """An encoder of images, and a linear decoder of its codes into the scores of the classes."""
