@@ -198,7 +198,7 @@ class GanStackedMnist(StackedGanTask):
         from . import nets
 
         if not conditional:
-            return nets.ConcatCritic(nets.ConditionedConv(3, 28, self.code_size, self.width))
+            return nets.ConditionedCritic(nets.ConditionedConv(3, 28, self.code_size, self.width))
         features, size = nets.dcgan_features(3, 28, self.width, batch_norm=False)
         return nets.GaussianCritic(nn.Sequential(features, nn.Linear(size, 2 * self.code_size)))
 

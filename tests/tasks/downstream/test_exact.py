@@ -370,7 +370,7 @@ def test_no_direction_leaks_less_of_a_bit_than_the_best(utility: float) -> None:
     def leakage(w: Array) -> float:
         with torch.no_grad():
             model.raw.copy_(torch.as_tensor(w))
-        return task.exact(model)["leakage"]
+        return float(task.exact(model)["leakage"])
 
     rng = np.random.default_rng(0)
     assert min(leakage(w) for w in rng.standard_normal((300, 6))) >= best

@@ -279,6 +279,23 @@ def test_concatenated_critic_pairs_every_y_with_other_x(shifts: int) -> None:
         assert len({round(value, 4) for value in row}) == len(row)
 
 
+def test_images_convolved_once_score_as_images_convolved_twice() -> None:
+    """Scores to the bit, and gradients by weights, images and codes but for rounding."""
+    torch.manual_seed(0)
+    net = nets.ConditionedConv(3, 28, 5, 4)
+    x, y = torch.randn(6, 3, 28, 28, requires_grad=True), torch.randn(6, 5, requires_grad=True)
+    found = []
+    for critic in (nets.ConditionedCritic(net), nets.ConcatCritic(net)):
+        joint, product = critic.scores(x, y)
+        total = joint.square().sum() + product.exp().sum()
+        found.append((joint, product, torch.autograd.grad(total, [x, y, *net.parameters()])))
+    (joint, product, once), (joint_again, product_again, twice) = found
+    assert joint.equal(joint_again)
+    assert product.equal(product_again)
+    for a, b in zip(once, twice, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
 def test_information_gradient_is_none_without_a_bound() -> None:
     assert information_gradient(Training(0), None, lambda _: nn.Identity(), 1e-3, "adaptive", 1.0) is None
 
