@@ -5,8 +5,8 @@ hand and stays. ``<!-- runs TASK ... -->`` holds the seeds, versions and hardwar
 all whose names begin so, ``<!-- pictures GROUP: NAME: ARM; ... -->`` one picture of the first seed of each arm, side by
 side,
 ``<!-- against GROUP: ARM: METRIC ... -->`` the paired differences to that arm,
-``<!-- sweep GROUP: METRIC: ARM; ... -->`` a figure of the metric against the weight beta of the arms whose names begin
-so. What the runs do not hold stays as it is.
+``<!-- seeds GROUP: METRIC -->`` the metric of each seed, ``<!-- sweep GROUP: METRIC: ARM; ... -->`` a figure of the
+metric against the weight beta of the arms whose names begin so. What the runs do not hold stays as it is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mibench.result import Result, Status
 
 PAGE = Path(__file__).parent / "findings.md"
 PICTURES = PAGE.parent / "images"
-BLOCK = re.compile(r"<!-- (table|runs|pictures|against|sweep)(.*?) -->\n.*?<!-- end -->\n", re.DOTALL)
+BLOCK = re.compile(r"<!-- (table|runs|pictures|against|seeds|sweep)(.*?) -->\n.*?<!-- end -->\n", re.DOTALL)
 
 
 def main(paths: Sequence[str]) -> None:
@@ -45,6 +45,9 @@ def main(paths: Sequence[str]) -> None:
         elif kind == "pictures":
             group, name, arms = what.strip().split(": ")
             body = pictures([r for r in results if r.group == group], results.directory, name, arms.split("; "))
+        elif kind == "seeds":
+            group, metric = what.strip().split(": ")
+            body = by_seed([r for r in results if r.group == group], metric)
         elif kind == "sweep":
             group, metric, arms = what.strip().split(": ")
             body = sweep(
@@ -112,6 +115,16 @@ def pictures(runs: Sequence[Result], directory: Path | None, name: str, arms: Se
     strip.quantize(64).save(file, optimize=True)
     alt = f"{task}, seed {first[0].cell.seed}: {', '.join(arms)}"
     return f"\n![{alt}](images/{file.name})\n\n"
+
+
+def by_seed(runs: Sequence[Result], metric: str) -> str:
+    """One line per arm, one column per seed."""
+    found = {(r.arm, r.cell.seed): r.metrics[metric] for r in runs if r.status is Status.OK}
+    seeds = sorted({seed for _, seed in found})
+    lines = [[metric.replace("_", " "), *(f"seed {seed}" for seed in seeds)], ["---"] + ["---:"] * len(seeds)]
+    for arm in sorted({arm for arm, _ in found}):
+        lines.append([arm, *(number(found[arm, seed]) if (arm, seed) in found else "" for seed in seeds)])
+    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
 
 
 def sweep(rows: Sequence[Downstream], arms: Sequence[str]) -> str:
