@@ -44,7 +44,10 @@ def main(paths: Sequence[str]) -> None:
             return match[0]
         elif kind == "pictures":
             group, name, arms = what.strip().split(": ")
-            body = pictures([r for r in results if r.group == group], results.directory, name, arms.split("; "))
+            own = [r for r in results if r.group == group and r.arm in arms.split("; ")]
+            if not all(name in r.images for r in own):  # published records hold no pictures
+                return match[0]
+            body = pictures(own, results.directory, name, arms.split("; "))
         elif kind == "seeds":
             group, metric = what.strip().split(": ")
             body = by_seed([r for r in results if r.group == group], metric)
@@ -194,7 +197,7 @@ def runs(results: Iterable[Result]) -> str:
     """Seeds, cost, versions and hardware."""
     listed = [r for r in results if r.group]
     seeds = sorted({r.cell.seed for r in listed})
-    facts = listed[-1].provenance
+    facts = next((r.provenance for r in reversed(listed) if r.provenance), {})  # published once for each run
     versions = ", ".join(f"{name} {v}" for name, v in facts.get("versions", {}).items())
     machine = facts.get("machine", {})
     minutes = sum(r.cpu_s for r in listed) / 60
