@@ -4,8 +4,9 @@ Each table stands between ``<!-- table GROUP: METRIC ... -->`` and ``<!-- end --
 hand and stays. ``<!-- runs TASK ... -->`` holds the seeds, versions and hardware of these tasks, or of
 all whose names begin so, ``<!-- pictures GROUP: NAME: ARM; ... -->`` one picture of the first seed of each arm, side by
 side,
-``<!-- against GROUP: ARM: METRIC ... -->`` the paired differences to that arm. What the runs do not hold stays as it
-is.
+``<!-- against GROUP: ARM: METRIC ... -->`` the paired differences to that arm,
+``<!-- seeds GROUP: METRIC -->`` the metric of each seed, ``<!-- sweep GROUP: METRIC: ARM; ... -->`` a figure of the
+metric against the weight beta of the arms whose names begin so. What the runs do not hold stays as it is.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from pathlib import Path
 from mibench import load_results
 from mibench.leaderboard.schema import Downstream, Flag
 from mibench.leaderboard.scoring import average, mean_interval
+from mibench.report.style import GRID, HALF, Palette, new_figure, theme
 from mibench.result import Result, Status
 
 PAGE = Path(__file__).parent / "findings.md"
 PICTURES = PAGE.parent / "images"
-BLOCK = re.compile(r"<!-- (table|runs|pictures|against)(.*?) -->\n.*?<!-- end -->\n", re.DOTALL)
+BLOCK = re.compile(r"<!-- (table|runs|pictures|against|seeds|sweep)(.*?) -->\n.*?<!-- end -->\n", re.DOTALL)
 
 
 def main(paths: Sequence[str]) -> None:
@@ -42,7 +44,18 @@ def main(paths: Sequence[str]) -> None:
             return match[0]
         elif kind == "pictures":
             group, name, arms = what.strip().split(": ")
-            body = pictures([r for r in results if r.group == group], results.directory, name, arms.split("; "))
+            own = [r for r in results if r.group == group and r.arm in arms.split("; ")]
+            if not all(name in r.images for r in own):  # published records hold no pictures
+                return match[0]
+            body = pictures(own, results.directory, name, arms.split("; "))
+        elif kind == "seeds":
+            group, metric = what.strip().split(": ")
+            body = by_seed([r for r in results if r.group == group], metric)
+        elif kind == "sweep":
+            group, metric, arms = what.strip().split(": ")
+            body = sweep(
+                [row for row in board.downstream if (row.group, row.metric) == (group, metric)], arms.split("; ")
+            )
         elif kind == "against":
             group, arm, metrics = what.strip().split(": ")
             body = against([r for r in results if r.group == group], arm, metrics.split())
@@ -107,6 +120,44 @@ def pictures(runs: Sequence[Result], directory: Path | None, name: str, arms: Se
     return f"\n![{alt}](images/{file.name})\n\n"
 
 
+def by_seed(runs: Sequence[Result], metric: str) -> str:
+    """One line per arm, one column per seed."""
+    found = {(r.arm, r.cell.seed): r.metrics[metric] for r in runs if r.status is Status.OK}
+    seeds = sorted({seed for _, seed in found})
+    lines = [[metric.replace("_", " "), *(f"seed {seed}" for seed in seeds)], ["---"] + ["---:"] * len(seeds)]
+    for arm in sorted({arm for arm, _ in found}):
+        lines.append([arm, *(number(found[arm, seed]) if (arm, seed) in found else "" for seed in seeds)])
+    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
+
+
+def sweep(rows: Sequence[Downstream], arms: Sequence[str]) -> str:
+    """One line per family of arms: the mean against the weight, with standard errors, and the control's as a band."""
+    known = {row.arm: (row.mean, row.se or 0.0) for row in rows if row.mean is not None}
+    first = rows[0]
+    with theme():
+        figure, [[ax]] = new_figure(HALF, 3.4)
+        for row in rows:
+            if row.control and row.arm in known:
+                mean, se = known[row.arm]
+                ax.axhspan(mean - se, mean + se, color=GRID, label=f"{row.arm} (no weight)")
+        for begin in arms:
+            points = sorted(
+                (float(match[1]), *value)
+                for arm, value in known.items()
+                if arm.startswith(begin) and (match := re.search(r", beta ([\d.e+-]+)", arm))
+            )
+            weights, means, errors = zip(*points, strict=True)
+            look = Palette()[begin]
+            ax.errorbar(weights, means, errors, marker=look.marker, capsize=2, **look.line, label=begin)
+        ax.set(xscale="log", xlabel="beta", ylabel=f"{first.metric.replace('_', ' ')}, {first.unit}".rstrip(", "))
+        ax.legend()
+        PICTURES.mkdir(exist_ok=True)
+        task = first.group.partition("[")[0]
+        file = PICTURES / f"{task}-{first.metric.replace('_', '-')}-against-beta.png"
+        figure.savefig(file, dpi=140, facecolor="white")
+    return f"\n![{task}: {first.metric.replace('_', ' ')} against beta for {', '.join(arms)}](images/{file.name})\n\n"
+
+
 def against(runs: Sequence[Result], arm: str, metrics: Sequence[str]) -> str:
     """One line per other arm: the mean over seeds of its difference to this arm, with the 95 % t interval."""
     found = {(r.arm, r.cell.seed): r.metrics for r in runs if r.status is Status.OK}
@@ -146,7 +197,7 @@ def runs(results: Iterable[Result]) -> str:
     """Seeds, cost, versions and hardware."""
     listed = [r for r in results if r.group]
     seeds = sorted({r.cell.seed for r in listed})
-    facts = listed[-1].provenance
+    facts = next((r.provenance for r in reversed(listed) if r.provenance), {})  # published once for each run
     versions = ", ".join(f"{name} {v}" for name, v in facts.get("versions", {}).items())
     machine = facts.get("machine", {})
     minutes = sum(r.cpu_s for r in listed) / 60

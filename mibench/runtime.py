@@ -21,17 +21,22 @@ def device() -> str:
 
 
 def data_dir() -> Path:
-    """Where data sets in their standard files lie: as chosen, else ``MIBENCH_DATA``, else ``~/.cache/mibench``.
+    """Where data sets in their standard files lie: as chosen, else ``MIBENCH_DATA``, else :func:`cache_dir`."""
+    if chosen := os.environ.get("MIBENCH_DATA"):
+        return _data_dir or Path(chosen)
+    return _data_dir or cache_dir()
+
+
+def cache_dir() -> Path:
+    """Where a user's own files may be kept: ``~/.cache/mibench``.
 
     A user without a home has them in the working directory's ``.cache/mibench``.
     """
-    if chosen := os.environ.get("MIBENCH_DATA"):
-        return _data_dir or Path(chosen)
     try:
         home = Path.home()
     except RuntimeError:
         home = Path()
-    return _data_dir or home / ".cache" / "mibench"
+    return home / ".cache" / "mibench"
 
 
 def refusal(name: str) -> str:

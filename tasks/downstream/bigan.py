@@ -175,7 +175,7 @@ class BiganTask(AdversarialTask):
                 adam_d.step()
                 logged: dict[str, Tensor] = {"loss/discriminator": loss_d.mean()}
                 if information is not None:
-                    logged["bound_on_batch"] = information.train_critics(x, code)
+                    information.train_critics(x, code)
                 loss_e, loss_g = F.softplus(discriminator(x, code)).mean(), F.softplus(-discriminator(fake, z)).mean()
                 loss = loss_e + loss_g
                 if self.variant == "alice-l2":
@@ -192,6 +192,8 @@ class BiganTask(AdversarialTask):
                 apply_gradients(adam_e, of_encoder, g_e)
                 apply_gradients(adam_g, of_generator, g_g)
                 if due(step, self.steps, LOSSES):
+                    if information is not None:
+                        logged["bound_on_batch"] = information.regularizer.on_batch()
                     run.log(step, {"loss/encoder": loss_e, "loss/generator": loss_g, **logged})
                 if due(step, self.steps, SCORES):
                     codes, rebuilt, samples = judged(step)
@@ -274,7 +276,7 @@ class ConvolutionalBigan(BiganTask):
     steps: Count = 50_000
     lr: Positive = 1e-4
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
 
     @abstractmethod
     def images(self) -> Images:

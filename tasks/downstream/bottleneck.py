@@ -208,22 +208,23 @@ class BottleneckTask(RegularizedTask):
         optimizers = [optimizer] if regularizer is None else [optimizer, regularizer.optimizer]
         smoothing = self.beta if self.variant == "label-smoothing" else 0.0
 
-        def encode(stream: str, x: Tensor, by: Classifier = model) -> Tensor:
-            code: Tensor = by.encoder(x, run.normal(f"{stream} noise", len(x), by.encoder.noise_dim))
+        def encode(stream: str, x: Tensor) -> Tensor:
+            code: Tensor = model.encoder(x, run.normal(f"{stream} noise", len(x), model.encoder.noise_dim))
             return code
 
-        def train_critic(regularizer: Regularizer) -> Tensor:
+        def train_critic(regularizer: Regularizer) -> None:
             """On images and codes of its own streams, so that its steps do not move the model's."""
             x = train_x[run.integers("critic batches", len(train_x), self.batch)]
             with torch.no_grad():
                 z = encode("critic", x)
-            return regularizer.train_critic(x, z)
+            regularizer.train_critic(x, z)
 
         def judge(step: int) -> dict[str, float]:
             """All metrics on test images, also appended to the curves."""
             judged.eval()
             with torch.no_grad():
-                z = [encode("watching", test_x, judged) for _ in range(CODES)]
+                coding, dim = judged.encoder.coding(test_x), judged.encoder.noise_dim
+                z = [coding(run.normal("watching noise", len(test_x), dim)) for _ in range(CODES)]
                 probabilities = torch.stack([judged.decoder(code).softmax(1) for code in z]).mean(0).cpu().numpy()
                 x, code = test_x[:HELD_OUT], z[0][:HELD_OUT]
                 scores = {
@@ -242,7 +243,7 @@ class BottleneckTask(RegularizedTask):
             for step in range(1, self.steps + 1):
                 if regularizer is not None:
                     for _ in range(self.critic_steps + (self.pretraining if step == 1 else 0)):
-                        on_batch = train_critic(regularizer)
+                        train_critic(regularizer)
                 chosen = run.integers("batches", len(train_x), self.batch)
                 x, y = train_x[chosen], train_y[chosen]
                 z = encode("training", x)
@@ -251,7 +252,6 @@ class BottleneckTask(RegularizedTask):
                 logged = {"loss/classifier": loss}
                 if regularizer is not None:
                     loss = loss + self.beta * regularizer.objective(x, z)
-                    logged["bound_on_batch"] = on_batch
                 else:
                     loss = loss + self.beta * self.penalty(model, x, scores_y)
                 apply_gradients(optimizer, parameters, gradients(loss, parameters))
@@ -261,6 +261,8 @@ class BottleneckTask(RegularizedTask):
                     for group in (group for each in optimizers for group in each.param_groups):
                         group["lr"] *= self.decay
                 if due(step, self.steps, LOSSES):
+                    if regularizer is not None:
+                        logged["bound_on_batch"] = regularizer.on_batch()
                     run.log(step, {"loss": loss, **logged})
                 if due(step, self.steps, SCORES):
                     scores = judge(step)

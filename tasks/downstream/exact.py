@@ -186,7 +186,7 @@ class ExactTask(RegularizedTask):
         for step in range(1, self.steps + 1):
             for _ in range(self.critic_steps):
                 x, y = model.pairs(run, f"{name}critic pairs", self.batch)
-                on_batch = regularizer.train_critic(x, y)
+                regularizer.train_critic(x, y)
                 if placebo is not None:
                     placebo.train_critic(*strangers(x, y))
             x, y = model.pairs(run, f"{name}pairs", self.batch)
@@ -195,7 +195,7 @@ class ExactTask(RegularizedTask):
                 g = rescaled(descent(placebo, *strangers(x, y)), global_norm(g))
             apply_gradients(optimizer, parameters, g)
             if due(step, self.steps, LOSSES):
-                run.log(step, {f"{name}bound_on_batch": on_batch, f"{name}gradient_norm": global_norm(g)})
+                run.log(step, {f"{name}bound_on_batch": regularizer.on_batch(), f"{name}gradient_norm": global_norm(g)})
             if due(step, self.steps, SCORES):
                 scores = self.judge(run, model, regularizer, CHUNKS if step == self.steps else 1)
                 run.log(step, {f"metric/{name}{key}": value for key, value in scores.items()})

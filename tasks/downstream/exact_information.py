@@ -56,6 +56,11 @@ def noisy_information(levels: Array, weights: Array, std: float) -> float:
     return float(entropy - 0.5 * math.log(2.0 * math.pi * math.e * std**2))
 
 
+def bit_information(distance: float) -> float:
+    """I(S; distance S + N) of a bit S = -1 or 1 behind a standard normal N; at most ln 2."""
+    return max(0.0, noisy_information(np.array([-distance, distance]), np.array([0.5, 0.5]), 1.0))
+
+
 # Channels ------------------------------------------------------------------------------------------------------------
 
 

@@ -221,7 +221,7 @@ class GanTask(AdversarialTask):
                         inputs, code = self.draw_inputs(run, "training", self.batch)
                         fake = generator(inputs)
                     if information is not None:
-                        logged["bound_on_batch"] = information.train_critics(fake, code)
+                        information.train_critics(fake, code)
                     loss_g = F.softplus(-discriminator(fake)).mean()
                     g = gradients(loss_g, parameters, retain_graph=information is not None)
                     if information is not None:
@@ -231,6 +231,8 @@ class GanTask(AdversarialTask):
                         logged["gradient_norm/model"] = global_norm(g)
                     apply_gradients(adam_g, parameters, g)
                 if due(step, self.steps, LOSSES):
+                    if information is not None:
+                        logged["bound_on_batch"] = information.regularizer.on_batch()
                     run.log(step, {"loss/discriminator": loss_d, "loss/generator": loss_g, **logged})
                 if due(step, self.steps, self.watched or SCORES):
                     samples = generate(step, "watching", SCORED)[0].cpu().numpy()

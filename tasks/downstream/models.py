@@ -195,3 +195,28 @@ class HidingCode(PairModel):
         rest = run.normal(f"{stream} rest", count, len(self.raw))
         secret = self.relevance * useful + (1.0 - self.relevance.square()).sqrt() * rest[:, : len(self.relevance)]
         return self.c * useful + self.s * (rest @ self.direction())[:, None], secret
+
+
+class BitHidingCode(PairModel):
+    """Z = c X_0 + s w . X with |w| = 1, of records X_0 = U + shift S and X_j = N_j + shifts_j S of a bit S = -1 or 1.
+
+    c^2 = 1 - exp(-2 utility), s^2 = 1 - c^2; the last ``noises`` of the X_j tell nothing of the bit. w is learnt.
+    """
+
+    shifts: Tensor
+
+    def __init__(self, shift: float, others: Sequence[float], utility: float, noises: int) -> None:
+        super().__init__()
+        self.register_buffer("shifts", torch.tensor([*others, *[0.0] * noises]))
+        self.shift, self.c, self.s = shift, math.sqrt(-math.expm1(-2.0 * utility)), math.exp(-utility)
+        self.raw = nn.Parameter(torch.randn(len(self.shifts)))
+
+    def direction(self) -> Tensor:
+        """w, of norm 1."""
+        return F.normalize(self.raw, dim=0)
+
+    def pairs(self, run: Training, stream: str, count: int) -> tuple[Tensor, Tensor]:
+        bit = 2.0 * run.integers(f"{stream} bits", 2, count)[:, None] - 1.0
+        first = run.normal(f"{stream} useful", count, 1) + self.shift * bit
+        rest = run.normal(f"{stream} rest", count, len(self.raw)) + self.shifts * bit
+        return self.c * first + self.s * (rest @ self.direction())[:, None], bit

@@ -129,6 +129,16 @@ class Encoder(nn.Module):
         codes: Tensor = self.net(x + self.std * noise if self.kind == "additive" else torch.cat([x, noise], dim=1))
         return codes
 
+    def coding(self, x: Tensor) -> Callable[[Tensor], Tensor]:
+        """Codes of these images as a function of the noise; what the noise does not reach is computed once."""
+        if self.kind == "gaussian":
+            mean, std = self.gaussian(x)
+            return lambda noise: mean + std * noise
+        if self.kind == "deterministic":
+            codes = self(x, x[:, :0])
+            return lambda noise: codes
+        return lambda noise: self(x, noise)
+
 
 class Classifier(nn.Module):
     """An encoder of images, and a linear decoder of its codes into the scores of the classes."""
@@ -307,11 +317,35 @@ class ConditionedConv(nn.Module):
         self.top = nn.Linear(sizes[-1] * (side // 2**halvings) ** 2, 1)
 
     def forward(self, images: Tensor, code: Tensor) -> Tensor:
-        hidden = images
-        for convolution, linear in zip(self.convolutions, self.maps, strict=True):
+        return self.above(self.below(images), code)
+
+    def below(self, images: Tensor) -> Tensor:
+        """The first convolution, which no code has reached yet."""
+        features: Tensor = self.convolutions[0](images)
+        return features
+
+    def above(self, features: Tensor, code: Tensor) -> Tensor:
+        """All that follows the first convolution."""
+        hidden = F.elu(features + self.maps[0](code)[:, :, None, None])
+        for convolution, linear in zip(self.convolutions[1:], self.maps[1:], strict=True):
             hidden = F.elu(convolution(hidden) + linear(code)[:, :, None, None])
         score: Tensor = self.top(hidden.flatten(1))
         return score
+
+
+class ConditionedCritic(Critic):
+    """T(x, y) by a :class:`ConditionedConv`; a cyclic shift of x, and so of its first convolution, makes other pairs.
+
+    The scores of a :class:`ConcatCritic`, which convolves all the images twice.
+    """
+
+    def __init__(self, net: ConditionedConv) -> None:
+        super().__init__()
+        self.net = net
+
+    def scores(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.net.below(x)
+        return self.net.above(features, y)[:, 0], self.net.above(features.roll(1, dims=0), y)
 
 
 # Nets of Unrolled GAN's stacked MNIST (Metz et al. 2017), images of 28 x 28 -------------------------------------------

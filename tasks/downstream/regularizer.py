@@ -32,20 +32,27 @@ class Regularizer:
             )
         self.bound, self.critic, self.optimizer = bound, critic, optimizer
         self.state: Tensor | None = None
+        self._seen: tuple[Tensor, Tensor] | None = None
 
-    def train_critic(self, x: Tensor, y: Tensor) -> Tensor:
-        """One step of the critic on B pairs, which receive no gradient; the bound's value on them, before the step.
-
-        That value is for watching the training. What is reported as an estimate is :meth:`value` on fresh samples.
-        """
+    def train_critic(self, x: Tensor, y: Tensor) -> None:
+        """One step of the critic on B pairs, which receive no gradient."""
         joint, product = self.critic.scores(x.detach(), y.detach())
         loss, state = self.bound.loss(joint, product, self.state)
         self.state = None if state is None else state.detach()
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimizer.step()
-        with torch.no_grad():
-            return self.bound.value(joint.detach(), product.detach())
+        self._seen = joint.detach(), product.detach()
+
+    @torch.no_grad()
+    def on_batch(self) -> Tensor:
+        """The bound's value on the pairs of the critic's last step, with the critic as it was before that step.
+
+        It is for watching the training. What is reported as an estimate is :meth:`value` on fresh samples.
+        """
+        if self._seen is None:
+            raise RuntimeError("the critic has not been trained yet")
+        return self.bound.value(*self._seen)
 
     def objective(self, x: Tensor, y: Tensor) -> Tensor:
         """The bound as a differentiable scalar in nats (or its surrogate with the intended gradient)."""
@@ -73,13 +80,14 @@ def adaptive_clip(g_u: Sequence[Tensor], g_m: Sequence[Tensor]) -> list[Tensor]:
     g_a = min(||g_u||, ||g_m||) g_m / ||g_m|| with the norm over all parameters together (Belghazi et al. 2018,
     appendix). The model is then updated with g_u + beta g_a.
     """
-    return rescaled(g_m, torch.minimum(global_norm(g_u), global_norm(g_m)))
+    own = global_norm(g_m)
+    return rescaled(g_m, torch.minimum(global_norm(g_u), own), own)
 
 
-def rescaled(gradients: Sequence[Tensor], norm: Tensor) -> list[Tensor]:
-    """The same direction with this global norm; a zero gradient stays zero."""
-    tiny = torch.finfo(norm.dtype).tiny
-    return list(torch._foreach_mul(list(gradients), norm / global_norm(gradients).clamp_min(tiny)))
+def rescaled(gradients: Sequence[Tensor], norm: Tensor, own: Tensor | None = None) -> list[Tensor]:
+    """The same direction with this global norm, from ``own`` where that is known; a zero gradient stays zero."""
+    own = global_norm(gradients) if own is None else own
+    return list(torch._foreach_mul(list(gradients), norm / own.clamp_min(torch.finfo(norm.dtype).tiny)))
 
 
 def gradients(loss: Tensor, parameters: Sequence[nn.Parameter], retain_graph: bool = False) -> list[Tensor]:
@@ -118,11 +126,11 @@ class InformationGradient:
     ) -> None:
         self.regularizer, self.clipping, self.beta, self.placebo = regularizer, clipping, beta, placebo
 
-    def train_critics(self, x: Tensor, y: Tensor) -> Tensor:
-        """One critic step on the pairs (and one on shuffled pairs for the placebo); the bound's value before it."""
+    def train_critics(self, x: Tensor, y: Tensor) -> None:
+        """One critic step on the pairs, and one on shuffled pairs for the placebo."""
         if self.placebo is not None:
             self.placebo.train_critic(*strangers(x, y))
-        return self.regularizer.train_critic(x, y)
+        self.regularizer.train_critic(x, y)
 
     def add_to(
         self, g_u: Sequence[Tensor], x: Tensor, y: Tensor, parameters: Sequence[nn.Parameter]
@@ -130,14 +138,17 @@ class InformationGradient:
         """g_u plus beta times the rule's gradient of -I, and the norms before and after clipping."""
         keep = self.placebo is not None
         g_m = gradients(-self.regularizer.objective(x, y), parameters, retain_graph=keep)
+        model, information = global_norm(g_u), global_norm(g_m)
         if self.placebo is not None:
-            norm = torch.minimum(global_norm(g_u), global_norm(g_m))
-            g_a = rescaled(gradients(-self.placebo.objective(*strangers(x, y)), parameters), norm)
+            strange = gradients(-self.placebo.objective(*strangers(x, y)), parameters)
+            g_a = rescaled(strange, torch.minimum(model, information))
+        elif self.clipping == "adaptive":
+            g_a = rescaled(g_m, torch.minimum(model, information), information)
         else:
-            g_a = adaptive_clip(g_u, g_m) if self.clipping == "adaptive" else g_m
+            g_a = g_m
         norms = {
-            "gradient_norm/model": global_norm(g_u),
-            "gradient_norm/information": global_norm(g_m),
+            "gradient_norm/model": model,
+            "gradient_norm/information": information,
             "gradient_norm/information_clipped": global_norm(g_a),
         }
         return list(torch._foreach_add(list(g_u), torch._foreach_mul(g_a, self.beta))), norms

@@ -168,7 +168,8 @@ def test_image_labeler_learns_and_is_the_same_each_time(mnist: Path) -> None:
     labels = first(images.decode(images.train))
     np.testing.assert_array_equal(labels, again(images.decode(images.train)))
     assert metrics.agreement(labels, images.train_labels) > 90.0
-    assert first.accuracy == metrics.agreement(first(images.decode(images.test)), images.test_labels)
+    np.testing.assert_array_equal(first.test_labels, first(images.decode(images.test)))
+    assert first.accuracy == metrics.agreement(first.test_labels, images.test_labels)
 
 
 def test_image_labeler_is_trained_once_and_kept(mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,8 +220,20 @@ def test_weights_that_do_not_match_their_checksum_are_not_used(tmp_path: Path) -
 
 def test_a_data_directory_that_cannot_be_written_to_is_let_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no directory")
-    labelers.keep(torch.nn.Linear(3, 2), tmp_path / "file" / "below.npz")
+    assert not labelers.keep(torch.nn.Linear(3, 2), tmp_path / "file" / "below.npz")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_beside_data_that_cannot_be_written_to_the_labeler_is_kept_in_the_cache(
+    mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (mnist / "labelers").write_text("no directory")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    images = data.mnist()
+    made = labelers.image_labeler(images, batch=10)
+    assert len(list((tmp_path / "home" / ".cache" / "mibench" / "labelers").iterdir())) == 1
+    monkeypatch.setattr(labelers, "_train", None)  # not called again
+    assert labelers.image_labeler(images, batch=10).accuracy == made.accuracy
 
 
 def test_image_labeler_of_attributes(celeba: Path) -> None:

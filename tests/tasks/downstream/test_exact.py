@@ -10,7 +10,7 @@ from mibench.tasks.downstream import exact_information as known
 from mibench.tasks.downstream import models
 from mibench.tasks.downstream.exact import ExactTask
 from mibench.tasks.downstream.experiment import ExperimentLinear, ExperimentNonlinear, curve_gain
-from mibench.tasks.downstream.leakage import LeakageGaussian
+from mibench.tasks.downstream.leakage import LeakageBit, LeakageGaussian
 from mibench.tasks.downstream.regularizer import Regularizer
 from mibench.tasks.downstream.representation import RepresentationViews
 from mibench.tasks.downstream.selection import mixed, searched
@@ -18,7 +18,7 @@ from mibench.tasks.downstream.training import Training
 
 from mibench.engine.grid import expand, load_grid
 from mibench.errors import Unsupported, UsageError
-from mibench.estimator import Estimator
+from mibench.estimator import Array, Estimator
 from mibench.registry import estimators, tasks
 from mibench.task import DownstreamTask, Outcome
 
@@ -344,8 +344,46 @@ def test_utility_is_as_given_and_leakage_that_of_the_samples() -> None:
     np.testing.assert_allclose(np.corrcoef(np.hstack([useful, secret]).T)[0, 1:], [0.8, 0.5], atol=0.01)
 
 
-def test_training_hides_most_of_what_need_not_leak() -> None:
-    start, end = (created("leakage-gaussian", steps=200).train(e, [0])[0].metrics for e in (NONE, INFONCE))
+def test_a_bit_leaks_what_it_does_in_samples_and_whoever_knows_it_gets_the_utility() -> None:
+    """log p(z | s) / p(z) averaged over samples, and the correlation with U left when the bit's part is taken out."""
+    task = LeakageBit(utility=0.7)
+    torch.manual_seed(3)
+    model = task.new_model(0)
+    z, bit = (part.detach().double().numpy()[:, 0] for part in model.pairs(Training(0), "any", 300_000))
+    assert set(bit) == {-1.0, 1.0}
+    d = float((z * bit).mean())
+    useful = Training(0).normal("any useful", 300_000, 1).double().numpy()
+    both = np.hstack([(z - d * bit)[:, None], useful])
+    assert known.gaussian_information(np.cov(both.T), 1) == pytest.approx(0.7, abs=0.01)
+    pointwise = math.log(2.0) - np.log1p(np.exp(-2.0 * d * z * bit))
+    scores = task.exact(model)
+    assert scores["leakage"] == pytest.approx(float(pointwise.mean()), abs=0.004)
+    assert scores["guessed"] == pytest.approx(100.0 * float((np.sign(z * d) == bit).mean()), abs=0.3)
+
+
+@pytest.mark.parametrize("utility", [0.2, 0.5, 1.0, 2.0])
+def test_no_direction_leaks_less_of_a_bit_than_the_best(utility: float) -> None:
+    task = LeakageBit(utility=utility)
+    model = cast(models.BitHidingCode, task.new_model(0))
+    best = task.optimum(0)["leakage"]
+
+    def leakage(w: Array) -> float:
+        with torch.no_grad():
+            model.raw.copy_(torch.as_tensor(w))
+        return float(task.exact(model)["leakage"])
+
+    rng = np.random.default_rng(0)
+    assert min(leakage(w) for w in rng.standard_normal((300, 6))) >= best
+    along = -np.array([0.8, 0.5]) / math.hypot(0.8, 0.5)
+    taken = min(1.0, task.passed() / (math.exp(-utility) * math.hypot(0.8, 0.5)))  # all of it, or as much as is needed
+    w = np.concatenate([taken * along, [math.sqrt(1.0 - taken**2), 0.0, 0.0, 0.0]])
+    assert leakage(w) == pytest.approx(best, abs=1e-7)
+    assert (best == 0) == (utility < 0.4)
+
+
+@pytest.mark.parametrize("name", ["leakage-gaussian", "leakage-bit"])
+def test_training_hides_most_of_what_need_not_leak(name: str) -> None:
+    start, end = (created(name, steps=200).train(e, [0])[0].metrics for e in (NONE, INFONCE))
     assert end["above_frontier"] < 0.2 * start["above_frontier"]
 
 

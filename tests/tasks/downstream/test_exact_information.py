@@ -29,6 +29,15 @@ def test_two_antipodal_points_against_an_integral() -> None:
     assert known.noisy_information(np.array([-1.0, 1.0]), even(2), 1.0) == pytest.approx(exact, abs=1e-9)
 
 
+def test_a_bit_behind_noise_is_two_antipodal_points() -> None:
+    points = known.noisy_information(np.array([-1.3, 1.3]), even(2), 1.0)
+    assert known.bit_information(1.3) == pytest.approx(points, abs=1e-12)
+    assert known.bit_information(0.0) == pytest.approx(0.0, abs=1e-12)
+    assert known.bit_information(20.0) == pytest.approx(math.log(2.0))
+    small = 0.01  # of which the information is half the square, to fourth order
+    assert known.bit_information(small) == pytest.approx(small**2 / 2, abs=small**4)
+
+
 def test_noisy_information_of_a_uniform_input_against_its_density() -> None:
     def density(y: float) -> float:
         return float(0.5 * (stats.norm.cdf(y + 1.0, scale=0.3) - stats.norm.cdf(y - 1.0, scale=0.3)))

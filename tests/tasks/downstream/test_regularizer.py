@@ -50,6 +50,10 @@ def test_the_clipped_gradient_has_the_lesser_norm_and_its_own_direction(seed: in
     torch.testing.assert_close(flat(adaptive_clip(g_u, g_m)), min(u.norm(), m.norm()) * m / m.norm())
 
 
+def test_a_norm_that_is_known_is_not_computed_again() -> None:
+    assert flat(rescaled(LOOSE, torch.tensor(2.0), global_norm(LOOSE))).equal(flat(rescaled(LOOSE, torch.tensor(2.0))))
+
+
 def test_zero_gradients_stay_zero() -> None:
     zero = [torch.zeros(3)]
     assert adaptive_clip(LOOSE, zero)[0].tolist() == [0, 0, 0]
@@ -183,6 +187,18 @@ def test_the_average_moves_with_the_critic_s_steps_and_the_reported_value_ignore
     assert value == pytest.approx(float(joint.mean() - product.exp().mean().log()), abs=1e-5)
 
 
+def test_what_is_watched_is_the_bound_before_the_critic_s_step() -> None:
+    _, information, code, fake = setting()
+    regularizer = information.regularizer
+    with pytest.raises(RuntimeError, match="not been trained"):
+        regularizer.on_batch()
+    for _ in range(2):
+        with torch.no_grad():
+            before = regularizer.bound.value(*regularizer.critic.scores(fake, code))
+        information.train_critics(fake, code)
+        torch.testing.assert_close(regularizer.on_batch(), before, rtol=0, atol=0)
+
+
 def test_reported_value_is_that_of_an_unprejudiced_sample() -> None:
     """On independent pairs a critic that has learnt one small sample by heart is worth nothing on a fresh one."""
     torch.manual_seed(0)
@@ -190,8 +206,8 @@ def test_reported_value_is_that_of_an_unprejudiced_sample() -> None:
     regularizer = Regularizer(bound("infonce"), critic, adam(critic, 1e-2))
     x, y = torch.randn(32, 3), torch.randn(32, 3)
     for _ in range(200):
-        seen = regularizer.train_critic(x, y)
-    assert float(seen) > 1.0
+        regularizer.train_critic(x, y)
+    assert float(regularizer.on_batch()) > 1.0
     assert regularizer.value(torch.randn(1_000, 3), torch.randn(1_000, 3)) < 0.0
 
 
@@ -261,6 +277,23 @@ def test_concatenated_critic_pairs_every_y_with_other_x(shifts: int) -> None:
     for row, every in zip(product.tolist(), rows, strict=True):
         assert all(min(abs(value - other) for other in every) < 1e-5 for value in row)
         assert len({round(value, 4) for value in row}) == len(row)
+
+
+def test_images_convolved_once_score_as_images_convolved_twice() -> None:
+    """Scores to the bit, and gradients by weights, images and codes but for rounding."""
+    torch.manual_seed(0)
+    net = nets.ConditionedConv(3, 28, 5, 4)
+    x, y = torch.randn(6, 3, 28, 28, requires_grad=True), torch.randn(6, 5, requires_grad=True)
+    found = []
+    for critic in (nets.ConditionedCritic(net), nets.ConcatCritic(net)):
+        joint, product = critic.scores(x, y)
+        total = joint.square().sum() + product.exp().sum()
+        found.append((joint, product, torch.autograd.grad(total, [x, y, *net.parameters()])))
+    (joint, product, once), (joint_again, product_again, twice) = found
+    assert joint.equal(joint_again)
+    assert product.equal(product_again)
+    for a, b in zip(once, twice, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_information_gradient_is_none_without_a_bound() -> None:

@@ -128,6 +128,17 @@ def test_reference_information_against_quadrature() -> None:
     assert np.mean(found) == pytest.approx(exact, abs=4 * np.std(found) / np.sqrt(len(found)))
 
 
+@pytest.mark.parametrize("kind", ["deterministic", "gaussian", "additive", "propagated"])
+def test_codes_of_the_same_images_for_many_noises_are_those_of_the_encoder(kind: str) -> None:
+    torch.manual_seed(0)
+    encoder = nets.Encoder(kind, 6, (8,), 3, 0.3)
+    x = torch.randn(9, 6)
+    coding = encoder.coding(x)
+    for _ in range(3):
+        noise = torch.randn(9, encoder.noise_dim)
+        assert coding(noise).equal(encoder(x, noise))
+
+
 def test_reference_information_of_codes_that_have_run_away() -> None:
     stream = torch.Generator().manual_seed(0)
     mean, std = 1e9 * torch.randn(120, 8, generator=stream), torch.full((120, 8), 0.007)
