@@ -33,6 +33,7 @@ from .errors import UsageError
 from .estimator import Estimator
 from .plugin import Plugin
 from .selector import format_selector, parse_selector
+from .surroundings import left_as_found
 from .task import AnyTask
 
 P = TypeVar("P", bound=Plugin)
@@ -221,19 +222,29 @@ def discover() -> None:
 
 def _load(point: EntryPoint) -> None:
     try:
-        with outlived():
+        if _ours(point):
             point.load()
+        else:
+            with outlived(), left_as_found(_package(point)):
+                point.load()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a module may call sys.exit()
-        if point.value.partition(".")[0] == __package__:
+        if _ours(point):
             raise
-        package = point.dist.name if point.dist else point.value
         warnings.warn(
-            f"the plug-ins of the package '{package}' are left out: importing {point.value} failed with "
+            f"the plug-ins of the package '{_package(point)}' are left out: importing {point.value} failed with "
             f"{_described(error)}.",
             stacklevel=4,
         )
+
+
+def _ours(point: EntryPoint) -> bool:
+    return point.value.partition(".")[0] == __package__
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value
 
 
 def include(path: str | Path) -> None:
@@ -303,7 +314,7 @@ def _supervised(path: Path) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     try:
-        with outlived():
+        with outlived(), left_as_found(path):
             yield
     finally:
         timer.cancel()

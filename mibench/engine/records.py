@@ -37,11 +37,20 @@ class Torn(ValueError):
 def encode(result: Result) -> bytes:
     """The line of a result."""
     try:
-        text = _written(result.fields())
+        return sealed(result.fields())
     except (ValueError, TypeError):
-        text = _written(result.to_json())  # there is something in it that JSON does not have
-    record = text[:-1].encode()
-    return record + b',"checksum":"%08x"}\n' % zlib.crc32(record)
+        return sealed(result.to_json())  # there is something in it that JSON does not have
+
+
+def sealed(record: Mapping[str, Any]) -> bytes:
+    """The line of some fields of a result, with the checksum by which it is seen whether they have changed.
+
+    Raises
+    ------
+    ValueError, TypeError : there is something in it that JSON does not have.
+    """
+    text = _written(record)[:-1].encode()
+    return text + b',"checksum":"%08x"}\n' % zlib.crc32(text)
 
 
 _written = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -64,6 +73,8 @@ def decode(line: bytes) -> Result:
         record = json.loads(line)
         if isinstance(record, dict) and _whole(record.get("schema", 1)) and record.get("schema", 1) > SCHEMA:
             raise Later
+        if checksum is None and not record.keys() <= _KNOWN:
+            raise ValueError("a name that no earlier version knew, such as what is left of a checksum")
         return _read(record, texts=b"\\u" in line)
     except Later:
         raise
@@ -205,5 +216,6 @@ _TYPES: Mapping[str, Callable[[Any], bool]] = {
     ),
     "Sequence[Mapping[str, Any]]": _metrics,
 }
+_KNOWN = {"schema", *(f.name for f in dataclasses.fields(Result))}
 _FIELDS = {f.name: _TYPES[str(f.type)] for f in dataclasses.fields(Result) if str(f.type) in _TYPES}
 """What each field holds, by its annotation; the rest are enumerations, which refuse what they do not know."""
