@@ -326,11 +326,11 @@ def _described(error: BaseException) -> str:
     there = frames and not frames[-1].filename.startswith("<")  # not where Python itself gave up
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if there else ""
     try:
-        said = " ".join(str(error).split()).rstrip(".")
-    except Exception:  # its own __str__ is a plug-in's too
-        said = ""
+        name, said = type(error).__name__, " ".join(str(error).split()).rstrip(".")
+    except BaseException:  # what it says of itself is a plug-in's too
+        name, said = "an exception that does not say what it is", ""
     said = said if len(said) <= _LONGEST else f"{said[:_LONGEST]} …"
-    return f"{type(error).__name__}{': ' * bool(said)}{said}{where}"
+    return f"{name}{': ' * bool(said)}{said}{where}"
 
 
 def _convert(who: str, name: str, value: Any, hint: Any) -> Any:

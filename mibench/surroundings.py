@@ -34,8 +34,18 @@ _TRACERS: tuple[tuple[Callable[[], Any], Callable[[Any], None]], ...] = (
     (threading.gettrace, threading.settrace),
     (threading.getprofile, threading.setprofile),
 )
-_CHANGING = frozenset({"last_type", "last_value", "last_traceback", "last_exc", "exc_info", "path"})  # of sys
+_CHANGING = frozenset({"last_type", "last_value", "last_traceback", "last_exc", "exc_info", "path", "manual_seed"})
+"""Names of sys that stand for something else now and then, and one that torch changes itself."""
 _IMPORTS = frozenset({"__import__", "__build_class__"})  # of builtins
+WATCHED = (
+    *("abc", "bisect", "builtins", "collections", "contextlib", "copy", "copyreg", "dataclasses", "enum", "functools"),
+    *("hashlib", "heapq", "io", "itertools", "json", "json.decoder", "json.encoder", "math", "operator", "os"),
+    *("os.path", "pathlib", "pickle", "random", "re", "signal", "statistics", "struct", "subprocess", "sys"),
+    *("tempfile", "threading", "time", "types", "warnings", "zlib", "numpy", "numpy.fft", "numpy.linalg"),
+    *("numpy.random", "cloudpickle"),
+)
+"""Modules in which no library that we know changes anything (torch does in ``inspect``)."""
+
 _CONSTANT = frozenset({"builtins", "os", "sys"})  # other modules may keep in a name what they found out
 
 
@@ -151,7 +161,7 @@ def left_as_found(whose: object) -> Iterator[None]:
 
     Worker processes do not import what is included, so there no such change would be seen; whose : for the warning.
     """
-    found, names = Surroundings(), Names([*filter(standard, list(sys.modules)), "numpy"])
+    found, names = Surroundings(), Names(WATCHED)
     try:
         with _streams_kept():
             yield
@@ -160,11 +170,6 @@ def left_as_found(whose: object) -> Iterator[None]:
         found.put_back()
         if changed:
             log.warning("'%s' changes %s; that is undone, because workers would not see it.", whose, listed(changed))
-
-
-def standard(module: str) -> bool:
-    """Whether a module comes with Python."""
-    return module.partition(".")[0] in sys.stdlib_module_names and module != "__main__"
 
 
 @contextlib.contextmanager
@@ -181,7 +186,11 @@ def _streams_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.stdin, sys.stdout, sys.stderr = objects
         for number, copy in kept.items():
             os.dup2(copy, number)
             os.close(copy)
+        sys.stdin, sys.stdout, sys.stderr = objects
+        for name, number in (("stdout", 1), ("stderr", 2)):
+            stream = getattr(sys, name)
+            if stream is not None and stream.closed and number in kept:
+                setattr(sys, name, os.fdopen(number, "w", errors="backslashreplace"))

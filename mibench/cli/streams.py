@@ -9,8 +9,10 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 import traceback
 from pathlib import Path
+from typing import Any
 
 from mibench.words import printable
 
@@ -29,6 +31,15 @@ def prepare() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if not os.environ.get(_DEBUG):
+        sys.unraisablehook = threading.excepthook = _in_passing
+
+
+def _in_passing(told: Any) -> None:
+    """What fails where nobody can catch it, in a thread, at the end, when an object is deleted, is a line as well."""
+    if isinstance(told.exc_value, Exception):
+        with contextlib.suppress(Exception):
+            say(f"mibench: in passing: {unforeseen(told.exc_value)}")
 
 
 def listen() -> None:

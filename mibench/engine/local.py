@@ -18,6 +18,7 @@ import sysconfig
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from multiprocessing import Pipe
@@ -38,6 +39,7 @@ Place: TypeAlias = tuple[str | None, dict[str, str]]
 
 _START_UP = 120.0  # seconds that loading libraries and compiling may take
 _STARTS = 5  # workers that may die in a row before they are given the call
+_STARTS_KILLED = 100  # the same, of those that somebody kills
 _KILLS = 5  # looks for processes that were left behind
 _KEPT = 500  # bytes of a worker's output
 _LEAST = 100 << 20  # bytes of a worker that has loaded what every one loads
@@ -100,12 +102,14 @@ class LocalPool:
             raise Lost(Status.ERROR, reason) from error
         worker = self._idle.get()
         try:
-            for _ in range(_STARTS):
+            ends: Counter[bool] = Counter()
+            while ends[False] < _STARTS and ends[True] < _STARTS_KILLED:
                 if worker.takes(pickled):
                     return cast(T, self._awaited(worker, time_limit, cells))
                 code, said = worker.end(), worker.last_words
+                ends[code == -signal.SIGKILL] += 1
                 worker = self._start(worker.place)
-            why = f"the last of {_STARTS} ended with exit code {code}{f' ({said})' if said else ''}"
+            why = f"the last of {ends.total()} ended with exit code {code}{f' ({said})' if said else ''}"
             raise MibenchError(f"no worker process can be started: {why}.")
         finally:
             self._idle.put(worker)

@@ -18,9 +18,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from mibench.surroundings import Names, Surroundings, standard
+from mibench.surroundings import WATCHED, Names, Surroundings
 
-_NUMPY = ("numpy", "numpy.linalg", "numpy.random", "numpy.fft", "cloudpickle")
 _LATER = frozenset(
     {
         *("numba", "scipy.integrate", "scipy.linalg", "scipy.optimize", "scipy.sparse", "scipy.spatial"),
@@ -42,7 +41,7 @@ class Pristine:
         self._memory = max(memory_limit / 2, _MEMORY)
         self._hooked = False
         sys.addaudithook = self._noting(sys.addaudithook)  # type: ignore[assignment]
-        self._names = Names([*filter(standard, list(sys.modules)), *_NUMPY])
+        self._names = Names(WATCHED)
         sys.meta_path.insert(0, _Watching(self._names))
         self._surroundings = Surroundings()
         self._environment, self._path = dict(os.environ), list(sys.path)

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import signal
+import subprocess
 import sys
 import threading
 import types
@@ -122,3 +123,19 @@ def test_what_an_import_changes_is_undone_and_told(
     assert (json.dumps, sys.stdout, os.getcwd(), [os.fstat(number).st_ino for number in (0, 1, 2)]) == before
     assert os.environ.pop("MINE") == "stays"
     assert caplog.messages == ["'mine.py' changes json.dumps; that is undone, because workers would not see it."]
+
+
+def test_no_library_that_plugins_use_is_taken_for_a_vandal() -> None:
+    """In a process of its own, as they are loaded once."""
+    code = """
+from mibench.engine import pristine
+pristine.keep(8 * 2.0**30)
+for name in ("scipy.stats", "numba", "sklearn.neighbors", "pandas", "torch", "torch.nn", "torch.optim", "zuko"):
+    __import__(name)
+    assert pristine.as_it_was(), name
+import torch
+torch.nn.functional.relu = None
+assert not pristine.as_it_was()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
