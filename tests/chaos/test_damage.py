@@ -19,6 +19,7 @@ from mibench.engine.store import COMPRESSED, FILE, Store, read_results
 from mibench.errors import UsageError
 from mibench.result import Result, Status
 
+from .conftest import Say
 from .test_fuzz import a_result, both, each
 
 Bytes = Callable[[bytes], bytes]
@@ -123,7 +124,9 @@ DAMAGED = st.tuples(PIECES.map(interleaved), st.lists(CHANGES, max_size=3), st.b
 
 
 @both
-def test_no_damage_makes_another_value(tmp_path: Path, examples: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_damage_makes_another_value(
+    tmp_path: Path, examples: int, caplog: pytest.LogCaptureFixture, tally: Say
+) -> None:
     written = list(map(decode, LINES))
     caplog.set_level(logging.WARNING)
 
@@ -150,7 +153,7 @@ def test_no_damage_makes_another_value(tmp_path: Path, examples: int, caplog: py
             assert not told or "left out (line" in caplog.text
             _next_writer(tmp_path, found)
 
-    each(DAMAGED, check, examples)
+    each(DAMAGED, check, examples, tally)
 
 
 def _next_writer(folder: Path, found: list[Result]) -> None:
