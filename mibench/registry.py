@@ -29,7 +29,7 @@ from typing import Any, Generic, TypeVar, dataclass_transform
 
 from . import endings, parameters
 from .endings import outlived
-from .errors import UsageError
+from .errors import MibenchError, UsageError
 from .estimator import Estimator
 from .plugin import Plugin
 from .selector import format_selector, parse_selector
@@ -136,7 +136,16 @@ class Registry(Generic[P]):
         name, params = parse_selector(selector)
         factory = self.factory(name)
         given = {**params, **overrides}
-        plugin = factory(**self._typed(name, factory, given))
+        typed = self._typed(name, factory, given)
+        try:
+            with outlived():
+                plugin = factory(**typed)
+        except (MibenchError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a constructor may call sys.exit()
+            raise UsageError(f"the {self.kind} '{name}' cannot be made: {_described(error)}.") from error
+        if not isinstance(plugin, Plugin):
+            raise UsageError(f"'{name}' gives a {type(plugin).__name__}, which is no {self.kind}.")
         return plugin if inspect.isclass(factory) else plugin.aliased(format_selector(name, given))
 
     def select(self, patterns: str | P | Iterable[str | P]) -> list[P]:

@@ -54,7 +54,7 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._recursion, self._switches = sys.getrecursionlimit(), sys.getswitchinterval()
-        self._directory = directory()
+        self._directory, self._path = directory(), list(sys.path)
         self._umask = os.umask(0)
         os.umask(self._umask)
         self._handlers = {number: signal.getsignal(number) for number in _HANDLED}
@@ -87,7 +87,7 @@ class Surroundings:
         if directory() != self._directory:
             os.chdir(self._directory)
         warnings.filters[:] = self._filters  # type: ignore[index]
-        for finders, before in self._finders:
+        for finders, before in [*self._finders, (sys.path, self._path)]:
             # what was added stays: a module that was imported may need it for what it imports later
             finders += [finder for finder in before if finder not in finders]
         if self._errors is not None:
@@ -168,6 +168,9 @@ def left_as_found(whose: object) -> Iterator[None]:
     finally:
         changed = names.put_back()
         found.put_back()
+        for name, number in (("stdout", 1), ("stderr", 2)):
+            if getattr(getattr(sys, name), "closed", False):  # the object, and not the file
+                setattr(sys, name, open(number, "w", 1, errors="backslashreplace", closefd=False))  # noqa: SIM115
         if changed:
             log.warning("'%s' changes %s; that is undone, because workers would not see it.", whose, listed(changed))
 
@@ -190,7 +193,3 @@ def _streams_kept() -> Iterator[None]:
             os.dup2(copy, number)
             os.close(copy)
         sys.stdin, sys.stdout, sys.stderr = objects
-        for name, number in (("stdout", 1), ("stderr", 2)):
-            stream = getattr(sys, name)
-            if stream is not None and stream.closed and number in kept:
-                setattr(sys, name, os.fdopen(number, "w", errors="backslashreplace"))

@@ -84,7 +84,8 @@ def _exit_code(command: Callable[[], Any]) -> int:
         if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # typer's: `mibench ls | head` is no error
             forget_stdout()
             return 0
-        return end.code if isinstance(end.code, int) else 1
+        say(f"mibench: a plug-in has called sys.exit({end.code!r}), and that has ended the command.")
+        return 2
     except Exception as error:
         if _Interrupt.first is not None:
             return 130

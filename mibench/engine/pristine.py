@@ -44,7 +44,7 @@ class Pristine:
         self._names = Names(WATCHED)
         sys.meta_path.insert(0, _Watching(self._names))
         self._surroundings = Surroundings()
-        self._environment, self._path = dict(os.environ), list(sys.path)
+        self._environment = dict(os.environ)
         self._state, self._files = _state(), _open_files()
 
     def restore(self) -> bool:
@@ -71,8 +71,6 @@ class Pristine:
         if os.environ != self._environment:
             os.environ.clear()
             os.environ.update(self._environment)
-        # what was added stays: a module that was imported may need it for what it imports later
-        sys.path += [entry for entry in self._path if entry not in sys.path]
 
     def _noting(self, add: Callable[[Any], None]) -> Callable[[Any], None]:
         """Hooks for audits stay for good, and may do anything."""

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mibench.result import ENUMS, SCHEMA, Result, Status
+from mibench.result import ENUMS, SCHEMA, Cell, Result, Status
 
 _CHECKSUM = re.compile(rb',"checksum":"([0-9a-f]{8})"}')
 _TORN = b"#torn\n"
@@ -73,8 +73,8 @@ def decode(line: bytes) -> Result:
         record = json.loads(line)
         if isinstance(record, dict) and _whole(record.get("schema", 1)) and record.get("schema", 1) > SCHEMA:
             raise Later
-        if checksum is None and not record.keys() <= _KNOWN:
-            raise ValueError("a name that no earlier version knew, such as what is left of a checksum")
+        if checksum is None and not _was_without(record):
+            raise ValueError("what is left of a record with a checksum")
         return _read(record, texts=b"\\u" in line)
     except Later:
         raise
@@ -124,6 +124,19 @@ def readable_members(members: Mapping[str, Any]) -> dict[str, Any] | None:
         return {name: ENUMS[name](value) if name in ENUMS else value for name, value in members.items()}
     except ValueError:
         return None
+
+
+def _was_without(record: Mapping[str, Any]) -> bool:
+    """Whether a record has ever been without a checksum: one of the first schema, or one that was published.
+
+    What was published leaves out what a reader fills in by itself, and says what a cell has cost.
+    """
+    if not record.keys() <= _KNOWN:
+        return False
+    if record.get("schema", 1) < 2:
+        return True
+    said = any(value == _UNSAID[name] for name, value in record.items() if name not in ("schema", "status"))
+    return not said and ("wall_s" in record or record["status"] != Status.OK)
 
 
 def _sum(line: bytes, checksum: re.Match[bytes]) -> int:
@@ -217,5 +230,6 @@ _TYPES: Mapping[str, Callable[[Any], bool]] = {
     "Sequence[Mapping[str, Any]]": _metrics,
 }
 _KNOWN = {"schema", *(f.name for f in dataclasses.fields(Result))}
+_UNSAID = Result(Cell("", "", 0, 0, ""), Status.OK).to_json()
 _FIELDS = {f.name: _TYPES[str(f.type)] for f in dataclasses.fields(Result) if str(f.type) in _TYPES}
 """What each field holds, by its annotation; the rest are enumerations, which refuse what they do not know."""

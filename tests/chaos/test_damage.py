@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
 import logging
@@ -166,6 +167,16 @@ def _next_writer(folder: Path, found: list[Result]) -> None:
     (folder / "merged" / FILE).unlink(missing_ok=True)
     merge_folders([folder], folder / "merged")
     assert {r.cell.id: r for r in read_results(folder / "merged")} == {r.cell.id: r for r in after}
+
+
+def test_the_end_of_a_checksum_does_not_close_another_record() -> None:
+    """The head of a line and the last digits of a checksum may be JSON together, and were written by nobody."""
+    written = list(map(decode, LINES))
+    for line in LINES:
+        for end in range(len(line)):
+            for tail in range(3, 12):
+                with contextlib.suppress(ValueError):
+                    assert decode(line[:end] + line[-tail:]) in written, (line[:end], line[-tail:])
 
 
 def test_a_checksum_that_is_no_more_is_no_pardon(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
