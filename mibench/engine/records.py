@@ -129,14 +129,14 @@ def readable_members(members: Mapping[str, Any]) -> dict[str, Any] | None:
 def _was_without(record: Mapping[str, Any]) -> bool:
     """Whether a record has ever been without a checksum: one of the first schema, or one that was published.
 
-    What was published leaves out what a reader fills in by itself, and says what a cell has cost.
+    What was published leaves out what a reader fills in by itself, and says what was asked and what that has cost.
     """
     if not record.keys() <= _KNOWN:
         return False
     if record.get("schema", 1) < 2:
         return True
     said = any(value == _UNSAID[name] for name, value in record.items() if name not in ("schema", "status"))
-    return not said and ("wall_s" in record or record["status"] != Status.OK)
+    return not said and "task_name" in record and ("wall_s" in record or record["status"] != Status.OK)
 
 
 def _sum(line: bytes, checksum: re.Match[bytes]) -> int:
