@@ -161,13 +161,15 @@ def left_as_found(whose: object) -> Iterator[None]:
 
     Worker processes do not import what is included, so there no such change would be seen; whose : for the warning.
     """
-    found, names = Surroundings(), Names(WATCHED)
+    found, names, timed = Surroundings(), Names(WATCHED), "faulthandler" in sys.modules
     try:
         with _streams_kept():
             yield
     finally:
         changed = names.put_back()
         found.put_back()
+        if not timed and "faulthandler" in sys.modules:
+            sys.modules["faulthandler"].cancel_dump_traceback_later()  # which may end the process
         for name, number in (("stdout", 1), ("stderr", 2)):
             if getattr(getattr(sys, name), "closed", False):  # the object, and not the file
                 setattr(sys, name, open(number, "w", 1, errors="backslashreplace", closefd=False))  # noqa: SIM115

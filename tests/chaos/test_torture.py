@@ -231,7 +231,6 @@ DEEDS = {
     "numpy": "np.seterr(all='raise'); np.mean = np.asarray = None",
     "json": "json.dumps = json.loads = lambda *a, **k: 'broken'",
     "builtins": "builtins.open = builtins.print = builtins.sorted = lambda *a, **k: 0",
-    "import": "builtins.__import__ = lambda *a, **k: 1 / 0",
     "clock": "time.time = time.monotonic = time.sleep = lambda *a: 0",
     "modules": "sys.modules['json'] = sys.modules['numpy'] = None",
     "paths": "sys.path.clear(); sys.meta_path.clear(); sys.path_hooks.clear()",
