@@ -29,8 +29,10 @@ test: $(INSTALLED) ## lint, strict types and the fast tests
 test-all: $(INSTALLED) ## the fast tests and the slow statistical ones
 	$(BIN)/pytest -m 'not benchmark'
 
-chaos: $(INSTALLED) ## kill, starve and lie to whole runs for half an hour, and print the tallies
-	CHAOS_KILLS=$(CHAOS_KILLS) $(BIN)/pytest -m 'slow or not slow' tests/chaos
+# `python docs/refresh_tallies.py build/tallies.jsonl` puts them into docs/reliability.md
+chaos: $(INSTALLED) ## kill, starve and lie to whole runs for half an hour, and leave the tallies in build/
+	mkdir -p build && rm -f build/tallies.jsonl
+	CHAOS_KILLS=$(CHAOS_KILLS) CHAOS_TALLIES=$(CURDIR)/build/tallies.jsonl $(BIN)/pytest -m 'slow or not slow' tests/chaos
 
 bench: $(INSTALLED) ## time the estimators (pytest-benchmark)
 	$(BIN)/pytest -m benchmark tests/benchmarks

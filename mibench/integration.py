@@ -42,7 +42,7 @@ class Plugins:
         """
         names: dict[Path, tuple[str, ...]] = {}
         for pattern in patterns:
-            files = sorted(Path(path).resolve() for path in glob.glob(pattern, recursive=True) if path.endswith(".py"))
+            files = sorted(_real(path) for path in glob.glob(pattern, recursive=True) if path.endswith(".py"))
             if not files:
                 raise UsageError(f"there is no Python file '{pattern}'.")
             for file in files:
@@ -68,11 +68,11 @@ class Plugins:
         UsageError : there is no such commit, or no repository.
         """
         top = Path(_git("rev-parse", "--show-toplevel").strip())
-        told = _git("-C", str(top), "diff", "--name-only", "-z", "--merge-base", base, "--")
+        told = _git("-C", str(top), "diff", "--name-only", "-z", "--merge-base", "--end-of-options", base, "--")
         told += _git("-C", str(top), "ls-files", "-z", "--others", "--exclude-standard")
-        touched = {(top / name).resolve() for name in told.split("\0") if name.endswith(".py")}
+        touched = {_real(top / name) for name in told.split("\0") if name.endswith(".py")}
         files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-        imported = {Path(file).resolve() for file in files if file}
+        imported = {_real(file) for file in files if file}
         if any(file in imported and not self.names.get(file) for file in touched):
             return self.all
         return [name for file in self.names if file in touched for name in self.names[file]]
@@ -121,17 +121,18 @@ def examine(
     """
     if not names:
         return Outcome(None, None, "No estimator is touched by this change: nothing was run.\n")
+    known = load_results(baseline) if baseline is not None and baseline.exists() else None
     results = api.run(names, grid=list(grids), out=out, time_budget=time_budget, workers=workers)
     parts, comparison = [f"Run: {listed(list(names), 20)}.\n"], None
     if results.left:
         parts.append(f"**The time budget is spent, {counted(results.left, 'cell')} left.**\n")
     own = set(registry.estimators.select(list(names)))
     labels = {estimator.label for estimator in own}
-    if baseline is None or not baseline.exists():
+    if known is None:
         where = "named" if baseline is None else f"in `{baseline}`"
         parts.append(f"There is no baseline {where} to compare with.\n")
     else:
-        before = [r for r in load_results(baseline) if r.cell.estimator in labels]
+        before = [r for r in known if r.cell.estimator in labels]
         if before:
             comparison = api.compare(
                 before, [r for r in results if r.cell.estimator in labels], tolerance, max_slowdown
@@ -153,6 +154,10 @@ def shortened(text: str, most: int = LARGEST) -> str:
     note = "\n\n*The rest is left out here; the report that was uploaded has all of it.*\n"
     kept = text.encode()[: most - len(note.encode())].decode(errors="ignore")
     return kept[: kept.rfind("\n")] + note
+
+
+def _real(path: str | Path) -> Path:
+    return Path(os.path.realpath(path))
 
 
 def _git(*arguments: str) -> str:

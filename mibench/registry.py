@@ -29,10 +29,11 @@ from typing import Any, Generic, TypeVar, dataclass_transform
 
 from . import endings, parameters
 from .endings import outlived
-from .errors import UsageError
+from .errors import MibenchError, UsageError
 from .estimator import Estimator
 from .plugin import Plugin
 from .selector import format_selector, parse_selector
+from .surroundings import left_as_found
 from .task import AnyTask
 
 P = TypeVar("P", bound=Plugin)
@@ -135,7 +136,16 @@ class Registry(Generic[P]):
         name, params = parse_selector(selector)
         factory = self.factory(name)
         given = {**params, **overrides}
-        plugin = factory(**self._typed(name, factory, given))
+        typed = self._typed(name, factory, given)
+        try:
+            with outlived():
+                plugin = factory(**typed)
+        except (MibenchError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a constructor may call sys.exit()
+            raise UsageError(f"the {self.kind} '{name}' cannot be made: {_described(error)}.") from error
+        if not isinstance(plugin, Plugin):
+            raise UsageError(f"'{name}' gives a {type(plugin).__name__}, which is no {self.kind}.")
         return plugin if inspect.isclass(factory) else plugin.aliased(format_selector(name, given))
 
     def select(self, patterns: str | P | Iterable[str | P]) -> list[P]:
@@ -221,19 +231,29 @@ def discover() -> None:
 
 def _load(point: EntryPoint) -> None:
     try:
-        with outlived():
+        if _ours(point):
             point.load()
+        else:
+            with outlived(), left_as_found(_package(point)):
+                point.load()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a module may call sys.exit()
-        if point.value.partition(".")[0] == __package__:
+        if _ours(point):
             raise
-        package = point.dist.name if point.dist else point.value
         warnings.warn(
-            f"the plug-ins of the package '{package}' are left out: importing {point.value} failed with "
+            f"the plug-ins of the package '{_package(point)}' are left out: importing {point.value} failed with "
             f"{_described(error)}.",
             stacklevel=4,
         )
+
+
+def _ours(point: EntryPoint) -> bool:
+    return point.value.partition(".")[0] == __package__
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value
 
 
 def include(path: str | Path) -> None:
@@ -303,7 +323,7 @@ def _supervised(path: Path) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     try:
-        with outlived():
+        with outlived(), left_as_found(path):
             yield
     finally:
         timer.cancel()
@@ -315,11 +335,11 @@ def _described(error: BaseException) -> str:
     there = frames and not frames[-1].filename.startswith("<")  # not where Python itself gave up
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if there else ""
     try:
-        said = " ".join(str(error).split()).rstrip(".")
-    except Exception:  # its own __str__ is a plug-in's too
-        said = ""
+        name, said = type(error).__name__, " ".join(str(error).split()).rstrip(".")
+    except BaseException:  # what it says of itself is a plug-in's too
+        name, said = "an exception that does not say what it is", ""
     said = said if len(said) <= _LONGEST else f"{said[:_LONGEST]} …"
-    return f"{type(error).__name__}{': ' * bool(said)}{said}{where}"
+    return f"{name}{': ' * bool(said)}{said}{where}"
 
 
 def _convert(who: str, name: str, value: Any, hint: Any) -> Any:

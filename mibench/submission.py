@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import json
 import math
+import os
 import random
 import re
 import shutil
@@ -23,7 +24,7 @@ from typing import Any
 from . import api, registry
 from .engine.grid import Block, Grid
 from .engine.provenance import provenance
-from .engine.records import decode
+from .engine.records import decode, sealed
 from .engine.store import FILE, files_at, opened
 from .errors import MibenchError, NotInstalled, UsageError
 from .estimator import Estimator
@@ -130,17 +131,20 @@ class Submission:
         if target.exists():
             raise UsageError(f"'{target}' is there already: choose another --name, or remove it first.")
         ordered = sorted(self.results, key=lambda r: (r.cell.task, r.cell.n, r.cell.estimator, r.cell.seed))
+        made = folder / f".{name}.{os.getpid()}.part"
         try:
-            target.mkdir(parents=True)
-            write_records(ordered, target / FILE)
-            write_tables(self.results, target, f"mibench: {name}")
+            made.mkdir(parents=True)
+            write_records(ordered, made / FILE)
+            write_tables(self.results, made, f"mibench: {name}")
             for file in files:
-                shutil.copyfile(file, target / file.name)
+                shutil.copyfile(file, made / file.name)
             told = self._told(name, files, reruns)
-            (target / ENTRY).write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            (made / ENTRY).write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            made.replace(target)
         except OSError as error:
-            shutil.rmtree(target, ignore_errors=True)  # a part of an entry is none
             raise UsageError(f"cannot write '{target}': {error.strerror or error}.") from None
+        finally:
+            shutil.rmtree(made, ignore_errors=True)  # a part of an entry is none
         return target
 
     def _told(self, name: str, files: Sequence[Path], reruns: Sequence[Rerun]) -> dict[str, Any]:
@@ -239,8 +243,7 @@ class Submission:
 
 def write_records(results: Sequence[Result], file: Path) -> None:
     """Records without training curves, pictures and what a reader fills in by itself, one line each."""
-    lines = (json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n" for record in records(results))
-    file.write_text("".join(lines), encoding="utf-8")
+    file.write_bytes(b"".join(map(sealed, records(results))))
 
 
 def records(results: Sequence[Result]) -> Iterator[dict[str, Any]]:

@@ -7,9 +7,11 @@ done, 130 interrupted after everything finished was kept.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,12 +19,14 @@ from typing import Any
 from .streams import forget_stdout, listen, prepare, say, unforeseen, written
 
 _SAID = "interrupted; what was finished is kept, and the same command takes up from there."
+_LAST = 5.0  # seconds for what is left when all is done
 _PATIENCE = 1.0  # seconds in which a second Ctrl-C means the first one
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script: turns deliberate errors into one sentence and an exit code."""
     if arguments is None:  # the process is ours
+        atexit.register(_End.now)  # the first of these functions is called last
         for number in (signal.SIGTERM, signal.SIGINT):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 signal.signal(number, _Interrupt())
@@ -43,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments is None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)  # all is done
+        _End.soon(code)
     sys.exit(code)
 
 
@@ -79,13 +84,33 @@ def _exit_code(command: Callable[[], Any]) -> int:
         if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # typer's: `mibench ls | head` is no error
             forget_stdout()
             return 0
-        return end.code if isinstance(end.code, int) else 1
+        say(f"mibench: a plug-in has called sys.exit({end.code!r}), and that has ended the command.")
+        return 2
     except Exception as error:
         if _Interrupt.first is not None:
             return 130
         say(f"mibench: {unforeseen(error)}")
         return 2
     return code if isinstance(code, int) else 0
+
+
+class _End:
+    """How the process ends, whatever a plug-in has left in it: threads, functions to call at the end, objects."""
+
+    code = 1
+
+    @classmethod
+    def soon(cls, code: int) -> None:
+        """What is still to be done gets a while."""
+        cls.code = code
+        timer = threading.Timer(_LAST, cls.now)
+        timer.daemon = True
+        timer.start()
+
+    @classmethod
+    def now(cls) -> None:
+        """Without taking the interpreter down, in which objects of a plug-in may have the last word."""
+        os._exit(written(cls.code))
 
 
 class _Interrupt:

@@ -18,6 +18,7 @@ import sysconfig
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from multiprocessing import Pipe
@@ -25,11 +26,12 @@ from queue import SimpleQueue
 from typing import Any, Self, TypeAlias, TypeVar, cast
 
 from mibench import runtime
-from mibench.errors import MibenchError
+from mibench.errors import MibenchError, UsageError
 from mibench.result import Status
 
 from .devices import assigned
 from .executor import Lost
+from .process import NUMBER
 from .watchdog import CHILDREN_EXIT, MOST_CHILDREN, OOM_EXIT, TIMEOUT_EXIT
 
 T = TypeVar("T")
@@ -37,9 +39,13 @@ Place: TypeAlias = tuple[str | None, dict[str, str]]
 
 _START_UP = 120.0  # seconds that loading libraries and compiling may take
 _STARTS = 5  # workers that may die in a row before they are given the call
+_STARTS_KILLED = 100  # the same, of those that somebody kills
 _KILLS = 5  # looks for processes that were left behind
 _KEPT = 500  # bytes of a worker's output
+_LEAST = 100 << 20  # bytes of a worker that has loaded what every one loads
 _LOOK_EVERY = 1.0  # seconds between looks at a silent process
+_WHOLE = 60.0  # seconds that an answer may take to come through the pipe once it has begun
+_NONSENSE = "something other than its answer came from the worker process."
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 _MARK = "MIBENCH_WORKER"  # in the environment of a worker and of all that it starts
 _BOOT = """import json, sys
@@ -56,6 +62,7 @@ class LocalPool:
     """
 
     def __init__(self, workers: int, memory_limit: float, device: str | None = None) -> None:
+        _require_room(workers)
         self._settings: dict[str, Any] = {
             "memory_limit": memory_limit,
             "data_dir": str(runtime.data_dir()),
@@ -95,12 +102,14 @@ class LocalPool:
             raise Lost(Status.ERROR, reason) from error
         worker = self._idle.get()
         try:
-            for _ in range(_STARTS):
+            ends: Counter[bool] = Counter()
+            while ends[False] < _STARTS and ends[True] < _STARTS_KILLED:
                 if worker.takes(pickled):
                     return cast(T, self._awaited(worker, time_limit, cells))
                 code, said = worker.end(), worker.last_words
+                ends[code == -signal.SIGKILL] += 1
                 worker = self._start(worker.place)
-            why = f"the last of {_STARTS} ended with exit code {code}{f' ({said})' if said else ''}"
+            why = f"the last of {ends.total()} ended with exit code {code}{f' ({said})' if said else ''}"
             raise MibenchError(f"no worker process can be started: {why}.")
         finally:
             self._idle.put(worker)
@@ -174,6 +183,7 @@ class _Worker:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # a group of its own, children included
             )
+        self._call, self._cut_short = 0, False
         self._said = b""
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -199,24 +209,52 @@ class _Worker:
 
     def takes(self, pickled: bytes) -> bool:
         """Hand over a call; False where the process is dead, or dies before it has taken the call."""
+        self._call += 1
         try:
-            self._pipe.send_bytes(pickled)
-            return self._speaks(_START_UP) and not self._pipe.recv_bytes()
+            self._pipe.send_bytes(self._number() + pickled)
+            return self._speaks(_START_UP) and self._received() == self._number()
         except (OSError, EOFError):
             return False
 
     def answer(self, patience: float) -> Any:
         """What the call gave, or how the process ended; after so many seconds it is killed."""
         try:
-            if self._speaks(patience):
-                return pickle.loads(self._pipe.recv_bytes())
-            stopped = self._stopped()
-            self.end()
-            return _Ended(None, stopped)
+            received = b""
+            while self._of_earlier_call(received):  # from a process that it has left behind
+                if not self._speaks(patience):
+                    stopped = self._stopped()
+                    self.end()
+                    return _Ended(None, stopped)
+                received = self._received()
         except (OSError, EOFError):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_LOOK_EVERY)  # its own exit code tells more than the kill that may follow
-            return _Ended(self.end())
+            return Lost(Status.CRASH, _NONSENSE) if self._cut_short else _Ended(self.end())
+        if received.startswith(self._number()):
+            with contextlib.suppress(Exception):  # bytes in its middle may be somebody else's
+                return pickle.loads(received[NUMBER:])
+        self.end()
+        return Lost(Status.CRASH, _NONSENSE)
+
+    def _number(self) -> bytes:
+        return self._call.to_bytes(NUMBER, "big")
+
+    def _of_earlier_call(self, received: bytes) -> bool:
+        return int.from_bytes(received[:NUMBER], "big") < self._call
+
+    def _received(self) -> bytes:
+        """What comes through the pipe; the process is killed where that has begun and does not end."""
+
+        def cut() -> None:
+            self._cut_short = True
+            self.kill()
+
+        timer = threading.Timer(_WHOLE, cut)
+        timer.start()
+        try:
+            return self._pipe.recv_bytes()
+        finally:
+            timer.cancel()
 
     def kill(self) -> None:
         """Kill the process and its children."""
@@ -253,6 +291,23 @@ class _Worker:
         with contextlib.suppress(psutil.Error):
             return bool(psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED)
         return False
+
+
+def _require_room(workers: int) -> None:
+    """Refuse more processes than the machine has memory for, before it must kill some of somebody's.
+
+    Raises
+    ------
+    UsageError : so many are too many.
+    """
+    import psutil
+
+    total = psutil.virtual_memory().total
+    if workers * _LEAST > total:
+        raise UsageError(
+            f"{workers:,} workers need {workers * _LEAST / 2**30:,.0f} GiB of memory at least, and this machine has "
+            f"{total / 2**30:,.0f}: ask for fewer."
+        )
 
 
 def kill_marked(mark: str) -> None:

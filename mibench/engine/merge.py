@@ -187,9 +187,9 @@ def _question(result: Result) -> str:
 def _copy_pictures(result: Result, source: Path, directory: Path) -> None:
     """Those that lie in the folder of pictures; a record that names another file of this machine does not get it."""
     for name in result.images.values():
-        file, images = source / name, (source / _IMAGES).resolve()
+        file, images = source / name, Path(os.path.realpath(source / _IMAGES))
         with contextlib.suppress(ValueError):  # a name with a null in it
-            if file.resolve().parent == images and file.is_file():
+            if Path(os.path.realpath(file)).parent == images and file.is_file():
                 (directory / _IMAGES).mkdir(exist_ok=True)
                 shutil.copyfile(file, directory / _IMAGES / file.name)
 
@@ -227,7 +227,7 @@ def _holds(target: Path, made: Path) -> bool:
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _sync(directory: Path) -> None:

@@ -16,9 +16,9 @@ def sentence(said: object) -> str:
     """A message of bounded length that can be encoded, whatever ``str`` of the object does."""
     try:
         text = str(said)
-    except Exception as error:
+    except BaseException as error:
         return f"a {type(said).__name__} that cannot be printed ({type(error).__name__})"
-    text = text.strip().encode("utf-8", "replace").decode()
+    text = str.strip(text).encode("utf-8", "replace").decode()
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(text):,} characters)"
 
 
@@ -60,6 +60,8 @@ def _plain(value: Any, seen: _Seen, depth: int) -> Any:
             told[seen.told(key)] = _plain(v, seen, depth + 1)
         return told
     if isinstance(value, (set, frozenset)):
+        if len(value) > _MOST:
+            return f"a set of {len(value)} values"
         return _listed(sorted(value, key=sentence), seen, depth)
     if isinstance(value, (list, tuple)):
         return _listed(value, seen, depth)

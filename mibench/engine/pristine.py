@@ -1,4 +1,4 @@
-"""A worker process as it was before a call: what can be put back is, and for the rest the process is given up.
+"""A worker process as it was before a batch: what can be put back is, and for the rest the process is given up.
 
 Whatever one plug-in leaves behind (another directory, a changed function of numpy, threads, children, an alarm that
 rings in the middle of somebody else's cell) would be taken for the fault of those that come after it.
@@ -7,30 +7,28 @@ rings in the middle of somebody else's cell) would be taken for the fault of tho
 from __future__ import annotations
 
 import contextlib
-import gc
 import locale
 import os
 import signal
 import sys
 import threading
 import zlib
-from collections.abc import Iterator, Mapping
-from operator import is_
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-_WATCHED = (
-    *("builtins", "json", "math", "os", "os.path", "pickle", "random", "signal", "struct", "subprocess", "sys"),
-    *("threading", "time", "zlib", "cloudpickle", "numpy", "numpy.linalg", "numpy.random"),
-)
-"""Modules whose public names stand for the same things after a call; beside them all of mibench with its classes."""
+from mibench.surroundings import WATCHED, Names, Surroundings
 
-_CHANGING = frozenset({"last_type", "last_value", "last_traceback", "last_exc", "exc_info", "path"})  # of sys
-_HANDLED = (
-    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD, signal.SIGPIPE),
-    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU, signal.SIGSEGV),
+_LATER = frozenset(
+    {
+        *("numba", "scipy.integrate", "scipy.linalg", "scipy.optimize", "scipy.sparse", "scipy.spatial"),
+        *("scipy.spatial.distance", "scipy.special", "scipy.stats", "torch", "torch.autograd", "torch.distributions"),
+        *("torch.linalg", "torch.nn", "torch.nn.functional", "torch.nn.init", "torch.optim", "torch.random"),
+    }
 )
-_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+"""Modules that are loaded when somebody wants them, and watched from then on."""
+
 _FILES_MORE = 256  # open files beyond those at the start
 _MEMORY = 2**30  # bytes that any process may keep
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -40,74 +38,121 @@ class Pristine:
     """What this process is like now; memory_limit : bytes, of which a process may keep half from call to call."""
 
     def __init__(self, memory_limit: float) -> None:
-        import numpy as np
-
         self._memory = max(memory_limit / 2, _MEMORY)
-        self._names = [(vars(owner), *_split(public)) for owner, public in _watched()]
-        self._recursion, self._switches = sys.getrecursionlimit(), sys.getswitchinterval()
-        self._environment, self._directory, self._path = dict(os.environ), _directory(), list(sys.path)
-        self._umask, self._errors = os.umask(0), np.geterr()
-        os.umask(self._umask)
-        self._handlers = {number: signal.getsignal(number) for number in _HANDLED}
+        self._hooked = False
+        sys.addaudithook = self._noting(sys.addaudithook)  # type: ignore[assignment]
+        self._names = Names(WATCHED)
+        sys.meta_path.insert(0, _Watching(self._names))
+        self._surroundings = Surroundings()
+        self._environment = dict(os.environ)
         self._state, self._files = _state(), _open_files()
 
     def restore(self) -> bool:
-        """Put back what can be put back; whether the process is as it was, and so fit for another call."""
+        """Put back what can be put back; whether the process is as it was, and so fit for somebody else."""
         try:
             self._put_back()
             return (
-                self._as_named()
+                self._names.hold()
+                and not self._hooked
                 and _state() == self._state
                 and threading.active_count() <= self._state[0]
                 and not _has_children()
                 and _open_files() <= self._files + _FILES_MORE
                 and _resident() <= self._memory
+                and _torch_as_new()
             )
         except Exception:  # something that this takes for granted is gone
             return False
 
     def _put_back(self) -> None:
-        import numpy as np
-
-        for timer in _TIMERS:
-            signal.setitimer(timer, 0)
-        for number, handler in self._handlers.items():
-            if signal.getsignal(number) is not handler and handler is not None:
-                signal.signal(number, handler)
-        sys.setrecursionlimit(self._recursion)
-        sys.setswitchinterval(self._switches)
-        sys.settrace(None)
-        sys.setprofile(None)
-        gc.enable()
-        os.umask(self._umask)
-        if _directory() != self._directory:
-            os.chdir(self._directory)
+        self._surroundings.put_back()
+        if "faulthandler" in sys.modules:
+            sys.modules["faulthandler"].cancel_dump_traceback_later()  # which may end the process
         if os.environ != self._environment:
             os.environ.clear()
             os.environ.update(self._environment)
-        # what was added stays: a module that was imported may need it for what it imports later
-        sys.path += [entry for entry in self._path if entry not in sys.path]
-        np.seterr(**self._errors)
 
-    def _as_named(self) -> bool:
-        return all(all(map(is_, map(names.get, keys), values)) for names, keys, values in self._names)
+    def _noting(self, add: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Hooks for audits stay for good, and may do anything."""
 
+        def addaudithook(hook: Any) -> None:
+            self._hooked = True
+            add(hook)
 
-def _watched() -> Iterator[tuple[Any, Mapping[str, Any]]]:
-    """Modules and classes with their public names, and what these stand for."""
-    for name, module in list(sys.modules.items()):
-        if not isinstance(module, ModuleType):
-            continue
-        own = name.partition(".")[0] == __package__.partition(".")[0]
-        if own or name in _WATCHED:
-            names = {key: value for key, value in vars(module).items() if key[0] != "_" and key not in _CHANGING}
-            yield module, names
-            for cls in (c for c in names.values() if own and isinstance(c, type) and c.__module__ == name):
-                yield cls, {key: value for key, value in vars(cls).items() if key[:4] != "_abc"}
+        return addaudithook
 
 
-def _split(names: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
-    return tuple(names), tuple(names.values())
+class _Watching:
+    """A finder that finds nothing by itself: what others find is watched once it is loaded."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        """As the import system asks for it."""
+        if name not in _LATER:
+            return None
+        others = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
+        spec = next((found for found in others if found is not None), None)
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                load(module)
+                self._names.watch(name)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+_kept: Pristine | None = None
+
+
+def keep(memory_limit: float) -> None:
+    """From now on this process is a worker, to be as it is now before every batch; memory_limit : bytes."""
+    global _kept
+    _kept = Pristine(memory_limit)
+
+
+def as_it_was() -> bool:
+    """Put back what can be; False where something in this worker stays changed. What is no worker stays as it is."""
+    return _kept is None or _kept.restore()
+
+
+def reseed(what: bytes) -> None:
+    """In a worker, global generators start afresh, so that none knows what another drew from them."""
+    if _kept is None:
+        return
+    import random
+
+    import numpy as np
+
+    seed = zlib.crc32(what)
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    if "torch" in sys.modules:
+        import torch
+
+        torch.manual_seed(seed)
+
+
+def _torch_as_new() -> bool:
+    """Undo what a plug-in may have changed of torch, and keep it to one thread; whether that is all."""
+    if "torch" not in sys.modules:
+        return True
+    import torch
+
+    # critics are small, and estimates run side by side in processes: more threads would only be in the way
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float32)
+    torch.set_grad_enabled(True)
+    if torch.get_default_device().type != "cpu":
+        torch.set_default_device(None)
+    torch.use_deterministic_algorithms(False)
+    torch.set_flush_denormal(False)
+    torch.set_float32_matmul_precision("highest")
+    torch.autograd.set_detect_anomaly(False)
+    return not (torch.is_inference_mode_enabled() or torch.is_autocast_enabled("cpu"))
 
 
 def _state() -> tuple[Any, ...]:
@@ -125,13 +170,6 @@ def _state() -> tuple[Any, ...]:
         signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         locale.setlocale(locale.LC_ALL),
     )
-
-
-def _directory() -> str:
-    try:
-        return os.getcwd()
-    except OSError:  # it was deleted
-        return ""
 
 
 def _has_children() -> bool:
@@ -156,18 +194,3 @@ def _resident() -> int:
             return int(file.read().split()[1]) * _PAGE
     except OSError:
         return 0
-
-
-def reseed(call: bytes) -> None:
-    """Global generators start afresh with each call, so that none knows what another drew from them."""
-    import random
-
-    import numpy as np
-
-    seed = zlib.crc32(call)
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    if "torch" in sys.modules:
-        import torch
-
-        torch.manual_seed(seed)

@@ -5,22 +5,26 @@ from __future__ import annotations
 import math
 import os
 import signal
-import sys
 import warnings
 from multiprocessing.connection import Connection
-from pickle import dumps  # by its own name, should a plug-in change the module
+from os import _exit as exit_now  # by names of their own, should a plug-in change the modules
+from pickle import dumps
 
 from mibench import runtime
 
-from .pristine import Pristine, reseed
+from . import pristine
 from .watchdog import watchdog
 from .worker import lost
 
+NUMBER = 8
+"""Bytes of the number of a call."""
+
 
 def serve(descriptor: int, parent: int, memory_limit: float, device: str | None, data_dir: str) -> None:
-    """Answer calls until the pipe is closed. Each is first acknowledged with an empty message.
+    """Answer calls until the pipe is closed. Each begins with a number, which is sent back as soon as it is there.
 
-    No reaction to Ctrl-C, for the parent decides; memory_limit : GiB; device, data_dir : see :mod:`mibench.runtime`.
+    The number stands before the answer as well: what somebody else has written into the pipe is none. No reaction to
+    Ctrl-C, for the parent decides; memory_limit : GiB; device, data_dir : see :mod:`mibench.runtime`.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)
@@ -29,23 +33,27 @@ def serve(descriptor: int, parent: int, memory_limit: float, device: str | None,
     runtime.set_data_dir(data_dir)
     watchdog.start(memory_limit, parent)
     pipe: Connection[bytes, bytes] = Connection(descriptor)
-    pristine = Pristine(memory_limit * 2**30)
+    own = os.getpid()
+    pristine.keep(memory_limit * 2**30)
     while True:
         try:
-            pickled = pipe.recv_bytes()
+            call = pipe.recv_bytes()
         except (EOFError, OSError):
             return
-        pipe.send_bytes(b"")
-        pipe.send_bytes(_answered(pickled))
-        if not pristine.restore():
+        number, pickled = call[:NUMBER], call[NUMBER:]
+        pipe.send_bytes(number)
+        answer = _answered(pickled)
+        if os.getpid() != own:
+            exit_now(0)  # a plug-in has forked, and its child takes itself for the worker
+        pipe.send_bytes(number + answer)
+        if not pristine.as_it_was():
             os.killpg(os.getpid(), signal.SIGKILL)  # with its children; the executor starts another
 
 
 def _answered(pickled: bytes) -> bytes:
     import cloudpickle
 
-    _as_new()
-    reseed(pickled)
+    pristine.reseed(pickled)
     try:
         with warnings.catch_warnings():
             answer = cloudpickle.loads(pickled)()
@@ -54,14 +62,3 @@ def _answered(pickled: bytes) -> bytes:
     finally:
         watchdog.allow(math.inf)
     return dumps(answer)
-
-
-def _as_new() -> None:
-    """Undo what a plug-in may have changed of torch, and keep it to one thread."""
-    if "torch" in sys.modules:
-        import torch
-
-        # critics are small, and estimates run side by side in processes: more threads would only be in the way
-        torch.set_num_threads(1)
-        torch.set_default_dtype(torch.float32)
-        torch.set_grad_enabled(True)

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from mibench.result import ENUMS, SCHEMA, Result, Status
+from mibench.result import ENUMS, SCHEMA, Cell, Result, Status
 
 _CHECKSUM = re.compile(rb',"checksum":"([0-9a-f]{8})"}')
 _TORN = b"#torn\n"
@@ -49,11 +49,20 @@ def ends(results: Iterable[Result]) -> dict[str, End]:
 def encode(result: Result) -> bytes:
     """The line of a result."""
     try:
-        text = _written(result.fields())
+        return sealed(result.fields())
     except (ValueError, TypeError):
-        text = _written(result.to_json())  # there is something in it that JSON does not have
-    record = text[:-1].encode()
-    return record + b',"checksum":"%08x"}\n' % zlib.crc32(record)
+        return sealed(result.to_json())  # there is something in it that JSON does not have
+
+
+def sealed(record: Mapping[str, Any]) -> bytes:
+    """The line of some fields of a result, with the checksum by which it is seen whether they have changed.
+
+    Raises
+    ------
+    ValueError, TypeError : there is something in it that JSON does not have.
+    """
+    text = _written(record)[:-1].encode()
+    return text + b',"checksum":"%08x"}\n' % zlib.crc32(text)
 
 
 _written = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -76,6 +85,8 @@ def decode(line: bytes) -> Result:
         record = json.loads(line)
         if isinstance(record, dict) and _whole(record.get("schema", 1)) and record.get("schema", 1) > SCHEMA:
             raise Later
+        if checksum is None and not _was_without(record):
+            raise ValueError("what is left of a record with a checksum")
         return _read(record, texts=b"\\u" in line)
     except Later:
         raise
@@ -125,6 +136,19 @@ def readable_members(members: Mapping[str, Any]) -> dict[str, Any] | None:
         return {name: ENUMS[name](value) if name in ENUMS else value for name, value in members.items()}
     except ValueError:
         return None
+
+
+def _was_without(record: Mapping[str, Any]) -> bool:
+    """Whether a record has ever been without a checksum: one of the first schema, or one that was published.
+
+    What was published leaves out what a reader fills in by itself, and says what was asked and what that has cost.
+    """
+    if not record.keys() <= _KNOWN:
+        return False
+    if record.get("schema", 1) < 2:
+        return True
+    said = any(value == _UNSAID[name] for name, value in record.items() if name not in ("schema", "status"))
+    return not said and "task_name" in record and ("wall_s" in record or record["status"] != Status.OK)
 
 
 def _sum(line: bytes, checksum: re.Match[bytes]) -> int:
@@ -217,5 +241,7 @@ _TYPES: Mapping[str, Callable[[Any], bool]] = {
     ),
     "Sequence[Mapping[str, Any]]": _metrics,
 }
+_KNOWN = {"schema", *(f.name for f in dataclasses.fields(Result))}
+_UNSAID = Result(Cell("", "", 0, 0, ""), Status.OK).to_json()
 _FIELDS = {f.name: _TYPES[str(f.type)] for f in dataclasses.fields(Result) if str(f.type) in _TYPES}
 """What each field holds, by its annotation; the rest are enumerations, which refuse what they do not know."""

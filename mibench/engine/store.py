@@ -21,9 +21,9 @@ import gzip
 import logging
 import os
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -41,6 +41,8 @@ T = TypeVar("T")
 FILE = "results.jsonl"
 COMPRESSED = f"{FILE}.gz"
 _IMAGES = "images"
+_LONGEST = 64 << 20  # bytes of a line; a record has a few millions at most
+_ENDLESS = 256 << 20
 _LISTED = 10  # line numbers in a sentence
 
 
@@ -118,11 +120,26 @@ def opened(file: Path) -> Iterator[Iterable[bytes]]:
     try:
         with file.open("rb") as raw:
             packed = raw.peek(2)[:2] == b"\x1f\x8b"
-            yield gzip.GzipFile(fileobj=raw) if packed else raw
+            yield _lines_of(gzip.GzipFile(fileobj=raw) if packed else raw, file)
     except (EOFError, zlib.error) as error:
         raise UsageError(f"cannot read '{file}': it is cut short or damaged, so unpack what is left of it.") from error
     except OSError as error:
         raise UsageError(f"cannot read '{file}': {error.strerror or error}.") from error
+
+
+def _lines_of(file: gzip.GzipFile | BufferedReader, path: Path) -> Iterator[bytes]:
+    """The lines; of one that is longer than a record can be, only the beginning."""
+    number = 0
+    while line := file.readline(_LONGEST):
+        number += 1
+        size = len(line)
+        while size % _LONGEST == 0 and not line.endswith(b"\n") and (more := file.readline(_LONGEST)):
+            size += len(more)
+            if size > _ENDLESS:
+                raise UsageError(f"cannot read '{path}': its line {number} has no end.")
+            if more.endswith(b"\n"):
+                break
+        yield line
 
 
 @contextlib.contextmanager
@@ -260,8 +277,8 @@ class Store:
         with self._explained():
             _write_all(self._file, b"".join(lines))
             os.fsync(self._file)
-            if not os.fstat(self._file).st_nlink:
-                raise OSError("its file was deleted while the run went on")
+            if not self._is_there():
+                raise OSError("its file was moved or deleted while the run went on")
 
     def save_images(self, cell: Cell, images: Mapping[str, bytes]) -> dict[str, str]:
         """Write the pictures of a cell; their file names relative to the directory, by name.
@@ -325,6 +342,14 @@ class Store:
         except OSError as error:
             raise UsageError(f"cannot write results to '{self.directory}': {error.strerror or error}.") from error
 
+    def _is_there(self) -> bool:
+        """Whether what is written can be found where it is looked for."""
+        try:
+            found = os.stat(self.directory / FILE)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(found, os.fstat(self._file))
+
     def _lock(self, descriptor: int) -> None:
         """Hold it until it is closed or this process ends."""
         import fcntl
@@ -340,9 +365,8 @@ class Store:
     def _end_torn_line(self) -> None:
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
-            with (self.directory / FILE).open("rb") as lines:
-                [last] = deque(lines, maxlen=1)
-            _write_all(self._file, end_of_torn(last))
+            end = os.pread(self._file, _LONGEST, max(0, size - _LONGEST))
+            _write_all(self._file, end_of_torn(end[end.rfind(b"\n") + 1 :]))
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

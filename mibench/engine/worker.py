@@ -9,21 +9,25 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mibench import runtime
 from mibench.errors import MibenchError, NotInstalled, Unsupported, UsageError
 from mibench.result import Cell, Result, Status
 from mibench.task import AnyTask, ConsistencyTask, DownstreamTask, Outcome, Task, TaskKind
+from mibench.words import counted
 
+from . import pristine
 from .devices import usable
 from .executor import Lost
 from .plain import pairs, plain, sentence, series
 from .records import readable
 from .watchdog import memory_is_short, watchdog
+
+T = TypeVar("T")
 
 _MOST_METRICS = 1000
 _MOST_BYTES = 64 << 20  # of the pictures of a training
@@ -83,10 +87,34 @@ def describe(task: AnyTask, estimators: Sequence[Estimator] = (), seconds: float
 
 
 def answer_all(load: Sequence[Sequence[Job]], seconds: float = math.inf) -> tuple[list[Answer], float]:
-    """Answer batches one after another; the answers in their order, and how many seconds all that took."""
+    """Answer batches one after another; the answers in their order, and how many seconds all that took.
+
+    Raises
+    ------
+    Lost : a batch has changed this process for good, and others should have come after it.
+    """
     start = time.perf_counter()
-    answers = [found for batch in load for found in answer(batch, seconds)]
+    answers: list[Answer] = []
+    for place, batch in enumerate(load):
+        _alone(batch, after=load[place - 1] if place else None)
+        answers += answer(batch, seconds)
     return answers, time.perf_counter() - start
+
+
+def _alone(batch: Sequence[Job], after: Sequence[Job] | None) -> None:
+    """What others did before does not matter to this batch: it draws from generators of its own, in a process as new.
+
+    Raises
+    ------
+    Lost : that cannot be had.
+    """
+    if after is not None and _plugins(after) != _plugins(batch) and not pristine.as_it_was():
+        raise Lost(Status.CRASH, "what ran before it in its process has changed that for good.")
+    pristine.reseed("".join(job.cell.id for job in batch).encode())
+
+
+def _plugins(batch: Sequence[Job]) -> set[tuple[str, str]]:
+    return {(job.cell.estimator, job.cell.task) for job in batch}
 
 
 def answer(jobs: Sequence[Job], seconds: float = math.inf) -> list[Answer]:
@@ -102,7 +130,7 @@ def answer(jobs: Sequence[Job], seconds: float = math.inf) -> list[Answer]:
             return _ANSWERS[jobs[0].task.kind](jobs, seconds * len(jobs))
     except (Exception, SystemExit) as error:
         if len(jobs) > 1:
-            return [found for job in jobs for found in answer([job], seconds)]
+            return answer_all([[job] for job in jobs], seconds)[0]
         problem = lost(error)
         again = jobs[0].again if problem.by_chance else 0
         return [Answer(jobs[0].result(problem.status, message=problem.message, again=again))]
@@ -133,7 +161,7 @@ def lost(error: BaseException) -> Lost:
 
 def _estimate(jobs: Sequence[Job], seconds: float) -> list[Answer]:
     tasks = cast("list[Task]", [job.task for job in jobs])
-    samples = [task.sample(job.cell.n, job.cell.seed) for task, job in zip(tasks, jobs, strict=True)]
+    samples = [_own(*task.sample(job.cell.n, job.cell.seed)) for task, job in zip(tasks, jobs, strict=True)]
     bound = [job.estimator.bind(task) for task, job in zip(tasks, jobs, strict=True)]
     _check_capabilities(jobs[0].estimator, *samples[0])
     _warm_up(bound[0])
@@ -142,12 +170,15 @@ def _estimate(jobs: Sequence[Job], seconds: float) -> list[Answer]:
     if jobs[0].estimator.capabilities.reads_task:
         estimates = [e.estimate(x, y, seed) for e, (x, y), seed in zip(bound, samples, seeds, strict=True)]
     else:
-        estimates = bound[0].estimate_batch([x for x, _ in samples], [y for _, y in samples], seeds)
+        asked = bound[0].estimate_batch([x for x, _ in samples], [y for _, y in samples], seeds)
+        estimates = _as_many(asked, len(jobs))
     cost = clock.share(len(jobs))
     return [_estimated(job, estimate, cost) for job, estimate in zip(jobs, estimates, strict=True)]
 
 
 def _estimated(job: Job, estimate: Estimate, cost: Mapping[str, Any]) -> Answer:
+    if not hasattr(estimate, "mi"):
+        raise UsageError(f"the estimator answers with a {type(estimate).__name__} where an Estimate is asked for.")
     mi = float(estimate.mi)
     stderr = math.nan if estimate.stderr is None else float(estimate.stderr)
     result = job.result(**_told(estimate.diagnostics, estimate.curve, series), **cost)
@@ -162,7 +193,7 @@ def _consistent(jobs: Sequence[Job], seconds: float) -> list[Answer]:
     estimator = jobs[0].estimator
     tasks = cast("list[ConsistencyTask]", [job.task for job in jobs])
     parts = [
-        (i, part)
+        (i, _own(*part))
         for i, (task, job) in enumerate(zip(tasks, jobs, strict=True))
         for part in task.parts(job.cell.n, job.cell.seed)
     ]
@@ -176,7 +207,7 @@ def _consistent(jobs: Sequence[Job], seconds: float) -> list[Answer]:
     for alike in shapes.values():
         xs, ys = [parts[i][1][0] for i in alike], [parts[i][1][1] for i in alike]
         seeds = [jobs[parts[i][0]].cell.seed for i in alike]
-        estimates = estimator.estimate_batch(xs, ys, seeds)
+        estimates = _as_many(estimator.estimate_batch(xs, ys, seeds), len(alike))
         found.update((i, float(estimate.mi)) for i, estimate in zip(alike, estimates, strict=True))
     cost = clock.share(len(jobs))
     own = [[found[index] for index, (owner, _) in enumerate(parts) if owner == i] for i in range(len(jobs))]
@@ -198,7 +229,7 @@ def _scored(job: Job, task: ConsistencyTask, estimates: Sequence[float], cost: M
 def _train(jobs: Sequence[Job], seconds: float) -> list[Answer]:
     task = cast(DownstreamTask, jobs[0].task)
     clock = _Clock(seconds)
-    outcomes = task.train(jobs[0].estimator, [job.cell.seed for job in jobs])
+    outcomes = _as_many(task.train(jobs[0].estimator, [job.cell.seed for job in jobs]), len(jobs))
     cost = clock.share(len(jobs))
     return [_trained(job, outcome, cost) for job, outcome in zip(jobs, outcomes, strict=True)]
 
@@ -210,7 +241,7 @@ def _trained(job: Job, outcome: Outcome, cost: Mapping[str, Any]) -> Answer:
     if lacking := sorted(metrics.keys() - kept.keys()):
         reason = sentence(outcome.diagnostics.get("diverged", f"{', '.join(lacking)} is not finite"))
         result = replace(result, status=Status.NONFINITE, message=f"{reason}.")
-    images = {sentence(name): png for name, png in outcome.images.items() if isinstance(png, bytes)}
+    images = {sentence(name): bytes(png) for name, png in outcome.images.items() if isinstance(png, bytes)}
     if sum(map(len, images.values())) > _MOST_BYTES:
         told = {**result.diagnostics, "images": f"left out, because they are larger than {_MOST_BYTES >> 20} MiB"}
         return Answer(replace(result, diagnostics=told))
@@ -219,7 +250,8 @@ def _trained(job: Job, outcome: Outcome, cost: Mapping[str, Any]) -> Answer:
 
 def _told(diagnostics: Mapping[str, Any], curve: Any, read: Callable[[Any], dict[str, Any] | None]) -> dict[str, Any]:
     """Diagnostics and curve as plain values; a curve that ``read`` cannot make sense of is left out, with a note."""
-    told, found = plain(dict(diagnostics)), read(plain(curve))
+    said, found = plain(diagnostics), read(plain(curve))
+    told = said if isinstance(said, dict) else {} if said is None else {"diagnostics": said}
     if found is None:
         told["curve"] = "left out, because it is not of the form asked for"
     return {"diagnostics": told, "curve": found or {}}
@@ -230,6 +262,21 @@ _ANSWERS: Mapping[TaskKind, Callable[[Sequence[Job], float], list[Answer]]] = {
     TaskKind.CONSISTENCY: _consistent,
     TaskKind.DOWNSTREAM: _train,
 }
+
+
+def _as_many(answers: Iterable[T], wanted: int) -> list[T]:
+    """What was asked for, in a list; a generator computes only now, and on its own time.
+
+    Raises
+    ------
+    UsageError : there are fewer or more.
+    """
+    found = list(islice(answers, wanted + 1))
+    if len(found) != wanted:
+        raise UsageError(
+            f"{counted(wanted, 'answer')} asked for, and {'more' if found[wanted:] else len(found)} given."
+        )
+    return found
 
 
 def _warm_up(estimator: Estimator) -> None:
@@ -250,6 +297,13 @@ def _check_capabilities(estimator: Estimator, x: Array, y: Array) -> None:
     widest = max(x.shape[1], y.shape[1])
     if able.max_dim is not None and widest > able.max_dim:
         raise Unsupported(f"{estimator.label} takes at most {able.max_dim} dimensions, not {widest}.")
+
+
+def _own(x: Array, y: Array) -> tuple[Array, Array]:
+    """Copies: an estimator may write to what it is given, and a task may hand out the same arrays again."""
+    import numpy as np
+
+    return np.array(x), np.array(y)
 
 
 class _Clock:

@@ -21,6 +21,7 @@ from mibench.words import listed
 from .answers import answer_remarks
 from .choose import choose
 from .remarks import Remark, remarks
+from .room import require_room
 from .table import DELIMITERS, ColumnKind, Declared, Pair, Readable, Source, Table
 
 __all__ = [
@@ -166,6 +167,7 @@ def _bytes(path: str, where: str) -> bytes:
             if stat.S_ISDIR(mode) or not (stat.S_ISREG(mode) or _is_open_pipe(path, mode)):
                 kind = "folder" if stat.S_ISDIR(mode) else "pipe or device; pipe it in as standard input, -"
                 raise UsageError(f"cannot read {where}: it is a {kind}.")
+            require_room(os.stat(path).st_size, where)
             raw = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         if isinstance(error, UsageError):

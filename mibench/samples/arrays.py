@@ -19,6 +19,7 @@ from mibench.errors import UsageError
 from mibench.estimator import Array
 
 from .cells import POINT, categories, kinds_of, no_number, require_exact
+from .room import require_room, require_room_for
 from .table import ColumnKind, Readable, Source, Table
 
 
@@ -34,6 +35,7 @@ class ArrayFile(Readable):
 
     def read(self, chosen: Sequence[int]) -> Table:
         where = self.source.file
+        require_room_for(self.source.rows, len(chosen), where)
         blocks: list[Array] = []
         kinds: list[ColumnKind] = []
         levels: dict[int, tuple[str, ...]] = {}
@@ -83,6 +85,8 @@ def open_npz(raw: bytes, where: str) -> ArrayFile:
                     "an Excel workbook: save it as CSV" if "xl/workbook.xml" in archive.namelist() else "no .npz file"
                 )
                 raise UsageError(f"cannot read {where}: it is {kind}.")
+            # what is packed may be a thousand times as large as the file
+            require_room(sum(archive.getinfo(name).file_size for name in members), where)
             for name in members:
                 arrays[name.removesuffix(".npy")] = _npy(archive.read(name), f"{where} ({name})")
     except UsageError:
@@ -169,7 +173,13 @@ def open_parquet(raw: bytes, where: str) -> ArrayFile:
     except ImportError:
         raise UsageError(f"cannot read {where}: Parquet files need pyarrow (pip install pyarrow).") from None
     try:
-        table = pq.ParquetFile(pa.BufferReader(raw)).read()
+        file = pq.ParquetFile(pa.BufferReader(raw))
+        told = file.metadata
+        require_room(sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups)), where)
+        require_room_for(told.num_rows, told.num_columns, where)
+        table = file.read()
+    except UsageError:
+        raise
     except Exception as error:  # whatever a damaged file does to the reader
         raise UsageError(f"cannot read {where}: the Parquet file is damaged ({_first_line(error)}).") from None
     if not table.num_rows or not table.num_columns:

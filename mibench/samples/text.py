@@ -15,6 +15,7 @@ from mibench.words import counted
 
 from .cells import MISSING, categories, kinds_of, no_number, numbers, require_exact
 from .layout import Layout, find_layout
+from .room import require_room_for
 from .scan import Text, count_rows, decode, line_of_row
 from .table import ColumnKind, Declared, Readable, Source, Table
 
@@ -60,6 +61,7 @@ class TextFile(Readable):
     layout: Layout
 
     def read(self, chosen: Sequence[int]) -> Table:
+        require_room_for(self.source.rows, len(chosen), self.source.file)
         plain = not self.layout.number.thousands
         as_number = [i for i in chosen if self.layout.numeric[i]]
         frame = None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -30,19 +34,31 @@ def said_well(done: subprocess.CompletedProcess[str], *codes: int) -> bool:
     return True
 
 
+Say: TypeAlias = Callable[..., None]
+COUNTS = pytest.StashKey[dict[str, Any]]()
+
+
 @pytest.fixture
-def tally(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Tally:
-    """Prints what was done, past pytest's capture."""
-    return Tally(capsys, request.node.name)
+def tally(request: pytest.FixtureRequest) -> Say:
+    """What is to stand beside the test in the tally: counts by what they count, and what held."""
+
+    def say(held: str = "", **counts: float) -> None:
+        request.node.stash[COUNTS] = {**counts, "held": held}
+
+    return say
 
 
-class Tally:
-    """Counts, printed in a line."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], name: str) -> None:
-        self._capsys, self._name = capsys, name
-
-    def say(self, **counts: float) -> None:
-        with self._capsys.disabled():
-            shown = ", ".join(f"{value:,.6g} {name.replace('_', ' ')}" for name, value in counts.items())
-            print(f"\n{self._name}: {shown}")
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Each slow test that holds gets a line on the terminal, and one in the file that ``CHAOS_TALLIES`` names."""
+    report = yield
+    if report.when == "call" and report.passed and item.get_closest_marker("slow"):
+        counts = item.stash.get(COUNTS, {})
+        told = {"test": item.name, "seconds": report.duration, **counts}
+        item.config.get_terminal_writer().line(f"\n{told}")
+        if file := os.environ.get("CHAOS_TALLIES"):
+            with open(file, "a") as tallies:
+                tallies.write(json.dumps(told) + "\n")
+    return report

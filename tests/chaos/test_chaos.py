@@ -9,11 +9,14 @@ import contextlib
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +24,16 @@ import psutil
 import pytest
 
 from mibench import Status, load_results, registry, run
+from mibench.engine import local
+from mibench.engine.executor import Lost
+from mibench.engine.grid import Job, expand, make_grid
 from mibench.engine.store import FILE
+from mibench.engine.worker import answer_all
 
-from .conftest import ROGUES, Tally, grid, hear_interrupts, said_well
+from .conftest import ROGUES, Say, grid, hear_interrupts, said_well
 
 slow = pytest.mark.slow
+EARLY = "of them before its first line"
 
 
 def values(out: Path) -> dict[int, float | None]:
@@ -46,7 +54,7 @@ def kill_at_random(out: Path, cells: int, kills: int, seed: int) -> Counter[str]
     done: Counter[str] = Counter()
 
     def left() -> int:
-        return kills - done.total() + done["of them before its first line"]
+        return kills - done.total() + done[EARLY]
 
     while left():
         command = [sys.executable, "-m", "mibench", *grid(out, cells)]
@@ -68,7 +76,7 @@ def kill_at_random(out: Path, cells: int, kills: int, seed: int) -> Counter[str]
                     break
             _, said = parent.communicate(timeout=120)
             early = "Traceback" in said and "mibench/" not in said  # interrupted while Python itself was starting
-            done["of them before its first line"] += early
+            done[EARLY] += early
             assert early or "Traceback" not in said, said[-3000:]
             expected = (0, 130, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
             assert early or parent.returncode in expected, (parent.returncode, said)
@@ -85,14 +93,13 @@ def await_growth(parent: subprocess.Popen[str], file: Path) -> None:
 
 def killed(tmp_path: Path, cells: int, kills: int, seed: int = 0) -> dict[str, float]:
     complete(tmp_path / "undisturbed", cells)
-    started = time.monotonic()
     counts = kill_at_random(tmp_path / "killed", cells, kills, seed)
     for _ in range(3):  # cells that lost their worker twice in a run are tried again in the next
         complete(tmp_path / "killed", cells)
     assert values(tmp_path / "killed") == values(tmp_path / "undisturbed")
     lines = (tmp_path / "killed" / FILE).read_bytes().splitlines()
     doubled = len(lines) - sum(line.endswith(b"#torn") for line in lines) - cells
-    return {"cells": cells, "seconds": time.monotonic() - started, "records_beyond_one_a_cell": doubled, **counts}
+    return {"cells": cells, "kills": counts.total() - counts[EARLY], **counts, "records beyond one a cell": doubled}
 
 
 def test_a_few_random_kills_lose_double_and_change_nothing(tmp_path: Path) -> None:
@@ -101,8 +108,9 @@ def test_a_few_random_kills_lose_double_and_change_nothing(tmp_path: Path) -> No
 
 @slow
 @pytest.mark.timeout(3600)
-def test_random_kills_lose_double_and_change_nothing(tmp_path: Path, tally: Tally) -> None:
-    tally.say(**killed(tmp_path, cells=3000, kills=int(os.environ.get("CHAOS_KILLS", "300"))))
+def test_random_kills_lose_double_and_change_nothing(tmp_path: Path, tally: Say) -> None:
+    counts = killed(tmp_path, cells=3000, kills=int(os.environ.get("CHAOS_KILLS", "300")))
+    tally("no cell missing or different, no traceback", **counts)
 
 
 EXPECTED = {
@@ -136,14 +144,21 @@ EXPECTED = {
     "stdio": "ok",
     "leak": "ok",
     "lost": "ok",
+    "through": "ok",
+    "late": "ok",
+    "garbage": "crash",
+    "blank": "ok",
+    "later": "ok",
+    "audit": "ok",
+    "modules": "crash",
+    "torch": "ok",
 }
 
 
 def rogues(tmp_path: Path, deeds: list[str], monkeypatch: pytest.MonkeyPatch, seconds: float = 100.0) -> None:
     """Each deed costs its own cells, and the cells that run between them in the same workers keep their values."""
-    from mibench.engine import local
-
     monkeypatch.setattr(local, "_START_UP", 5.0)  # what the deaf are given beyond their limit
+    monkeypatch.setattr(local, "_WHOLE", 2.0)
     registry.include(ROGUES)
     before = {p.pid for p in psutil.process_iter()}
     chosen = ["quiet", *(f"rogue[deed={deed}]" for deed in deeds)]
@@ -172,25 +187,98 @@ def test_rogues_cost_their_own_cells(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @slow
 @pytest.mark.timeout(1800)
-def test_every_rogue_costs_its_own_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
-    started = time.monotonic()
+def test_every_rogue_costs_its_own_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Say) -> None:
     endless = [deed for deed, status in EXPECTED.items() if status == "timeout"]
     rogues(tmp_path / "endless", endless, monkeypatch, 5.0)
     rogues(tmp_path / "others", [deed for deed in EXPECTED if deed not in endless], monkeypatch)
-    tally.say(deeds=len(EXPECTED), cells=2 * len(EXPECTED) + 4, seconds=time.monotonic() - started)
+    held = "each status as expected, all values of others unmoved, no process left"
+    tally(held, deeds=len(EXPECTED), cells=2 * len(EXPECTED) + 4)
+
+
+def test_what_changes_a_process_does_not_move_cells_that_share_a_call() -> None:
+    registry.include(ROGUES)
+
+    def job(estimator: str) -> Job:
+        return expand(make_grid({"references": False, "estimators": estimator, "tasks": "cheap", "n": 20}, "test"))[0]
+
+    with local.LocalPool(1, 8.0) as pool:
+
+        def answers(*names: str) -> list[float | None]:
+            call = partial(answer_all, [[job(name)] for name in names])
+            return [found.result.mi for found in pool.submit(call, 60.0, len(names)).result()[0]]
+
+        alone = answers("quiet")
+        assert answers("rogue[deed=strict]", "rogue[deed=settings]", "rogue[deed=seeds]", "quiet")[-1:] == alone
+        for deed in ("patch", "threads", "modules"):
+            with pytest.raises(Lost, match="what ran before it in its process has changed that for good|ended"):
+                answers(f"rogue[deed={deed}]", "quiet")
+        assert answers("rogue[deed=patch]") == alone == answers("quiet")
 
 
 @slow
-def test_a_plugin_that_forks_without_end_is_stopped(tmp_path: Path, tally: Tally) -> None:
+@pytest.mark.timeout(1800)
+def test_cells_that_travel_together_do_not_move_each_other(tally: Say) -> None:
+    """Cells that take no time travel together: two tasks of two shapes, so that those of two estimators do."""
     registry.include(ROGUES)
-    started = time.monotonic()
+    chosen: dict[str, Any] = {"references": False, "progress": False, "workers": 1}
+    tasks = ["cheap", "cheap[dim=2]"]
+    alone = {(r.cell.task, r.cell.seed): r.mi for r in run("quiet", tasks, 20, 30, **chosen)}
+    results = run(["rogue[deed=patch]", "rogue[deed=strict]", "quiet"], tasks, 20, 30, **chosen)
+    assert {r.status for r in results} == {Status.OK}
+    assert {(r.cell.task, r.cell.seed): r.mi for r in results if r.cell.estimator == "quiet"} == alone
+    tally("all values of others unmoved", cells=len(results))
+
+
+def test_a_sample_that_is_written_to_is_nobody_elses(tmp_path: Path) -> None:
+    registry.include(ROGUES)
+    chosen: dict[str, Any] = {"references": False, "progress": False, "workers": 1}
+    results = run(["rogue[deed=mutate]", "quiet"], "same", 20, 1, **chosen)
+    assert {r.cell.estimator: str(r.status) for r in results} == {"rogue[deed=mutate]": "nonfinite", "quiet": "ok"}
+
+
+ODD = {
+    **dict.fromkeys(("complex", "nothing", "text", "matrix", "digits", "large", "bare", "void"), "error"),
+    **dict.fromkeys(("odd-stderr", "wordless", "stop", "liar", "group", "chain"), "error"),
+    **{"endlessly": "nonfinite", "slow": "timeout"},
+}
+
+
+def test_whatever_is_handed_back_is_an_answer_or_the_fault_of_its_own_cell(tmp_path: Path) -> None:
+    registry.include(ROGUES)
+    answers = sys.modules["mibench_include_rogues"].ANSWERS
+    chosen: dict[str, Any] = {"references": False, "progress": False, "workers": 2, "time_limit": 5.0}
+    results = run([f"odd[answer={name}]" for name in answers], "cheap", 20, 1, out=tmp_path, **chosen)
+    told = {r.cell.estimator: r.message for r in results}
+    assert {r.cell.estimator: str(r.status) for r in results} == {
+        f"odd[answer={name}]": ODD.get(name, "ok") for name in answers
+    }, told
+    assert {r.mi for r in results if r.status is Status.OK} == {0.5, 1.0}
+    assert load_results(tmp_path).report(tmp_path)
+
+
+def test_answers_that_are_computed_when_they_are_looked_at_cost_what_they_cost(tmp_path: Path) -> None:
+    registry.include(ROGUES)
+    chosen: dict[str, Any] = {"references": False, "progress": False, "workers": 1}
+    results = run(["lazy", "lazy[extra=1]", "lazy[extra=-1]"], "cheap", 20, 4, **chosen)
+    said = {(r.cell.estimator, str(r.status), r.message) for r in results}
+    assert said == {
+        ("lazy", "ok", ""),
+        ("lazy[extra=1]", "error", "1 answer asked for, and more given."),
+        ("lazy[extra=-1]", "error", "1 answer asked for, and 0 given."),
+    }
+    assert min(r.cpu_s for r in results if r.status is Status.OK) > 0.04
+
+
+@slow
+def test_a_plugin_that_forks_without_end_is_stopped(tmp_path: Path, tally: Say) -> None:
+    registry.include(ROGUES)
     chosen: dict[str, Any] = {"references": False, "progress": False, "workers": 1, "time_limit": 100.0}
     results = run(["rogue[deed=bomb]", "quiet"], "cheap", 20, 1, out=tmp_path, **chosen)
     found = {r.cell.estimator: (str(r.status), r.message) for r in results}
     assert found == {"rogue[deed=bomb]": ("crash", "started more than 250 processes."), "quiet": ("ok", "")}
     mine = f'"parent": {os.getpid()}'
     assert not [p for p in psutil.process_iter(["cmdline"]) if mine in " ".join(p.info["cmdline"] or [])]
-    tally.say(cells=2, seconds=time.monotonic() - started)
+    tally("stopped at 250 processes, none left", cells=2)
 
 
 def test_a_run_that_was_stopped_for_longer_than_the_limit_goes_on(tmp_path: Path) -> None:
@@ -200,7 +288,7 @@ def test_a_run_that_was_stopped_for_longer_than_the_limit_goes_on(tmp_path: Path
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as parent:
         while not (out / FILE).is_file() or not (out / FILE).stat().st_size:
             time.sleep(0.05)
-        everybody = [psutil.Process(parent.pid), *psutil.Process(parent.pid).children()]
+        everybody = [psutil.Process(parent.pid), *psutil.Process(parent.pid).children(recursive=True)]
         for process in everybody:
             process.suspend()
         time.sleep(5.0)
@@ -211,6 +299,62 @@ def test_a_run_that_was_stopped_for_longer_than_the_limit_goes_on(tmp_path: Path
     results = load_results(out)
     assert [r.status for r in results] == [Status.OK] * 4, [r.message for r in results]
     assert max(r.wall_s for r in results) < 3.0
+
+
+@contextlib.contextmanager
+def begun(command: list[str], file: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run that has written its first record."""
+    started = [sys.executable, "-m", "mibench", *command]
+    with subprocess.Popen(started, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as parent:
+        try:
+            await_growth(parent, file)
+            yield parent
+        finally:
+            parent.kill()
+
+
+def ended(parent: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    _, said = parent.communicate(timeout=120)
+    return subprocess.CompletedProcess(parent.args, parent.returncode, "", said)
+
+
+@pytest.mark.parametrize("deed", ["deleted", "moved", pytest.param("replaced", marks=slow)])
+def test_a_folder_that_is_gone_in_the_middle_is_told_at_once(tmp_path: Path, deed: str) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    with begun(grid(out, 60, "-e", "rogue[deed=nap]"), out / FILE) as parent:
+        if deed == "deleted":
+            shutil.rmtree(out)
+        else:
+            out.rename(elsewhere)
+        if deed == "replaced":
+            out.mkdir()
+            (out / FILE).write_text("")
+        gone = time.monotonic()
+        done = ended(parent)
+    assert said_well(done, 2) and time.monotonic() - gone < 20, "and not when all of its two minutes are over"
+    assert "its file was moved or deleted while the run went on" in done.stderr
+    if deed != "deleted":
+        assert load_results(elsewhere), "what was measured is where the folder is"
+    assert out.exists() == (deed == "replaced")
+
+
+@pytest.mark.parametrize("deed", ["replaced", *(pytest.param(deed, marks=slow) for deed in ("deleted", "broken"))])
+def test_a_file_of_plugins_that_changes_in_the_middle_changes_nothing(tmp_path: Path, deed: str) -> None:
+    """Workers get what the run has read, those that start later too."""
+    own, out = tmp_path / "own.py", tmp_path / "out"
+    own.write_bytes(ROGUES.read_bytes())
+    more = ["-e", "rogue[deed=nap]", "-e", "rogue[deed=exit]"]
+    command = [str(own) if part == str(ROGUES) else part for part in grid(out, 4, *more)]
+    with begun(command, out / FILE) as parent:
+        if deed == "deleted":
+            own.unlink()
+        else:
+            own.write_text("1 / 0" if deed == "broken" else ROGUES.read_text().replace("np.mean(x * y)", "7"))
+        assert said_well(ended(parent))
+    complete(tmp_path / "undisturbed", 4)
+    found = {(r.cell.estimator, r.cell.seed): r.mi for r in load_results(out) if r.status is Status.OK}
+    assert len(found) == 8, "all but those that end their worker"
+    assert {(seed, mi) for (_, seed), mi in found.items()} == set(values(tmp_path / "undisturbed").items())
 
 
 def test_a_full_disk_is_one_sentence_and_the_run_resumes(tmp_path: Path) -> None:
@@ -233,7 +377,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_resumes(tmp_path: Path) -> None
 
 @slow
 @pytest.mark.timeout(1800)
-def test_a_wall_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
+def test_a_wall_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Say) -> None:
     registry.include(ROGUES)
     rng = random.Random(0)
     real = time.time
@@ -247,4 +391,4 @@ def test_a_wall_clock_that_jumps_changes_nothing(tmp_path: Path, monkeypatch: py
     assert {r.status for r in results} == {Status.OK} and len(results) == 400
     assert {(r.cell.seed, r.mi) for r in results} == {(r.cell.seed, r.mi) for r in results[:200]}
     assert max(r.wall_s for r in results) < 60
-    tally.say(cells=400, of_them_with_a_clock_that_jumps_in_the_worker=200)
+    tally("no value moved, no cell stopped", **{"cells": 400, "of them with a clock that jumps in the worker": 200})

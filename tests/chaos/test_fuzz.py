@@ -22,6 +22,8 @@ from mibench.errors import UsageError
 from mibench.report.leaderboard import Leaderboard
 from mibench.result import Cell, Result, Status
 
+from .conftest import Say
+
 Run = Callable[[Any], None]
 
 SCALARS = st.one_of(
@@ -59,7 +61,7 @@ def soon() -> Iterator[None]:
     assert time.monotonic() - started < 10
 
 
-def each(strategy: st.SearchStrategy[Any], check: Run, examples: int) -> None:
+def each(strategy: st.SearchStrategy[Any], check: Run, examples: int, tally: Say) -> None:
     health = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
     @settings(max_examples=examples, deadline=None, suppress_health_check=health, database=None)
@@ -68,6 +70,7 @@ def each(strategy: st.SearchStrategy[Any], check: Run, examples: int) -> None:
         check(value)
 
     holds()
+    tally("no traceback, nothing over 10 s, no value that was not written", examples=examples)
 
 
 FEW = pytest.param(200, id="few")
@@ -76,7 +79,7 @@ both = pytest.mark.parametrize("examples", [FEW, MANY])
 
 
 @both
-def test_seeds_and_sizes(examples: int) -> None:
+def test_seeds_and_sizes(examples: int, tally: Say) -> None:
     def check(text: str) -> None:
         with soon():
             seeds = parse_seeds(text)
@@ -84,21 +87,21 @@ def test_seeds_and_sizes(examples: int) -> None:
         with soon():
             assert parse_size(text) is not None
 
-    each(st.text(max_size=30) | st.from_regex(r"[-0-9,e_ .]{0,25}", fullmatch=True), check, examples)
+    each(st.text(max_size=30) | st.from_regex(r"[-0-9,e_ .]{0,25}", fullmatch=True), check, examples, tally)
 
 
 @both
-def test_selectors(examples: int) -> None:
+def test_selectors(examples: int, tally: Say) -> None:
     def check(text: str) -> None:
         for known in (registry.estimators, registry.tasks):
             with soon():
                 assert all(plugin.label for plugin in known.select(text))
 
-    each(SELECTORS, check, examples)
+    each(SELECTORS, check, examples, tally)
 
 
 @both
-def test_grid_files(tmp_path: Path, examples: int) -> None:
+def test_grid_files(tmp_path: Path, examples: int, tally: Say) -> None:
     file = tmp_path / "grid.toml"
 
     def check(content: dict[str, Any] | bytes) -> None:
@@ -109,7 +112,7 @@ def test_grid_files(tmp_path: Path, examples: int) -> None:
             if not grid.include and len(grid.seeds) * len(grid.n) < 1000 and "*" not in str(grid):
                 assert expand(grid)
 
-    each(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5) | st.binary(max_size=60), check, examples)
+    each(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5) | st.binary(max_size=60), check, examples, tally)
 
 
 def as_toml(content: Any) -> str:
@@ -131,7 +134,7 @@ def a_result(seed: int = 0) -> Result:
 
 
 @both
-def test_store_lines(tmp_path: Path, examples: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_store_lines(tmp_path: Path, examples: int, caplog: pytest.LogCaptureFixture, tally: Say) -> None:
     """A line is read as a result that tables can be made of, or it is left out and told."""
     whole, fields = encode(a_result()), list(a_result().to_json())
     changed = st.dictionaries(st.sampled_from(fields) | st.text(max_size=5), VALUES, min_size=1, max_size=3)
@@ -162,5 +165,5 @@ def test_store_lines(tmp_path: Path, examples: int, caplog: pytest.LogCaptureFix
             if isinstance(change, int):
                 assert all(r in written for r in found)
 
-    each(changed | cells.map(lambda cell: (cell,)) | flips | st.binary(max_size=80), check, examples)
+    each(changed | cells.map(lambda cell: (cell,)) | flips | st.binary(max_size=80), check, examples, tally)
     assert decode(whole).to_json() == a_result().to_json()

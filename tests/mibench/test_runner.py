@@ -177,6 +177,16 @@ def test_workers_killed_while_they_start_or_idle_cost_nothing() -> None:
             assert pool.submit(os.getpid, 10.0).result() != os.getpid()
 
 
+def test_workers_killed_again_and_again_cost_time_alone() -> None:
+    with local.LocalPool(1, 8.0) as pool:
+        answer = pool.submit(os.getpid, 10.0)
+        for _ in range(local._STARTS + 2):
+            for child in psutil.Process().children():
+                child.kill()
+            time.sleep(0.05)  # much less than one takes to start
+        assert answer.result() != os.getpid()
+
+
 def test_limits_do_not_depend_on_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
     hours = itertools.count()
     monkeypatch.setattr(time, "time", lambda: next(hours) * 3600.0)

@@ -8,6 +8,7 @@ import math
 import os
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -494,3 +495,28 @@ def test_booleans_are_told_from_categories(tmp_path: Path) -> None:
     assert found.kinds == (ColumnKind.BOOLEAN, ColumnKind.CATEGORY, ColumnKind.INTEGER)
     assert found.values[:3, 0].tolist()[:2] == [1, 0] and math.isnan(found.values[2, 0])
     assert found.levels[1] == ("b", "g", "r")
+
+
+@pytest.mark.parametrize("form", ["csv", "npy", "npz", "parquet"])
+def test_what_takes_more_memory_than_there_is_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """A small file may hold much: what is packed, or the same value again and again."""
+    import pandas as pd
+    import psutil
+
+    file, zeros = tmp_path / f"t.{form}", np.zeros((20_000, 2))
+    frame = pd.DataFrame({"a": zeros[:, 0], "b": zeros[:, 1]})
+    match form:
+        case "csv":
+            frame.to_csv(file, index=False)
+        case "npy":
+            np.save(file, zeros.astype(bool))
+        case "npz":
+            np.savez_compressed(file, a=zeros)
+        case "parquet":
+            pytest.importorskip("pyarrow")
+            frame.to_parquet(file)
+    assert len(whole(file).values) == 20_000
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=file.stat().st_size + 100_000))
+    assert refusal(file).startswith(f"cannot read '{file}': that takes 0.0 GiB of memory, and 0.0 are left")
