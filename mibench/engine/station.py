@@ -91,9 +91,10 @@ class Station:
                 f"a plug-in of this run cannot be loaded on the node {self._node}: {made.reason}; install there "
                 "what it imports."
             )
-        if isinstance(made, list) and all(isinstance(found, Answer) for found in made):
-            there = {"machine": self._machine}
-            return [replace(found, result=replace(found.result, provenance=there)) for found in made]
+        match made:
+            case [[*answers], float(seconds)] if all(isinstance(found, Answer) for found in answers):
+                there = {"machine": self._machine}
+                return [replace(found, result=replace(found.result, provenance=there)) for found in answers], seconds
         return made
 
     def close(self) -> None:
