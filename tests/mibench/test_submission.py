@@ -134,7 +134,7 @@ def test_a_version_that_has_moved_on_is_named(
     folder = touched(honest, tmp_path / "earlier", as_recorded)
     monkeypatch.setattr(registry.estimators.factory("cca"), "version", "3")
     [wrong] = [finding for finding in Submission(folder).findings() if not finding.holds]
-    assert "cca (measured as version 1, here version 3; 2 tasks)" in wrong.message and OWN not in wrong.message
+    assert "cca (measured as version 2, here version 3; 2 tasks)" in wrong.message and OWN not in wrong.message
     code, _, err = command("submit", folder, "--check")
     assert code == 1 and "measures again what has changed" in err
 
