@@ -119,8 +119,10 @@ def _facts(board: Board) -> list[tuple[str, str]]:
         "cell": len(board.cells),
     }
     facts += [(f"{count:,}", plural(noun, count)) for noun, count in counts.items()]
-    failed = sum(r.status is not Status.OK for r in board.ran)
-    return [*facts, (f"{failed:,}", "failed"), (seconds(sum(r.cpu_s for r in board.cells)).text, "CPU time")]
+    failed = sum(r.status.failed for r in board.ran)
+    declined = sum(r.status is Status.UNSUPPORTED for r in board.ran)
+    facts += [(f"{failed:,}", "failed"), *([(f"{declined:,}", "declined")] if declined else [])]
+    return [*facts, (seconds(sum(r.cpu_s for r in board.cells)).text, "CPU time")]
 
 
 def _data_uri(path: Path) -> str:

@@ -62,4 +62,10 @@ def escaped(text: str) -> str:
 def prose(text: str) -> str:
     """A sentence of ours, with `code`, in which names and messages of others may stand."""
     parts = re.split(r"`([^`|]+)`", text)
-    return "".join(f"`{' '.join(printable(part).split())}`" if i % 2 else escaped(part) for i, part in enumerate(parts))
+    return "".join(f"`{' '.join(printable(part).split())}`" if i % 2 else _within(part) for i, part in enumerate(parts))
+
+
+def _within(part: str) -> str:
+    """``escaped``, with the blanks that part it from its neighbours."""
+    before, after = (" " if end.isspace() else "" for end in (part[:1], part[-1:]))
+    return f"{before}{escaped(part)}{after}" if part.strip() else before

@@ -310,7 +310,10 @@ def failures_of(rows: Sequence[Failure], unit: Unit, name: str = "failures") -> 
         status=lambda row: Entry(row.status.replace("_", " "), row.status),
         tasks=lambda row: Entry(listed(row.tasks, 1)),
     )
-    note = f"Every cell that did not end ok. `{Status.NOT_INSTALLED.replace('_', ' ')}` does not count against anyone."
+    note = (
+        f"Every cell that did not end ok. `{Status.UNSUPPORTED}` is what an estimator declines by itself, and "
+        f"`{Status.NOT_INSTALLED.replace('_', ' ')}` does not count against anyone."
+    )
     whose = tuple(about(estimator=row.estimator, status=row.status, message=row.message) for row in rows)
     return Table(name, "Failures", note, headings, lines, whose=whose)
 

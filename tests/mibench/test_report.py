@@ -18,6 +18,7 @@ from mibench.errors import UsageError
 from mibench.estimator import Kind
 from mibench.report import write_report
 from mibench.report.leaderboard import Leaderboard
+from mibench.report.markdown import prose
 from mibench.result import Result, Status
 
 from .conftest import MakeResult, result
@@ -53,6 +54,13 @@ def test_json_is_strict_and_explains_its_columns(plausible_report: Files) -> Non
         for row in content[table]:
             assert row.keys() == columns.keys(), table
         assert all(told["meaning"] for told in columns.values())
+
+
+def test_prose_keeps_its_code_apart_from_its_words() -> None:
+    assert (
+        prose("not ok. `not installed` does * not,\n `x`, `y` `z`")
+        == "not ok. `not installed` does \\* not, `x`, `y` `z`"
+    )
 
 
 def test_markdown_shows_the_figures_that_exist(plausible_report: Files) -> None:
