@@ -44,6 +44,7 @@ _IMAGES = "images"
 _LONGEST = 64 << 20  # bytes of a line; a record has a few millions at most
 _ENDLESS = 256 << 20
 _LISTED = 10  # line numbers in a sentence
+_PACKED = b"\x1f\x8b\x08"  # gzip and its only method: two bytes alone may be damage to a file of lines
 
 
 def read_results(*paths: str | Path) -> list[Result]:
@@ -119,7 +120,7 @@ def opened(file: Path) -> Iterator[Iterable[bytes]]:
     """
     try:
         with file.open("rb") as raw:
-            packed = raw.peek(2)[:2] == b"\x1f\x8b"
+            packed = raw.peek(len(_PACKED))[: len(_PACKED)] == _PACKED
             yield _lines_of(gzip.GzipFile(fileobj=raw) if packed else raw, file)
     except (EOFError, zlib.error) as error:
         raise UsageError(f"cannot read '{file}': it is cut short or damaged, so unpack what is left of it.") from error

@@ -105,7 +105,7 @@ CHANGES = st.one_of(
     st.builds(cut, PLACES, PLACES),
     st.builds(moved, PLACES, PLACES, PLACES, st.booleans()),
     st.builds(lines_in_order, st.lists(st.integers(0, 20), max_size=12)),
-    st.builds(overwritten, PLACES, st.binary(min_size=1, max_size=30) | st.just(bytes(512))),
+    st.builds(overwritten, PLACES, st.binary(min_size=1, max_size=30) | st.sampled_from([bytes(512), b"\x1f\x8b"])),
     st.builds(crossed, st.integers(0, 20), st.integers(0, 20), PLACES),
 )
 

@@ -63,7 +63,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> Path:
 def _wicked(folder: Path) -> None:
     folder.mkdir()
     folder.chmod(0o777)
-    for name, content in (("empty", b""), ("nul", bytes(1000)), ("packed", b"\x1f\x8b" + b"junk" * 10)):
+    for name, content in (("empty", b""), ("nul", bytes(1000)), ("packed", b"\x1f\x8b\x08" + b"junk" * 10)):
         (folder / name).write_bytes(content)
     (folder / "junk").write_bytes(random.Random(0).randbytes(5000))
     (folder / "long").write_bytes(b"a" * (3 << 20))
@@ -89,7 +89,7 @@ def files(folder: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-MERGED = {"w/empty", "w/junk", "w/nul", "w/link", "w/ü\n\x1b[31m", "w/long"}
+MERGED = {"w/empty", "w/junk", "w/nul", "w/link", "w/ü\n\x1b[31m", "w/long", "/proc/self/environ"}
 """Files without a record that can be read, as that of a shard without cells: there is nothing to add."""
 
 
