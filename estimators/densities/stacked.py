@@ -2,7 +2,7 @@
 
 The losses of all learners are one batched function, whose weights have one row for each. Every learner has its own
 samples, generator, early stopping and best weights; what it draws, it draws in the order in which it would alone. Steps
-are replayed (``critics/graphs.py``): batches and noise come from the processor's generators, those of all steps until
+are replayed (``mibench/graphs.py``): batches and noise come from the processor's generators, those of all steps until
 the next evaluation together, drawn in threads while the device makes the steps before.
 """
 
@@ -18,8 +18,9 @@ from typing import Self, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from ..critics.graphs import ONE_BY_ONE, Graphs, Steps
-from ..critics.recorded import DRAWERS, usual_graphs
+from mibench.graphs import ONE_BY_ONE, Graphs, Steps, usual_graphs
+
+from ..critics.recorded import DRAWERS
 from ..critics.stack import AdamW, scales
 from .training import History, Pair, Pure, Schedule, drawn_batches
 

@@ -114,7 +114,7 @@ class FlowMatching(Pure):
         self.seed = int(torch.randint(2**62, ()))  # of the times and pairs that all validations share
 
     def given(self, x: Tensor, y: Tensor, *drawn: Tensor) -> Tensor:
-        """The mean squared error of y - y', less that of the Gaussian velocity, shape (1,), at given L with partners."""
+        """The mean squared error of y - y', less that of the Gaussian velocity, shape (1,), for L and partners."""
         errors = [self._error(x, y, *pair) for pair in zip(drawn[::2], drawn[1::2], strict=True)]
         return torch.stack(errors).mean()[None]
 

@@ -16,7 +16,6 @@ import torch
 from mibench.estimators.critics import recorded, trainer
 from mibench.estimators.critics.bounds import BA, NWJ, SMILE, TUBA, InfoNCE, MovingAverageDV
 from mibench.estimators.critics.critics import build
-from mibench.estimators.critics.graphs import WARM, Steps
 from mibench.estimators.critics.recorded import RecordedStack
 from mibench.estimators.critics.trainer import AdamW, Fit, Optimisation, Stack
 from mibench.estimators.densities import stacked as densities
@@ -25,6 +24,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from mibench.bound import Bound
+from mibench.graphs import WARM, Steps
 from mibench.registry import estimators
 
 T = TypeVar("T")
