@@ -104,8 +104,8 @@ class Replayed(Generic[T]):
 
     def __init__(self, step: Callable[..., T], graphs: Graphs | None) -> None:
         self._step, self._graphs = step, graphs
-        self._given: list[Tensor] = []
-        self._steps = Steps(lambda: step(*self._given), graphs)
+        given: list[Tensor] = []
+        self._given, self._steps = given, Steps(lambda: step(*given), graphs)
 
     def __call__(self, *given: Tensor) -> T:
         if self._graphs is None:
@@ -114,5 +114,5 @@ class Replayed(Generic[T]):
             for place, values in zip(self._given, given, strict=True):
                 place.copy_(values)
         else:
-            self._given = [values.clone() for values in given]
+            self._given.extend(values.clone() for values in given)
         return self._steps()

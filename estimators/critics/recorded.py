@@ -46,8 +46,9 @@ class RecordedStack(Stack):
         self._next = self._begin()
 
     def __exit__(self, *_: object) -> None:
-        """Draw no more."""
+        """Draw no more, and let go of the recording, whose memory would else wait for Python's collector."""
         self._pool.shutdown(cancel_futures=True)
+        self._said, self._steps = self.note, Steps(self._made, None)
 
     @property
     def note(self) -> str:  # type: ignore[override]

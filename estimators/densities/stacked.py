@@ -152,8 +152,9 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Draw no more."""
+        """Draw no more, and let go of the recording, whose memory would else wait for Python's collector."""
         self._pool.shutdown(cancel_futures=True)
+        self._steps = Steps(self._made, None)
 
     def advance(self, step: int) -> None:
         """One optimiser step for every learner, which the device makes when it comes to it."""

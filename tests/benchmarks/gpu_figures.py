@@ -302,6 +302,7 @@ def gan(clock: Clock) -> Iterator[Line]:
     """A step of the DCGAN of stacked MNIST, without and with mine-ema: random pixels take as long as digits."""
     import torch
     from mibench.estimators.critics.bounds import MovingAverageDV
+    from mibench.tasks.downstream import gan as problems
     from mibench.tasks.downstream.gan import Problem
     from mibench.tasks.downstream.gan_stacked import GanStackedMnist
     from torch.utils.flop_counter import FlopCounterMode
@@ -315,9 +316,9 @@ def gan(clock: Clock) -> Iterator[Line]:
     def multiplications(steps: int, bound: Any) -> int:
         with runtime.using(device="cpu"), FlopCounterMode(display=False) as counted:
             RandomPixels(steps=steps, generated=100, batch=2).train_one(bound, 0)
-        return counted.get_total_flops()
+        return int(counted.get_total_flops())
 
-    times, counts = {}, {}
+    times = {}
     few, many = (2, 6) if clock.small else (40, 240)
     for name, bound in (("alone", None), ("with mine-ema", MovingAverageDV())):
 
@@ -329,11 +330,11 @@ def gan(clock: Clock) -> Iterator[Line]:
         # what comes before and after the steps takes the same time in both
         times[name] = (clock.once(steps(many)) - clock.once(steps(few))) / (many - few)
         yield f"a step of gan-stacked-mnist {name}", f"{times[name] * 1e3:.2f} ms", None
-        counts[name] = multiplications(6, bound) - multiplications(4, bound)  # each is scored twice
     ratio = times["with mine-ema"] / times["alone"]
     yield "  with mine-ema / alone", f"{ratio:.2f}", Goal("<= 1.7", ratio <= 1.7)
-    more = counts["with mine-ema"] / counts["alone"]
-    yield "  in multiplications, of networks of 64 channels", f"{more:.2f}", None
+    problems.SCORED = problems.HELD_OUT = 100
+    without, with_mine = (multiplications(6, b) - multiplications(4, b) for b in (None, MovingAverageDV()))
+    yield "  in multiplications, of networks of 64 channels", f"{with_mine / without:.2f}", None
 
 
 # End to end ----------------------------------------------------------------------------------------------------------
@@ -376,7 +377,7 @@ FIGURES: dict[str, tuple[Callable[[Clock], Iterator[Line]], float]] = {
     "ksg-100000": (neighbours(((100_000, 50, 1.0), (100_000, 25, None))), 60.0),
     "table": (table, 100.0),
     "ksg-1000000": (neighbours(((1_000_000, 5, 30.0),)), 90.0),
-    "gan": (gan, 40.0),
+    "gan": (gan, 60.0),
     "densities": (trained, 60.0),
     "stages": (stages, 30.0),
 }

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import pytest
@@ -19,6 +18,26 @@ from mibench.task import Outcome
 T = TypeVar("T")
 
 
+def _held(thing: Any, seen: set[int]) -> Iterator[Tensor]:
+    """The tensors that a step can reach: through what its code refers to, lists, and objects of torch and mibench."""
+    if id(thing) in seen:
+        return
+    seen.add(id(thing))
+    if isinstance(thing, Tensor):
+        yield thing
+    elif isinstance(thing, Mapping):
+        for value in thing.values():
+            yield from _held(value, seen)
+    elif isinstance(thing, list | tuple):
+        for value in thing:
+            yield from _held(value, seen)
+    elif getattr(thing, "__closure__", None):
+        for cell in thing.__closure__:
+            yield from _held(cell.cell_contents, seen)
+    elif type(thing).__module__.startswith(("torch.nn", "torch.optim", "mibench.tasks")) and hasattr(thing, "__dict__"):
+        yield from _held(vars(thing), seen)
+
+
 class Tape:
     """Recordings of operations on the CPU."""
 
@@ -30,7 +49,7 @@ class Tape:
         return step()
 
     def record(self, step: Callable[[], Any]) -> tuple[Callable[[], object], Any]:
-        before = [(t, t.detach().clone()) for t in gc.get_objects() if type(t) in (Tensor, torch.nn.Parameter)]
+        before = [(t, t.detach().clone()) for t in _held(step, set())]
         tape = make_fx(lambda: step())()
         answer = {name: torch.empty_like(value) for name, value in tape().items()}
         with torch.no_grad():  # two steps were made; recording is to make none
