@@ -46,10 +46,10 @@ HOW = Optimisation(
 
 
 class Tape:
-    """Recordings of operations on the CPU. ``made`` and ``replayed`` count steps."""
+    """Recordings of operations on the CPU. ``made`` and ``replayed`` count steps, ``operations`` those of one step."""
 
     def __init__(self) -> None:
-        self.made = self.replayed = self.recordings = 0
+        self.made = self.replayed = self.recordings = self.operations = 0
 
     def apart(self, step: Callable[[], T]) -> T:
         self.made += 1
@@ -61,6 +61,7 @@ class Tape:
         tensors = list(_held(owner))
         before = [t.clone() for t in tensors]
         tape = make_fx(lambda: step())()
+        self.operations = len(tape.graph.nodes)
         with torch.no_grad():  # tracing made the step; recording is to make none
             for t, value in zip(tensors, before, strict=True):
                 t.copy_(value)
@@ -159,8 +160,8 @@ def test_densities_and_codes_are_replayed_too(name: str) -> None:
     schedule = Schedule(80, batch=32, learning_rate=0.03, evaluations=20, patience=2, average=0.5)
     estimator: Any = estimators.create(name)
 
-    def trained(graphs: Tape | None) -> tuple[list[History], list[Tensor]]:
-        x, y = samples(6, 100)
+    def trained(graphs: Tape | None, size: int = 6) -> tuple[list[History], list[Tensor]]:
+        x, y = samples(size, 100)
         held_out: Pair = x[:, :40].flip(1), y[:, :40].flip(1)
         learners: list[Pure] = []
         generators = []
@@ -171,6 +172,8 @@ def test_densities_and_codes_are_replayed_too(name: str) -> None:
         found = densities.fit_stack(learners, (x, y), held_out, schedule, generators, graphs)
         return found, [p.detach() for learner in learners for model in learner.models for p in model.parameters()]
 
+    alone = Tape()
+    trained(alone, 1)
     tape = Tape()
     found, weights = trained(tape)
     expected, same = trained(None)
@@ -180,6 +183,7 @@ def test_densities_and_codes_are_replayed_too(name: str) -> None:
         history.note = other.note
         np.testing.assert_equal(vars(history), vars(other))
     assert tape.replayed > tape.made and len({history.last for history in found}) > 1
+    assert 0 < tape.operations == alone.operations  # six cost as many launches as one
 
 
 class Nosy(MovingAverageDV):  # type: ignore[misc]
