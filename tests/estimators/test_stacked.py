@@ -113,7 +113,8 @@ def test_what_is_stacked_is_pure_and_what_is_not_is_not(name: str) -> None:
     x, y = (torch.from_numpy(v).float() for v in problem(0))
     kind = type(estimator.learner(x, y))
     pure = all(getattr(kind, method) is getattr(Pure, method, None) for method in ("losses", "validated"))
-    assert pure == (estimator.capabilities.max_batch_gpu > 0) or kind.follower is not Learner.follower
+    by_itself = kind.follower is Learner.follower  # nothing learns after it
+    assert (pure and by_itself) == (estimator.capabilities.max_batch_gpu > 0)
 
 
 # Answers of the processor --------------------------------------------------------------------------------------------
