@@ -83,6 +83,24 @@ class Split:
         return {part: len(rows) for part, rows in vars(self).items()}
 
 
+@dataclass(frozen=True)
+class Assignment:
+    """What one model is to learn from: samples, their split, and a stream of randomness of its own."""
+
+    x: Array
+    y: Array
+    split: Split
+    rng: np.random.Generator
+
+    def parts(self, x: Array, y: Array) -> dict[str, npt.NDArray[np.float32]]:
+        """The parts of what became of the samples, as ``"x train"`` and so on."""
+        answer: dict[str, npt.NDArray[np.float32]] = {}
+        for name, values in (("x", x), ("y", y)):
+            columns = values.astype(np.float32)
+            answer |= {f"{name} {part}": columns[rows] for part, rows in vars(self.split).items()}
+        return answer
+
+
 def splits(n: int, shares: Sequence[float], folds: int, rng: np.random.Generator) -> list[Split]:
     """Random splits of n rows: one by the shares (train, validation, test), or one for each of ``folds`` test parts.
 
@@ -167,3 +185,21 @@ def threads(device: str, work: Callable[[T], R], each: Iterable[T]) -> Iterator[
         return
     with ThreadPoolExecutor(cores, "mibench-prepare") as pool:
         yield from pool.map(work, each)
+
+
+def in_halves(train: Callable[[Sequence[T]], Iterable[R]], every: Sequence[T], who: str) -> list[R]:
+    """``train(every)``, or, where the device has no memory for so many side by side, of halves of them.
+
+    What ``train`` was given must be as it was where it is tried again.
+    """
+    import torch
+
+    try:
+        return list(train(every))
+    except torch.OutOfMemoryError as error:
+        if len(every) == 1:
+            raise MemoryError(f"one {who} does not fit into the device's memory.") from error
+    # out of the handler, where the exception no longer holds what the stack held
+    torch.cuda.empty_cache()
+    half = (len(every) + 1) // 2
+    return in_halves(train, every[:half], who) + in_halves(train, every[half:], who)

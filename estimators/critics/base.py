@@ -23,7 +23,8 @@ from mibench.estimator import Array, Capabilities, Estimate, Kind, check_samples
 from mibench.parameters import Count, NotNegative, Positive, Widths
 
 from .._samples import pooled
-from ..learned import BelowOne, Folds, Learned, Scaling, Split, one_thread, scaled, threads
+from ..learned import Assignment as Assignment
+from ..learned import BelowOne, Folds, Learned, Scaling, Split, in_halves, one_thread, scaled, threads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -137,7 +138,8 @@ class Variational(Learned):
             raise DataError(f"one batch needs problems of one shape, not {shapes[0]} and {shapes[1]}.")
         assigned = [a for (x, y), seed in zip(samples, seeds, strict=True) for a in self._assignments(x, y, seed)]
         with one_thread():
-            trained = [critic for stack in _stacks(assigned) for critic in self._trained(stack)]
+            stacks = [in_halves(self._train, stack, self.label) for stack in _stacks(assigned)]
+        trained = [critic for stack in stacks for critic in stack]
         each = max(1, self.folds)
         return [self._estimate(trained[i : i + each]) for i in range(0, len(trained), each)]
 
@@ -148,20 +150,6 @@ class Variational(Learned):
     def _assignments(self, x: Array, y: Array, seed: int) -> list[Assignment]:
         parts = self.splits(len(x), seed)
         return [Assignment(x, y, *pair) for pair in zip(parts, rng_for(seed).spawn(len(parts)), strict=True)]
-
-    def _trained(self, assigned: Sequence[Assignment]) -> list[TrainedCritic]:
-        """The critics, in one stack or, where the device has no memory for that, in halves of it."""
-        import torch
-
-        try:
-            return list(self._train(assigned))
-        except torch.OutOfMemoryError as error:
-            if len(assigned) == 1:
-                raise MemoryError(f"one {self.label} does not fit into the device's memory.") from error
-        # out of the handler, where the exception no longer holds what the stack held
-        torch.cuda.empty_cache()
-        half = (len(assigned) + 1) // 2
-        return self._trained(assigned[:half]) + self._trained(assigned[half:])
 
     def _train(self, assigned: Sequence[Assignment]) -> Iterator[TrainedCritic]:
         import torch
@@ -265,24 +253,6 @@ class ConditionalDensity(Variational):
     def product_pairs(self) -> int:
         """Likelihood needs none, so there is one each."""
         return 1
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What one critic is to learn: samples, their split, and a stream of randomness of its own."""
-
-    x: Array
-    y: Array
-    split: Split
-    rng: np.random.Generator
-
-    def parts(self, x: Array, y: Array) -> dict[str, npt.NDArray[np.float32]]:
-        """The parts of what became of the samples, as ``"x train"`` and so on."""
-        answer: dict[str, npt.NDArray[np.float32]] = {}
-        for name, values in (("x", x), ("y", y)):
-            columns = values.astype(np.float32)
-            answer |= {f"{name} {part}": columns[rows] for part, rows in vars(self.split).items()}
-        return answer
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The steps of ``stack.py`` where launching kernels costs more than what they compute: on a GPU.
 
 A step reads its place in the training, its batch and its rate from tensors on the device and moves the place on, so
-that one step is like another and can be replayed (``graphs.py``). The host does not wait for the device between two
-validations: it draws the order of the next batches meanwhile, by the same generators as on the CPU.
+that one step is like another and can be replayed (``mibench/graphs.py``). The host does not wait for the device between
+two validations: it draws the order of the next batches meanwhile, by the same generators as on the CPU.
 """
 
 from __future__ import annotations
@@ -17,16 +17,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .graphs import ONE_BY_ONE, CudaGraphs, Graphs, Steps
+from mibench.graphs import ONE_BY_ONE, Graphs, Steps, usual_graphs
+
 from .stack import Stack, scales
 
 DRAWERS = 8  # threads that draw batches, at most
 SHARE = 32  # critics whose batches one thread draws at a time
-
-
-def usual_graphs(device: torch.device) -> Graphs | None:
-    """What records steps on a device."""
-    return CudaGraphs() if device.type == "cuda" else None
 
 
 class RecordedStack(Stack):
@@ -50,8 +46,9 @@ class RecordedStack(Stack):
         self._next = self._begin()
 
     def __exit__(self, *_: object) -> None:
-        """Draw no more."""
+        """Draw no more, and let go of the recording, whose memory would else wait for Python's collector."""
         self._pool.shutdown(cancel_futures=True)
+        self._said, self._steps = self.note, Steps(self._made, None)
 
     @property
     def note(self) -> str:  # type: ignore[override]

@@ -7,8 +7,10 @@ than its arithmetic, and a critic's answer is the one it would have got alone.
 
 from __future__ import annotations
 
+import functools
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
@@ -29,6 +31,8 @@ SHORTEST = 200  # steps that even the smallest sample gets
 FASTEST_DECAY = 0.01  # per step, on average: nothing can be learned against more
 BETA1, BETA2 = 0.9, 0.999  # of Adam
 BULK = 64  # batches are drawn for about this many steps at once
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class AdamW:
 
     def __init__(self, theta: Tensor) -> None:
         self.step = 0
+        self.fused = None if theta.device.type == "cpu" else fused(str(theta.device))
         self.mean, self.square = torch.zeros_like(theta), torch.zeros_like(theta)
 
     def update(self, theta: Tensor, gradient: Tensor, rate: float, decay: Tensor, clip: float) -> None:
@@ -93,6 +98,9 @@ class AdamW:
     def move(self, theta: Tensor, gradient: Tensor, by: Sequence[Scale], decay: Tensor, clip: float) -> None:
         """One step in place whose :func:`scales` are given, as numbers or as tensors on the device."""
         rate, size, second = by
+        if self.fused is not None and isinstance(rate, Tensor):
+            self.fused(theta, gradient, (self.mean, self.square), by, decay, clip, (BETA1, BETA2))
+            return
         if clip:
             gradient *= clip / gradient.norm(dim=1, keepdim=True).clamp(min=clip)
         self.mean.lerp_(gradient, 1 - BETA1)
@@ -103,6 +111,29 @@ class AdamW:
     def keep(self, rows: Tensor) -> None:
         """Forget all rows but these."""
         self.mean, self.square = self.mean[rows], self.square[rows]
+
+
+@functools.cache
+def fused(device: str) -> Callable[..., None] | None:
+    """``AdamW.move`` as one kernel, if it works on this device and does on a trial what torch does."""
+    try:
+        from .fused import move
+
+        generator = torch.Generator().manual_seed(0)
+        theta, *gradients = (torch.randn(3, 1500, generator=generator).to(device) for _ in range(4))
+        by, decay = torch.tensor(scales(0.01, 2), device=device).unbind(), torch.full((1500,), 0.1, device=device)
+        answers = []
+        for how in (None, move):
+            answers.append(theta.clone())
+            optimiser = AdamW(answers[-1].cpu()[:0])
+            optimiser.mean, optimiser.square, optimiser.fused = torch.zeros_like(theta), torch.zeros_like(theta), how
+            for clip, gradient in zip((1.0, 0.0, 100.0), gradients, strict=True):
+                optimiser.move(answers[-1], gradient.clone(), by, decay, clip)
+        torch.testing.assert_close(answers[1], answers[0])
+    except Exception as error:  # no Triton, no compiler for its launcher, or a driver that it does not know
+        log.debug("steps of Adam are several kernels each, because %s: %s", type(error).__name__, error)
+        return None
+    return move
 
 
 def batch_size(wanted: int, n: int) -> int:

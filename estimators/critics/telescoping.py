@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
@@ -99,7 +100,7 @@ class TRE(Variational):
         critic, bound, how = self.architecture(*dims), self.bound(), self.optimisation(sum(dims))
         data = [{k: torch.from_numpy(v).to(device) for k, v in self.prepared(a).items()} for a in assigned]
 
-        rngs = [rng for a in assigned for rng in a.rng.spawn(self.ratios)]
+        rngs = [rng for a in assigned for rng in copy.deepcopy(a.rng).spawn(self.ratios)]
         fitted = fit(critic, bound, how, self._rows(data, "train"), self._rows(data, "validation"), rngs)
         for i, (a, d) in enumerate(zip(assigned, data, strict=True)):
             own = slice(i * self.ratios, (i + 1) * self.ratios)

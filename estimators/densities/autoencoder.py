@@ -15,7 +15,7 @@ from mibench.estimator import Array
 from ..ksg import KSG
 from .folds import HeldOutEstimate
 from .surrogates import gaussian_bias
-from .training import Learner, Pair, shrunk_moments
+from .training import Pair, Pure, shrunk_moments
 
 
 class CrossPredictor(nn.Module):
@@ -107,7 +107,7 @@ def canonical(covariance: Tensor, dim: int) -> tuple[list[Tensor], Tensor]:
     return [left.T @ whiten[0], right @ whiten[1]], rho
 
 
-class CodeInformation(Learner):
+class CodeInformation(Pure):
     """The encoders and decoders, trained to predict, and KSG on the codes, less its bias for Gaussian ones."""
 
     def __init__(self, model: CrossPredictor, training: Pair, own: float, align: bool, k: int, surrogates: int) -> None:
@@ -117,7 +117,7 @@ class CodeInformation(Learner):
         self.align, self.surrogates = align, surrogates
         self.ksg = KSG(k, standardize=not align)
 
-    def validated(self, x: Tensor, y: Tensor) -> Tensor:
+    def given(self, x: Tensor, y: Tensor, *drawn: Tensor) -> Tensor:
         """The weighted sum of the four prediction errors, shape (1,)."""
         return (self.weights * self.model.errors(x, y)).sum()[None]
 

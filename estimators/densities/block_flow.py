@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mibench.estimator import Array
 
 from .folds import HeldOutEstimate
-from .training import Learner, shrunk_moments
+from .training import Pure, shrunk_moments
 
 
 class BlockLinear(nn.Module):
@@ -113,14 +113,14 @@ class BlockFlow(nn.Module):
         return values, log_slope[..., 0]
 
 
-class FlowEntropies(Learner):
+class FlowEntropies(Pure):
     """One flow for the densities of y and of y given x, and the mean of log q(y | x) - log q(y)."""
 
     def __init__(self, x: Tensor, y: Tensor, hidden: tuple[int, ...], units: int) -> None:
         self.model = BlockFlow(y, x, hidden, units).to(y.device)
         self.models = (self.model,)
 
-    def validated(self, x: Tensor, y: Tensor) -> Tensor:
+    def given(self, x: Tensor, y: Tensor, *drawn: Tensor) -> Tensor:
         """Both cross-entropies in nats, shape (2,)."""
         return -torch.stack([self.model(y).mean(), self.model(y, x).mean()])
 

@@ -11,6 +11,7 @@ the expected noise is all that has to be known.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from mibench.estimator import Array
 
 from .folds import HeldOutEstimate
-from .training import Learner, shrunk_moments
+from .training import Pure, shrunk_moments
 
 Span: TypeAlias = tuple[float, float]
 
@@ -158,7 +159,7 @@ class ScoreNetwork(nn.Module):
         return self.without_y.noise(z, log_snr) + without, self.with_y.noise(z, log_snr, y) + given
 
 
-class ScoreDistance(Learner):
+class ScoreDistance(Pure):
     """The network, trained to denoise, and the integral of the squared distance between what it expects."""
 
     def __init__(self, x: Tensor, y: Tensor, span: Span, width: int, blocks: int, draws: int) -> None:
@@ -167,16 +168,21 @@ class ScoreDistance(Learner):
         self.models = (self.model,)
         self.seed = int(torch.randint(2**62, ()))  # of the noise that all validations share
 
-    def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        """The denoising errors without and with y, shape (2,), at levels that training prefers."""
-        log_snr = training_levels(len(x), self.span, generator).to(x.device)
-        noise = torch.randn(x.shape, generator=generator).to(x.device)
-        return self._expected(x, y, log_snr, noise)[0]
+    def given(self, x: Tensor, y: Tensor, *drawn: Tensor) -> Tensor:
+        """The denoising errors without and with y, shape (2,), at these levels with these noises, by turns."""
+        pairs = zip(drawn[::2], drawn[1::2], strict=True)
+        errors = [self._expected(x, y, log_snr, noise)[0] for log_snr, noise in pairs]
+        return errors[0] if len(errors) == 1 else torch.stack(errors).mean(0)
 
-    def validated(self, x: Tensor, y: Tensor) -> Tensor:
-        """The denoising errors, shape (2,), at levels spread evenly; these and the noises are always the same."""
+    def drawn(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Levels that training prefers, and noises."""
+        log_snr = training_levels(len(x), self.span, generator).to(x.device)
+        return log_snr, torch.randn(x.shape, generator=generator).to(x.device)
+
+    def drawn_once(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Levels spread evenly, and noises: always the same."""
         drawn = levels(x, self.span, 2, torch.Generator().manual_seed(self.seed))
-        return torch.stack([self._expected(x, y, *draw)[0] for draw in drawn]).mean(0)
+        return tuple(itertools.chain.from_iterable(drawn))
 
     def value(self, losses: Array) -> Array:
         """Half the length of the span times the difference of the two errors.

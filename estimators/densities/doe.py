@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from mibench.estimator import Array
+from mibench.estimator import Array, Capabilities
 from mibench.parameters import Count, Positive
 from mibench.registry import register_estimator
 
-from .trained import Trained
+from .trained import STACKED, Trained
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,6 +42,7 @@ class DoE(Trained):
 
     version: ClassVar[str] = "3"
     citation: ClassVar[str] = "McAllester & Stratos (2020), Formal limitations on the measurement of mutual information"
+    capabilities: ClassVar[Capabilities] = STACKED
 
     def oriented(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Last the one whose entropies are taken."""

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from mibench.estimator import Array
 
 from .folds import HeldOutEstimate
-from .training import Learner
+from .training import Pure
 
 
-class DensityPair(Learner):
+class DensityPair(Pure):
     """The densities of y and of y given x, and the mean of log q(y | x) - log q(y).
 
     marginal, conditional : modules that give log q(y) and log q(y | x), shape (n,), for y, and for y and x.
@@ -21,7 +21,7 @@ class DensityPair(Learner):
         self.marginal, self.conditional = marginal, conditional
         self.models = marginal, conditional
 
-    def validated(self, x: Tensor, y: Tensor) -> Tensor:
+    def given(self, x: Tensor, y: Tensor, *drawn: Tensor) -> Tensor:
         return -torch.stack([self.marginal(y).mean(), self.conditional(y, x).mean()])
 
     def value(self, losses: Array) -> Array:

@@ -6,10 +6,11 @@ import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mibench.errors import Unsupported
+from mibench.estimator import Capabilities
 from mibench.parameters import Count, Positive, Widths
 from mibench.registry import register_estimator
 
-from .trained import Trained
+from .trained import STACKED, Trained
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +51,7 @@ class Flow(Trained):
         "Butakov et al. (2024), Mutual information estimation via normalizing flows; "
         "flows: Papamakarios et al. (2017) and Durkan et al. (2019), by zuko"
     )
+    capabilities: ClassVar[Capabilities] = STACKED
 
     def warm_up(self) -> None:
         from .gaussianizing import GaussianPair

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from mibench.estimator import Array
+from mibench.estimator import Array, Capabilities
 from mibench.parameters import Count, Finite, NotNegative, Positive, at_least
 from mibench.registry import register_estimator
 
 from .._samples import varying, with_density
 from ..learned import BelowOne
-from .trained import Trained
+from .trained import STACKED, Trained
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,6 +58,7 @@ class FMMI(Trained):
         "Butakov et al. (2025), FMMI: Flow matching mutual information estimation; "
         "flow matching: Lipman et al. (2023), Flow matching for generative modeling, ICLR"
     )
+    capabilities: ClassVar[Capabilities] = STACKED
 
     def __post_init__(self) -> None:
         super().__post_init__()

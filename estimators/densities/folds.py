@@ -33,12 +33,16 @@ class HeldOutEstimate:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """One training: what its test gave (None where it diverged), its curve, its length and the steps that were kept."""
+    """One training: what its test gave (None where it diverged), its curve, its length and the steps that were kept.
+
+    note : how its steps were made, where that is not one by one as they are written.
+    """
 
     tested: HeldOutEstimate | None
     curve: Mapping[str, Sequence[float]]
     steps: int
     best: Sequence[int]
+    note: str = ""
 
 
 def merged(results: Sequence[FoldResult], parts: Sequence[Split], said: Mapping[str, Any]) -> Estimate:
@@ -53,6 +57,7 @@ def merged(results: Sequence[FoldResult], parts: Sequence[Split], said: Mapping[
         "samples": parts[0].sizes,
         "steps": max(result.steps for result in results),
         "best_steps": [step for result in results for step in result.best],
+        **({"steps are": results[0].note} if results[0].note else {}),
         **said,
     }
     tested = [result.tested for result in results if result.tested is not None]

@@ -12,7 +12,7 @@ from mibench.estimator import Array
 
 from ..gaussian import gaussian_information
 from .folds import HeldOutEstimate
-from .training import Learner, shrunk_moments
+from .training import Pure, shrunk_moments
 
 Layers: TypeAlias = Literal["affine", "spline"]
 
@@ -64,7 +64,7 @@ class GaussianPair(nn.Module):
         return log_jacobian + self.log_scale.sum() - 0.5 * (square + dims * math.log(2 * math.pi))
 
 
-class LatentCorrelation(Learner):
+class LatentCorrelation(Pure):
     """The pair of flows, trained on its likelihood, and what the correlations of the latent variables give."""
 
     def __init__(self, x: Tensor, y: Tensor, layers: Layers, transforms: int, hidden: tuple[int, ...]) -> None:
@@ -72,7 +72,7 @@ class LatentCorrelation(Learner):
         self.model.start_at_gaussian(x, y)
         self.models = (self.model,)
 
-    def validated(self, x: Tensor, y: Tensor) -> Tensor:
+    def given(self, x: Tensor, y: Tensor, *drawn: Tensor) -> Tensor:
         loss: Tensor = -self.model(x, y).mean()[None]
         return loss
 

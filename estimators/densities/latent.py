@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from mibench.estimator import Capabilities
@@ -9,7 +10,7 @@ from mibench.parameters import Count, Inner, NotNegative, at_least
 from mibench.registry import register_estimator
 
 from ..ksg import KSG
-from .trained import Trained
+from .trained import STACKED, Trained
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,7 +64,7 @@ class LatentMI(Trained):
         "Gowri et al. (2024), Approximating mutual information of high-dimensional variables using learned "
         "representations"
     )
-    capabilities: ClassVar[Capabilities] = Capabilities(min_n=30, trains=True, devices=("cpu", "cuda"), memory=0.2)
+    capabilities: ClassVar[Capabilities] = replace(STACKED, min_n=30)
 
     def warm_up(self) -> None:
         from .autoencoder import CrossPredictor

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from mibench.estimator import Array
+from mibench.estimator import Array, Capabilities
 from mibench.parameters import Count, Finite, NotNegative, Positive, at_least
 from mibench.registry import register_estimator
 
 from ..learned import BelowOne
-from .trained import Trained
+from .trained import STACKED, Trained
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,6 +51,7 @@ class MINDE(Trained):
     citation: ClassVar[str] = (
         "Franzese, Bounoua & Michiardi (2024), MINDE: Mutual information neural diffusion estimation"
     )
+    capabilities: ClassVar[Capabilities] = STACKED
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from mibench.estimator import Capabilities
 from mibench.parameters import Share
 from mibench.registry import register_estimator
 
 from .minde import MINDE
+from .trained import ALONE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +45,7 @@ class MMG(MINDE):
         "Yu et al. (2025), MMG: Mutual information estimation via the MMSE gap in diffusion; "
         "Guo, Shamai & Verdú (2005), Mutual information and minimum mean-square error in Gaussian channels, eq. 42"
     )
+    capabilities: ClassVar[Capabilities] = ALONE
 
     def learner(self, x: Tensor, y: Tensor) -> Learner:
         from .error_gap import ErrorGap

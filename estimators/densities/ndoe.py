@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from mibench.estimator import Array
+from mibench.estimator import Array, Capabilities
 from mibench.parameters import Count, Positive, Widths
 from mibench.registry import register_estimator
 
 from .._samples import varying, with_density
-from .trained import Trained
+from .trained import STACKED, Trained
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,6 +46,7 @@ class NDoE(Trained):
         "Ni & Lotz (2025), A neural difference-of-entropies estimator for mutual information; "
         "flow: De Cao, Aziz & Titov (2019), Block neural autoregressive flow"
     )
+    capabilities: ClassVar[Capabilities] = STACKED
 
     def oriented(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Last the one whose entropies are taken, without columns that do not vary.

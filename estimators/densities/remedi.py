@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from mibench.estimator import Capabilities
 from mibench.parameters import Count, Widths
 from mibench.registry import register_estimator
 
 from .knife import KNIFE
+from .trained import ALONE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +45,7 @@ class REMEDI(KNIFE):
         "Nilsson, Samaddar, Madireddy & Nyquist (2024), REMEDI: Corrective transformations for improved neural entropy "
         f"estimation, ICML; {KNIFE.citation}"
     )
+    capabilities: ClassVar[Capabilities] = ALONE
 
     def learner(self, x: Tensor, y: Tensor) -> Learner:
         from .correction import Kernels

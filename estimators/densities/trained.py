@@ -7,28 +7,36 @@ a training that diverges are written once, here, in ``training.py`` and in ``fol
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import numpy as np
-
+from mibench import runtime
 from mibench.estimator import Array, Capabilities, Estimate, check_samples, rng_for
+from mibench.group import grouped
 from mibench.parameters import Count, Inner, NotNegative, Positive
 
 from .._samples import ties
-from ..learned import BelowOne, Folds, Learned, Scaling, Split
-from .folds import FoldResult, merged
+from ..learned import Assignment, BelowOne, Folds, Learned, Scaling, in_halves, one_thread, threads
+from .folds import FoldResult, HeldOutEstimate, merged
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
-    from .training import Learner, Schedule
+    from .training import History, Learner, Pair, Pure, Schedule
+
+
+ALONE = Capabilities(min_n=20, trains=True, devices=("cpu", "cuda"), memory=0.2)
+STACKED = replace(ALONE, max_batch_gpu=64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trained(Learned):
     """Models are trained on one part of the samples, chosen on a second, and the number is computed on a third.
+
+    On a GPU, those whose capabilities are ``STACKED`` are trained side by side: their learners are ``training.Pure``.
 
     Parameters
     ----------
@@ -50,7 +58,7 @@ class Trained(Learned):
     folds: Folds = 0
     standardize: Scaling = "rank"
 
-    capabilities: ClassVar[Capabilities] = Capabilities(min_n=20, trains=True, devices=("cpu", "cuda"), memory=0.2)
+    capabilities: ClassVar[Capabilities] = ALONE
 
     def __post_init__(self) -> None:
         if self.validation + self.test >= 1:
@@ -75,13 +83,13 @@ class Trained(Learned):
         from . import training  # noqa: F401
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
-        x, y = check_samples(x, y, self.capabilities.min_n)
-        said = ties(x, y)
-        x, y = self.oriented(x, y)
-        parts = self.splits(len(x), seed)
-        self.admit(x.shape[1], y.shape[1], min(len(part.test) for part in parts))
-        streams = rng_for(seed).spawn(len(parts))
-        return merged([self._train(x, y, part, rng) for part, rng in zip(parts, streams, strict=True)], parts, said)
+        return self.estimate_batch([x], [y], [seed])[0]
+
+    def estimate_batch(self, xs: Sequence[Array], ys: Sequence[Array], seeds: Sequence[int]) -> list[Estimate]:
+        problems = [self._problem(x, y, seed) for x, y, seed in zip(xs, ys, seeds, strict=True)]
+        every = [assigned for own, _ in problems for assigned in own]
+        results = iter(self._side_by_side(every) if self._stacks else map(self._train, every))
+        return [merged([next(results) for _ in own], [a.split for a in own], said) for own, said in problems]
 
     def schedule(self, n: int) -> Schedule:
         """How ``n`` training samples are used."""
@@ -97,21 +105,74 @@ class Trained(Learned):
             average=self.average,
         )
 
-    def _train(self, x: Array, y: Array, split: Split, rng: np.random.Generator) -> FoldResult:
-        import torch
+    def _problem(self, x: Array, y: Array, seed: int) -> tuple[list[Assignment], Mapping[str, Any]]:
+        """The trainings that samples and a seed ask for, and what the samples' diagnostics are."""
+        x, y = check_samples(x, y, self.capabilities.min_n)
+        said = ties(x, y)
+        x, y = self.oriented(x, y)
+        parts = self.splits(len(x), seed)
+        self.admit(x.shape[1], y.shape[1], min(len(part.test) for part in parts))
+        streams = rng_for(seed).spawn(len(parts))
+        return [Assignment(x, y, part, rng) for part, rng in zip(parts, streams, strict=True)], said
 
-        from .training import fit, isolated, tensors
+    def _train(self, assigned: Assignment) -> FoldResult:
+        from .training import fit, isolated
 
-        with isolated(rng) as generator:
-            u, v = (tensors(values, split, self.standardize) for values in (x, y))
-            training, validation, test = zip(u, v, strict=True)
+        with isolated(assigned.rng) as generator:
+            training, validation, test = self._parts(assigned)
             learner = self.learner(*training)
             schedule = self.schedule(len(training[0]))
             history = fit(learner, training, validation, schedule, generator)
             while not history.diverged and (follower := learner.follower()) is not None:
                 learner, history = follower, history.then(fit(follower, training, validation, schedule, generator))
-            tested = None
-            if not history.diverged:
-                with torch.no_grad():
-                    tested = learner.tested(*test, generator)
-        return FoldResult(tested, history.curve(learner), history.last, history.best)
+            return _result(learner, history, test, generator)
+
+    @property
+    def _stacks(self) -> bool:
+        return runtime.device() != "cpu" and self.capabilities.max_batch_gpu > 0
+
+    def _side_by_side(self, every: Sequence[Assignment]) -> list[FoldResult]:
+        """As :meth:`_train`, those of one shape in one stack."""
+        results: dict[int, FoldResult] = {}
+        shapes = [(a.x.shape, a.y.shape, len(a.split.train)) for a in every]
+        with one_thread():
+            for alike in grouped(range(len(every)), shapes.__getitem__).values():
+                found = in_halves(self._train_stack, [every[i] for i in alike], self.label)
+                results |= zip(alike, found, strict=True)
+        return [results[i] for i in range(len(every))]
+
+    def _train_stack(self, every: Sequence[Assignment]) -> list[FoldResult]:
+        import torch
+
+        from .stacked import fit_stack
+        from .training import isolated
+
+        data = list(threads(runtime.device(), self._parts, every))
+        learners, generators = [], []
+        for assigned, (training, _, _) in zip(every, data, strict=True):
+            with isolated(copy.deepcopy(assigned.rng)) as generator:  # a stack that is too large is tried again
+                learners.append(cast("Pure", self.learner(*training)))
+                generators.append(generator)
+        training, validation = (
+            (torch.stack([d[i][0] for d in data]), torch.stack([d[i][1] for d in data])) for i in (0, 1)
+        )
+        histories = fit_stack(learners, training, validation, self.schedule(training[0].shape[1]), generators)
+        tests = (test for _, _, test in data)
+        return [_result(*trained) for trained in zip(learners, histories, tests, generators, strict=True)]
+
+    def _parts(self, assigned: Assignment) -> list[Pair]:
+        """The samples that train, validate and test."""
+        from .training import tensors
+
+        u, v = (tensors(values, assigned.split, self.standardize) for values in (assigned.x, assigned.y))
+        return list(zip(u, v, strict=True))
+
+
+def _result(learner: Learner, history: History, test: Pair, generator: Generator) -> FoldResult:
+    import torch
+
+    tested: HeldOutEstimate | None = None
+    if not history.diverged:
+        with torch.no_grad():
+            tested = learner.tested(*test, generator)
+    return FoldResult(tested, history.curve(learner), history.last, history.best, history.note)

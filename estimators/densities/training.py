@@ -59,6 +59,30 @@ class Learner(ABC):
         """The answer from the test samples, by the models as they are."""
 
 
+class Pure(Learner):
+    """A learner whose losses follow from weights, samples and what is drawn for them: those of many at once are one
+    batched function (``stacked.py``). What is no tensor in it is the same for all problems of one shape.
+    """
+
+    @abstractmethod
+    def given(self, x: Tensor, y: Tensor, *drawn: Tensor) -> Tensor:
+        """The losses on these samples with what was drawn for them, shape (losses,)."""
+
+    def drawn(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """What a training step draws for a batch like ``x``; nothing by default."""
+        return ()
+
+    def drawn_once(self, x: Tensor) -> tuple[Tensor, ...]:
+        """What all validations draw for their ``x``; nothing by default."""
+        return ()
+
+    def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        return self.given(x, y, *self.drawn(x, generator))
+
+    def validated(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.given(x, y, *self.drawn_once(x))
+
+
 @contextmanager
 def isolated(rng: np.random.Generator) -> Iterator[torch.Generator]:
     """One thread, torch's own generator seeded for the initial weights, and a generator for everything after them.
@@ -115,6 +139,16 @@ class Schedule:
     patience: int = 15
     average: float = 0.0
 
+    @property
+    def interval(self) -> int:
+        """Steps between evaluations."""
+        return max(1, self.max_steps // self.evaluations)
+
+    def renewed(self, step: int) -> float:
+        """By how much a step renews the moving average of the weights."""
+        # at the start the average forgets faster, or it would hold on to the initial weights
+        return 1 - min(self.average, (step + 1) / (step + 10))
+
     def rate(self, step: int) -> float:
         """The learning rate at a step, as a fraction of its maximum."""
         warm = max(1, self.max_steps // 20)
@@ -125,7 +159,8 @@ class Schedule:
 class History:
     """What happened: losses (evaluations, losses) on training batches and validation samples, and the best steps.
 
-    last : the last step. diverged : a loss was not finite, so that the models mean nothing.
+    last : the last step. diverged : a loss was not finite, so that the models mean nothing. note : how steps were made,
+    where that is not one by one as they are written.
     """
 
     step: list[int] = field(default_factory=list)
@@ -134,6 +169,7 @@ class History:
     best: list[int] = field(default_factory=list)
     last: int = 0
     diverged: bool = False
+    note: str = ""
 
     def then(self, other: History) -> History:
         """What happened to both learners, with the curve of the later one."""
@@ -158,9 +194,9 @@ def fit(learner: Learner, training: Pair, validation: Pair, schedule: Schedule, 
     kept = [copy.deepcopy(model.state_dict()) for model in models]
     lowest = [math.inf] * len(models)
     waited = [0] * len(models)
-    interval = max(1, schedule.max_steps // schedule.evaluations)
+    interval = schedule.interval
     since: list[Tensor] = []
-    batches = _batches(len(training[0]), schedule.batch, generator)
+    batches = drawn_batches(len(training[0]), schedule.batch, generator)
 
     for step in range(schedule.max_steps + 1):
         if step % interval == 0 or step == schedule.max_steps:
@@ -194,16 +230,14 @@ def fit(learner: Learner, training: Pair, validation: Pair, schedule: Schedule, 
         optimizer.step()
         since.append(loss.detach())
         if schedule.average:
-            # at the start the average forgets faster, or it would hold on to the initial weights
-            decay = min(schedule.average, (step + 1) / (step + 10))
-            torch._foreach_lerp_(averages, [p.detach() for p in every], 1 - decay)
+            torch._foreach_lerp_(averages, [p.detach() for p in every], schedule.renewed(step))
 
     for model, state in zip(models, kept, strict=True):
         model.load_state_dict(state)
     return history
 
 
-def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+def drawn_batches(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Indices of batches, epoch after epoch, each epoch in a new order; what is left of an epoch is dropped."""
     size = min(size, n)
     while True:

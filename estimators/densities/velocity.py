@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ..gaussian import gaussian_bias
 from .diffusion import Correction, Span, levels, training_levels
 from .folds import HeldOutEstimate
-from .training import Learner, shrunk_moments
+from .training import Pure, shrunk_moments
 
 
 class GaussianVelocity(nn.Module):
@@ -97,7 +97,7 @@ class Velocity(nn.Module):
         return torch.stack(products).sum(-1).mean(0)
 
 
-class FlowMatching(Learner):
+class FlowMatching(Pure):
     """The velocity, learned from pairs of pairs, and the integral of its divergence.
 
     draws : times per held-out sample in the integral. probes : directions for the divergence.
@@ -113,14 +113,19 @@ class FlowMatching(Learner):
         self.known = max(0.0, plug_in - gaussian_bias(n, *dims)) if n > sum(dims) + 1 else plug_in
         self.seed = int(torch.randint(2**62, ()))  # of the times and pairs that all validations share
 
-    def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        """The mean squared error of y - y', less that of the Gaussian velocity, shape (1,)."""
-        return self._error(x, y, training_levels(len(x), self.span, generator), generator)[None]
+    def given(self, x: Tensor, y: Tensor, *drawn: Tensor) -> Tensor:
+        """The mean squared error of y - y', less that of the Gaussian velocity, shape (1,), for L and partners."""
+        errors = [self._error(x, y, *pair) for pair in zip(drawn[::2], drawn[1::2], strict=True)]
+        return torch.stack(errors).mean()[None]
 
-    def validated(self, x: Tensor, y: Tensor) -> Tensor:
+    def drawn(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
+        log_time = training_levels(len(x), self.span, generator)
+        return log_time.to(x.device), _partners(len(x), generator).to(x.device)
+
+    def drawn_once(self, x: Tensor) -> tuple[Tensor, ...]:
         generator = torch.Generator().manual_seed(self.seed)
-        drawn = levels(x, self.span, 4, generator)
-        return torch.stack([self._error(x, y, log_time, generator) for log_time, _ in drawn]).mean()[None]
+        times = [log_time for log_time, _ in levels(x, self.span, 4, generator)]
+        return tuple(v for log_time in times for v in (log_time, _partners(len(x), generator).to(x.device)))
 
     def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
         goal, total = self.model.gaussian.coordinates(y), torch.zeros(len(x), dtype=torch.double)
@@ -132,9 +137,9 @@ class FlowMatching(Learner):
         learned = -(self.span[1] - self.span[0]) * float(total.mean()) / self.draws
         return HeldOutEstimate(self.known + learned, None, {"gaussian": self.known})
 
-    def _error(self, x: Tensor, y: Tensor, log_time: Tensor, generator: torch.Generator) -> Tensor:
-        goal, log_time = self.model.gaussian.coordinates(y), log_time.to(x.device)
-        start = self._others(goal, generator)
+    def _error(self, x: Tensor, y: Tensor, log_time: Tensor, partners: Tensor) -> Tensor:
+        goal = self.model.gaussian.coordinates(y)
+        start = goal[partners]
         t = torch.sigmoid(log_time)
         plain, added = self.model.corrected((1 - t) * start + t * goal, x, log_time)
         missing = goal - start - plain
@@ -142,15 +147,7 @@ class FlowMatching(Learner):
 
     def _between(self, goal: Tensor, log_time: Tensor, generator: torch.Generator) -> Tensor:
         t = torch.sigmoid(log_time)
-        return (1 - t) * self._others(goal, generator) + t * goal
-
-    def _others(self, goal: Tensor, generator: torch.Generator) -> Tensor:
-        """The y of other rows: a permutation without a fixed point."""
-        n = len(goal)
-        order = torch.randperm(n, generator=generator)
-        partner = torch.empty_like(order)
-        partner[order] = order.roll(1)
-        return goal[partner.to(goal.device)]
+        return (1 - t) * goal[_partners(len(goal), generator).to(goal.device)] + t * goal
 
     def _directions(self, z: Tensor, generator: torch.Generator) -> Tensor:
         """Times sqrt(dim), unit vectors along all coordinates, or random signs where there are too many of these."""
@@ -160,3 +157,11 @@ class FlowMatching(Learner):
             return axes[:, None].expand(dim, n, dim)
         signs = torch.randint(0, 2, (self.probes, n, dim), generator=generator)
         return 2 * signs.to(z) - 1
+
+
+def _partners(n: int, generator: torch.Generator) -> Tensor:
+    """Another row for each of n rows: a permutation without a fixed point."""
+    order = torch.randperm(n, generator=generator)
+    partners = torch.empty_like(order)
+    partners[order] = order.roll(1)
+    return partners

@@ -7,6 +7,7 @@ and the GANs of points in the plane; those of stacked digits are in ``gan_stacke
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 import numpy as np
 
 from mibench.estimator import Array
+from mibench.graphs import Replayed, usual_graphs
 from mibench.parameters import Count, Positive, Widths, at_least
 from mibench.registry import register_task
 from mibench.task import Metric, Outcome
@@ -197,6 +199,33 @@ class GanTask(AdversarialTask):
         parameters = list(generator.parameters())
         reals = problem.samples.to(run.device)
 
+        def learn(real: Tensor, *drawn: Tensor) -> dict[str, Tensor]:
+            """A step of every network: on real samples, and on the inputs and codes of each step of the generator."""
+            logged: dict[str, Tensor] = {}
+            for repeat in range(self.generator_steps):
+                inputs, code = drawn[2 * repeat : 2 * repeat + 2]
+                fake = generator(inputs)
+                if not repeat:
+                    loss_d = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
+                    adam_d.zero_grad(set_to_none=True)
+                    torch.autograd.backward(loss_d)
+                    adam_d.step()
+                    logged["loss/discriminator"] = loss_d.detach()
+                if information is not None:
+                    information.train_critics(fake, code)
+                loss_g = F.softplus(-discriminator(fake)).mean()
+                g = gradients(loss_g, parameters, retain_graph=information is not None)
+                logged["loss/generator"] = loss_g.detach()
+                if information is not None:
+                    g, norms = information.add_to(g, fake, code, parameters)
+                    logged |= norms
+                else:
+                    logged["gradient_norm/model"] = global_norm(g)
+                apply_gradients(adam_g, parameters, g)
+            return logged
+
+        learning = Replayed(learn, usual_graphs(run.device))
+
         def generate(step: int, stream: str, count: int) -> tuple[Tensor, Tensor]:
             """Samples for judging, and their codes: in evaluation mode, where each depends on its own input alone."""
             generator.eval()
@@ -208,32 +237,13 @@ class GanTask(AdversarialTask):
 
         try:
             for step in range(1, self.steps + 1):
-                logged: dict[str, Tensor] = {}
-                inputs, code = self.draw_inputs(run, "training", self.batch)
-                fake = generator(inputs)
+                drawn = [self.draw_inputs(run, "training", self.batch) for _ in range(self.generator_steps)]
                 real = problem.decode(reals[run.integers("batches", len(reals), self.batch)])
-                loss_d = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
-                adam_d.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss_d)
-                adam_d.step()
-                for repeat in range(self.generator_steps):
-                    if repeat:
-                        inputs, code = self.draw_inputs(run, "training", self.batch)
-                        fake = generator(inputs)
-                    if information is not None:
-                        information.train_critics(fake, code)
-                    loss_g = F.softplus(-discriminator(fake)).mean()
-                    g = gradients(loss_g, parameters, retain_graph=information is not None)
-                    if information is not None:
-                        g, norms = information.add_to(g, fake, code, parameters)
-                        logged |= norms
-                    else:
-                        logged["gradient_norm/model"] = global_norm(g)
-                    apply_gradients(adam_g, parameters, g)
+                logged = learning(real, *itertools.chain.from_iterable(drawn))
                 if due(step, self.steps, LOSSES):
                     if information is not None:
-                        logged["bound_on_batch"] = information.regularizer.on_batch()
-                    run.log(step, {"loss/discriminator": loss_d, "loss/generator": loss_g, **logged})
+                        logged = {**logged, "bound_on_batch": information.regularizer.on_batch()}
+                    run.log(step, logged)
                 if due(step, self.steps, self.watched or SCORES):
                     samples = generate(step, "watching", SCORED)[0].cpu().numpy()
                     run.log(step, {f"metric/{k}": v for k, v in problem.score(samples).items()})

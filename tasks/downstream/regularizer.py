@@ -38,10 +38,13 @@ class Regularizer:
         """One step of the critic on B pairs, which receive no gradient."""
         joint, product = self.critic.scores(x.detach(), y.detach())
         loss, state = self.bound.loss(joint, product, self.state)
-        self.state = None if state is None else state.detach()
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimizer.step()
+        if self.state is None or state is None:
+            self.state = None if state is None else state.detach().clone()
+        else:
+            self.state.copy_(state.detach())  # in its place, where a recorded step finds it
         self._seen = joint.detach(), product.detach()
 
     @torch.no_grad()

@@ -100,5 +100,10 @@ class Training:
 
 
 def adam(module: nn.Module, lr: float, beta2: float = 0.999) -> torch.optim.Adam:
-    """Adam over the parameters of a module, beta1 0.5; fused, because small nets wait for little else."""
-    return torch.optim.Adam(module.parameters(), lr=lr, betas=(0.5, beta2), fused=True)
+    """Adam over the parameters of a module, beta1 0.5; fused, because small nets wait for little else.
+
+    On a GPU its steps can be recorded.
+    """
+    parameters = list(module.parameters())
+    on_gpu = any(p.is_cuda for p in parameters)
+    return torch.optim.Adam(parameters, lr=lr, betas=(0.5, beta2), fused=True, capturable=on_gpu)

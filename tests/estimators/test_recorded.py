@@ -7,7 +7,7 @@ trainer in between, as a CUDA graph replays kernels: what a step computes in Pyt
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -16,13 +16,16 @@ import torch
 from mibench.estimators.critics import recorded, trainer
 from mibench.estimators.critics.bounds import BA, NWJ, SMILE, TUBA, InfoNCE, MovingAverageDV
 from mibench.estimators.critics.critics import build
-from mibench.estimators.critics.graphs import WARM, Steps
 from mibench.estimators.critics.recorded import RecordedStack
-from mibench.estimators.critics.trainer import Fit, Optimisation, Stack
+from mibench.estimators.critics.trainer import AdamW, Fit, Optimisation, Stack
+from mibench.estimators.densities import stacked as densities
+from mibench.estimators.densities.training import History, Pair, Pure, Schedule, isolated
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from mibench.bound import Bound
+from mibench.graphs import WARM, Steps
+from mibench.registry import estimators
 
 T = TypeVar("T")
 
@@ -43,10 +46,10 @@ HOW = Optimisation(
 
 
 class Tape:
-    """Recordings of operations on the CPU. ``made`` and ``replayed`` count steps."""
+    """Recordings of operations on the CPU. ``made`` and ``replayed`` count steps, ``operations`` those of one step."""
 
     def __init__(self) -> None:
-        self.made = self.replayed = self.recordings = 0
+        self.made = self.replayed = self.recordings = self.operations = 0
 
     def apart(self, step: Callable[[], T]) -> T:
         self.made += 1
@@ -55,23 +58,36 @@ class Tape:
     def record(self, step: Callable[[], Any]) -> tuple[Callable[[], object], Any]:
         self.recordings += 1
         owner = step.__self__  # type: ignore[attr-defined]
-        tensors = [v for v in [*vars(owner).values(), *vars(owner.optimiser).values()] if isinstance(v, Tensor)]
+        tensors = list(_held(owner))
         before = [t.clone() for t in tensors]
         tape = make_fx(lambda: step())()
+        self.operations = len(tape.graph.nodes)
         with torch.no_grad():  # tracing made the step; recording is to make none
             for t, value in zip(tensors, before, strict=True):
                 t.copy_(value)
-        answer = tuple(torch.empty_like(t) for t in tape())
+        answer = tuple(torch.empty_like(t) for t in tape() or ())
         with torch.no_grad():
             for t, value in zip(tensors, before, strict=True):
                 t.copy_(value)
 
         def replay() -> None:
             self.replayed += 1
-            for t, value in zip(answer, tape(), strict=True):
+            for t, value in zip(answer, tape() or (), strict=True):
                 t.copy_(value)
 
         return replay, answer
+
+
+def _held(thing: object) -> Iterator[Tensor]:
+    """The tensors of a stack, of its weights and of their optimisers."""
+    if isinstance(thing, Tensor):
+        yield thing
+    elif isinstance(thing, Stack | densities.Stack | densities.Weights | AdamW):
+        for value in vars(thing).values():
+            yield from _held(value)
+    elif isinstance(thing, list):
+        for value in thing:
+            yield from _held(value)
 
 
 def samples(models: int, n: int, dim: int = 2) -> tuple[Tensor, Tensor]:
@@ -137,6 +153,37 @@ def test_critics_that_stopped_leave_when_they_are_half_and_change_nothing() -> N
     assert_same(found, trained(Stack, MovingAverageDV(), how, models=8))
     assert len(set(found.steps)) > 2  # they did stop at different times
     assert 1 < tape.recordings < len(set(found.steps)) + 1
+
+
+@pytest.mark.parametrize("name", ["minde[width=16]", "doe[hidden=(16)]", "flow[hidden=(16)]", "latent[hidden=(16)]"])
+def test_densities_and_codes_are_replayed_too(name: str) -> None:
+    schedule = Schedule(80, batch=32, learning_rate=0.03, evaluations=20, patience=2, average=0.5)
+    estimator: Any = estimators.create(name)
+
+    def trained(graphs: Tape | None, size: int = 6) -> tuple[list[History], list[Tensor]]:
+        x, y = samples(size, 100)
+        held_out: Pair = x[:, :40].flip(1), y[:, :40].flip(1)
+        learners: list[Pure] = []
+        generators = []
+        for seed, pair in enumerate(zip(x, y, strict=True)):
+            with isolated(np.random.default_rng(seed)) as generator:
+                learners.append(estimator.learner(*pair))
+                generators.append(generator)
+        found = densities.fit_stack(learners, (x, y), held_out, schedule, generators, graphs)
+        return found, [p.detach() for learner in learners for model in learner.models for p in model.parameters()]
+
+    alone = Tape()
+    trained(alone, 1)
+    tape = Tape()
+    found, weights = trained(tape)
+    expected, same = trained(None)
+    assert all(map(torch.equal, weights, same))
+    for history, other in zip(found, expected, strict=True):
+        assert history.note == "replayed from a recording" and other.note == "launched one by one"
+        history.note = other.note
+        np.testing.assert_equal(vars(history), vars(other))
+    assert tape.replayed > tape.made and len({history.last for history in found}) > 1
+    assert 0 < tape.operations == alone.operations  # six cost as many launches as one
 
 
 class Nosy(MovingAverageDV):  # type: ignore[misc]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-import torch
+if TYPE_CHECKING:
+    from torch import Tensor, device
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ class CudaGraphs:
 
     def apart(self, step: Callable[[], T]) -> T:
         """On a stream of its own, for which the device's other work waits, and which waits for that."""
+        import torch
+
         here, there = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
         there.wait_stream(here)
         with torch.cuda.stream(there):
@@ -46,11 +49,18 @@ class CudaGraphs:
 
     def record(self, step: Callable[[], T]) -> tuple[Callable[[], object], T]:
         """On a stream of its own; other threads may use the device meanwhile."""
+        import torch
+
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             answer = step()
         return graph.replay, answer
+
+
+def usual_graphs(where: device) -> Graphs | None:
+    """What records steps on a device."""
+    return CudaGraphs() if where.type == "cuda" else None
 
 
 class Steps(Generic[T]):
@@ -86,3 +96,23 @@ class Steps(Generic[T]):
             first = (str(error).strip().splitlines() or [""])[0]
             self.note = f"{ONE_BY_ONE}, because recording failed: {type(error).__name__}: {first[:200]}"
             log.debug("steps are %s", self.note)
+
+
+class Replayed(Generic[T]):
+    """A step that is given tensors of the same shapes in every call. Where steps are recorded, they are copied to where
+    the recording reads them, and what is answered is overwritten by the next call."""
+
+    def __init__(self, step: Callable[..., T], graphs: Graphs | None) -> None:
+        self._step, self._graphs = step, graphs
+        given: list[Tensor] = []
+        self._given, self._steps = given, Steps(lambda: step(*given), graphs)
+
+    def __call__(self, *given: Tensor) -> T:
+        if self._graphs is None:
+            return self._step(*given)
+        if self._given:
+            for place, values in zip(self._given, given, strict=True):
+                place.copy_(values)
+        else:
+            self._given.extend(values.clone() for values in given)
+        return self._steps()
