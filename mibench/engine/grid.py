@@ -35,6 +35,7 @@ from mibench.task import DownstreamTask, TaskKind
 from mibench.words import listed, nearest
 
 from .job import Job as Job
+from .plain import described
 from .plan import Plan, Point
 
 _MOST_SEEDS = 1_000_000
@@ -228,7 +229,7 @@ def _accepts(task: DownstreamTask, estimator: Estimator) -> bool:
     try:
         return bool(task.accepts(estimator))
     except (Exception, SystemExit) as error:
-        said = f"{type(error).__name__}: {error}".rstrip(": .")
+        said = described(error).rstrip(".")
         raise UsageError(f"the task {task.label} cannot say whether it takes {estimator.label}: {said}.") from error
 
 

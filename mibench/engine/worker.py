@@ -23,7 +23,7 @@ from mibench.words import counted
 from . import pristine
 from .devices import usable
 from .executor import Lost
-from .plain import pairs, plain, sentence, series
+from .plain import described, pairs, plain, sentence, series
 from .records import readable
 from .watchdog import memory_is_short, watchdog
 
@@ -156,7 +156,7 @@ def lost(error: BaseException) -> Lost:
         case MibenchError():
             return Lost(Status.ERROR, message)
         case _:
-            return Lost(Status.ERROR, f"{type(error).__name__}: {message}")
+            return Lost(Status.ERROR, described(error))
 
 
 def _estimate(jobs: Sequence[Job], seconds: float) -> list[Answer]:

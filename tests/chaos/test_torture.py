@@ -77,7 +77,12 @@ def _wicked(folder: Path) -> None:
         path = os.open(folder, os.O_RDONLY)
         made.bind(f"/proc/self/fd/{path}/socket")  # a path of a socket may not be long
         os.close(path)
-    (folder / "dir").mkdir()
+    for name, mode in (("closed", 0o600), ("unlisted", 0o711), ("dir", 0o755)):
+        (folder / name).mkdir()
+        (folder / name).chmod(mode)
+    for name in ("secret", "closed/results.jsonl"):
+        (folder / name).write_text("a,b\n1,2\n")
+        (folder / name).chmod(0o600)
 
 
 def files(folder: Path) -> dict[str, tuple[int, int]]:
@@ -93,10 +98,10 @@ MERGED = {"w/empty", "w/junk", "w/nul", "w/link", "w/ü\n\x1b[31m", "w/long"}
 """Files without a record that can be read, as that of a shard without cells: there is nothing to add."""
 
 
-def refused(forks: Forks, place: Path, *arguments: str, codes: tuple[int, ...] = (2,)) -> Done:
+def refused(forks: Forks, place: Path, *arguments: str, codes: tuple[int, ...] = (2,), nobody: bool = False) -> Done:
     """The command ends soon, with one sentence where it says no, and leaves no half of anything."""
     before = files(place)
-    done = forks(place, *arguments)
+    done = forks(place, *arguments, nobody=nobody)
     left = {name for name, stat in files(place).items() if before.get(name) != stat}
     told = (arguments, done.code, done.err[-2000:], done.out[-300:])
     assert done.code in codes, told
@@ -168,6 +173,20 @@ def test_nothing_that_is_read_is_any(forks: Forks, place: Path, tally: Say) -> N
         for thing in MANY:
             _refused_with(forks, place, command, thing)
     tally("one sentence, exit code 2, no file left, none over 10 s", commands=len(READERS) * len(MANY))
+
+
+FORBIDDEN = ["w/secret", "w/closed", "w/closed/results.jsonl", "w/unlisted"]
+"""What nobody may read: a file, and a folder without x in which there would be one; and a folder without r."""
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_what_may_not_be_read_is_one_sentence(forks: Forks, place: Path, command: str) -> None:
+    if os.geteuid():
+        pytest.skip("only root can become nobody")
+    for thing in FORBIDDEN:
+        arguments = [thing if part == "THING" else part for part in READERS[command]]
+        done = refused(forks, place, *arguments, nobody=True)
+        assert thing != "w/secret" or "Permission denied" in done.err, done.err
 
 
 SAID = {
@@ -293,3 +312,28 @@ def test_a_file_that_is_no_plugin_is_one_sentence(forks: Forks, place: Path, tex
     (place / "none.py").write_text(text)
     done = refused(forks, place, "check", "q", "--include", "none.py", codes=(1, 2) if not NOT_PLUGINS[text] else (2,))
     assert NOT_PLUGINS[text] in done.err
+
+
+PROPERTY = """
+class Wordless(Exception):
+    def __str__(self): raise SystemExit
+
+@mibench.register_estimator("early")
+class Early(mibench.Estimator):
+    @property
+    def capabilities(self): {deed}
+    def estimate(self, x, y, seed=0): pass
+"""
+EARLY = {
+    "os._exit(0)": "a plug-in has called os._exit(0)",
+    "sys.exit(0)": "a plug-in has called sys.exit(0)",
+    "raise GeneratorExit": "GeneratorExit (early.py",
+    "raise Wordless": "a Wordless that cannot be printed",
+}
+
+
+@pytest.mark.parametrize("deed", EARLY)
+def test_what_a_plugin_does_before_there_are_workers_is_one_sentence(forks: Forks, place: Path, deed: str) -> None:
+    (place / "early.py").write_text(MINE.format(deed="") + PROPERTY.format(deed=deed))
+    done = forks(place, "run", "-e", "early", "-t", "gauss", "-n", "20", "--include", "early.py", "--dry-run")
+    assert done.code == 2 and EARLY[deed] in done.err and done.err.count("\n") == 1, done.err
