@@ -48,8 +48,8 @@ WATCHED = (
 """Modules in which no library that we know changes anything (torch does in ``inspect``)."""
 
 _METHODS = frozenset({FunctionType, staticmethod, classmethod, property})
-_WRAPPED = frozenset({"torch.optim"})
-"""Modules whose methods are wrapped by the library itself when a class is first used."""
+_CLASSES = frozenset({*WATCHED, "torch.nn"})
+"""Modules in whose classes no library changes a method (torch does in ``torch.optim``, zuko in others)."""
 _CONSTANT = frozenset({"builtins", "os", "sys"})  # other modules may keep in a name what they found out
 
 
@@ -130,7 +130,7 @@ class Names:
         if own:
             for cls in (c for c in classes if c.__module__ == name):
                 self._take(f"{name}.{cls.__name__}", cls, {k: v for k, v in vars(cls).items() if k[:4] != "_abc"})
-        elif name not in _WRAPPED:
+        elif name in _CLASSES:
             for cls in (c for c in classes if c.__module__.partition(".")[0] == name.partition(".")[0]):
                 self._take(f"{name}.{cls.__name__}", cls, {k: v for k, v in vars(cls).items() if type(v) in _METHODS})
 

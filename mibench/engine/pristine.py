@@ -150,7 +150,8 @@ def _torch_as_new() -> bool:
     torch.set_grad_enabled(True)
     if torch.get_default_device().type != "cpu":
         torch.set_default_device(None)
-    torch.use_deterministic_algorithms(False)
+    if torch.are_deterministic_algorithms_enabled():  # to say so loads much of torch
+        torch.use_deterministic_algorithms(False)
     torch.set_flush_denormal(False)
     torch.set_float32_matmul_precision("highest")
     torch.autograd.set_detect_anomaly(False)
@@ -168,9 +169,6 @@ def _state() -> tuple[Any, ...]:
     limits = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
     root = os.stat("/")
     return (
-        _arithmetic(),
-        (os.getresuid(), os.getresgid()) if hasattr(os, "getresuid") else (),
-        (root.st_dev, root.st_ino),
         threading.active_count(),
         tuple(map(resource.getrlimit, limits)),
         tuple((found.st_dev, found.st_ino) for found in map(os.fstat, (0, 1, 2))),
@@ -178,6 +176,9 @@ def _state() -> tuple[Any, ...]:
         os.getpriority(os.PRIO_PROCESS, 0),
         signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         locale.setlocale(locale.LC_ALL),
+        (os.getresuid(), os.getresgid()) if hasattr(os, "getresuid") else (),
+        (root.st_dev, root.st_ino),
+        _arithmetic(),
     )
 
 
