@@ -65,6 +65,7 @@ class Surroundings:
         self._filters, self._callbacks = list(warnings.filters), list(gc.callbacks)
         finders: tuple[list[Any], ...] = (sys.meta_path, sys.path_hooks)
         self._finders = [(found, list(found)) for found in finders]
+        self._patience = sys.modules["socket"].getdefaulttimeout() if "socket" in sys.modules else None
         self._errors = sys.modules["numpy"].geterr() if "numpy" in sys.modules else None
         self._timers = {timer: signal.getitimer(timer) for timer in _TIMERS}
         self._tracers = [get() for get, _ in _TRACERS]
@@ -99,6 +100,8 @@ class Surroundings:
         for finders, before in [*self._finders, (sys.path, self._path)]:
             # what was added stays: a module that was imported may need it for what it imports later
             finders += [finder for finder in before if finder not in finders]
+        if "socket" in sys.modules:
+            sys.modules["socket"].setdefaulttimeout(self._patience)
         if self._errors is not None:
             sys.modules["numpy"].seterr(**self._errors)
 

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def prepare() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
     if not os.environ.get(_DEBUG):
         sys.unraisablehook = threading.excepthook = _in_passing
 

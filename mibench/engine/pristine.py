@@ -174,6 +174,7 @@ def _state() -> tuple[Any, ...]:
         tuple((found.st_dev, found.st_ino) for found in map(os.fstat, (0, 1, 2))),
         os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None,
         os.getpriority(os.PRIO_PROCESS, 0),
+        os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None,
         signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         locale.setlocale(locale.LC_ALL),
         (os.getresuid(), os.getresgid()) if hasattr(os, "getresuid") else (),

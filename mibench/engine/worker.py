@@ -185,7 +185,7 @@ def _estimated(job: Job, estimate: Estimate, cost: Mapping[str, Any]) -> Answer:
     if not math.isfinite(mi):
         word = "NaN" if math.isnan(mi) else "infinite"
         return Answer(replace(result, status=Status.NONFINITE, message=f"the estimate is {word}."))
-    return Answer(replace(result, mi=mi, stderr=stderr if math.isfinite(stderr) else None))
+    return Answer(replace(result, mi=mi, stderr=stderr if 0 <= stderr < math.inf else None))
 
 
 def _consistent(jobs: Sequence[Job], seconds: float) -> list[Answer]:

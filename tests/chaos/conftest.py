@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+
+from .forks import Forks
 
 ROGUES = Path(__file__).with_name("rogues.py")
 """Plug-ins for ``--include``."""
@@ -32,6 +34,14 @@ def said_well(done: subprocess.CompletedProcess[str], *codes: int) -> bool:
     assert "Traceback" not in done.stderr + done.stdout, done.stderr[-3000:]
     assert done.returncode in (codes or (0,)), (done.returncode, done.stderr[-3000:])
     return True
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Commands that need not start Python anew."""
+    made = Forks(tmp_path_factory.mktemp("said"))
+    yield made
+    made.close()
 
 
 Say: TypeAlias = Callable[..., None]

@@ -74,6 +74,8 @@ def kill_at_random(out: Path, cells: int, kills: int, seed: int) -> Counter[str]
                     parent.send_signal(signal.Signals[how])
                     done[f"of the parent by {how}"] += 1
                     break
+            if parent.poll() is None and not left():
+                parent.terminate()  # the rest, and the report, are nobody's concern
             _, said = parent.communicate(timeout=120)
             early = "Traceback" in said and "mibench/" not in said  # interrupted while Python itself was starting
             done[EARLY] += early

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import random
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +32,6 @@ class Mine(mibench.Estimator):
     def estimate(self, x, y, seed=0):
         return mibench.Estimate(float(np.mean(x * y)))
 '''
-
-
-@pytest.fixture(scope="module")
-def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    made = Forks(tmp_path_factory.mktemp("said"))
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")
