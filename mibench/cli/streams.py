@@ -32,6 +32,7 @@ def prepare() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    os.environ["MPLBACKEND"] = "agg"  # figures are files here, whatever windows somebody else may want
     warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
     if not os.environ.get(_DEBUG):
         sys.unraisablehook = threading.excepthook = _in_passing
