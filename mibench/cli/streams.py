@@ -26,6 +26,7 @@ def prepare() -> None:
     while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass  # no file of results takes the number of a stream that was closed, and gets to hold what is printed there
     os.close(free)
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by whoever started this process
@@ -73,7 +74,8 @@ def tell(text: str) -> None:
 def one_line(text: str) -> str:
     """The text in one line that a terminal shows as it is, cut where it is beyond reading."""
     line = printable(text.strip()).replace("\n", "\\n")
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} … ({len(line):,} characters)"
+    half = _LONGEST // 2  # what is wrong stands at the end
+    return line if len(line) <= _LONGEST else f"{line[:half]} … ({len(line):,} characters) … {line[-half:]}"
 
 
 def ended_by(end: SystemExit) -> str:

@@ -155,9 +155,9 @@ def _torch_as_new() -> bool:
     torch.set_flush_denormal(False)
     torch.set_float32_matmul_precision("highest")
     torch.autograd.set_detect_anomaly(False)
-    torch.backends.mkldnn.enabled = True
+    torch.backends.mkldnn.enabled = True  # type: ignore[assignment]
     torch.backends.cudnn.benchmark = False
-    hooked = torch.nn.modules.module._has_any_global_hook()
+    hooked = torch.nn.modules.module._has_any_global_hook()  # type: ignore[no-untyped-call]
     modes = torch._C._len_torch_function_stack() + torch._C._len_torch_dispatch_stack()
     return not (torch.is_inference_mode_enabled() or torch.is_autocast_enabled("cpu") or hooked or modes)
 
