@@ -45,7 +45,7 @@ COMPRESSED = f"{FILE}.gz"
 _IMAGES = "images"
 _LONGEST = 64 << 20  # bytes of a line; a record has a few millions at most
 _ENDLESS = 256 << 20
-_HOPELESS = 1_000_000  # damaged lines
+_HOPELESS = 100_000  # damaged lines
 _LISTED = 10  # line numbers in a sentence
 
 

@@ -286,7 +286,7 @@ def test_a_plugin_that_forks_without_end_is_stopped(tmp_path: Path, tally: Say) 
 def test_a_run_that_was_stopped_for_longer_than_the_limit_goes_on(tmp_path: Path) -> None:
     """As by a machine that is suspended: time in which nothing ran is nobody's."""
     out = tmp_path / "out"
-    command = script(ROGUES, out, 2, "rogue[deed=nap]")
+    command = script(ROGUES, out, 2, "rogue[deed=nap]", seconds=3.0)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as parent:
         while not (out / FILE).is_file() or not (out / FILE).stat().st_size:
             time.sleep(0.05)
@@ -303,10 +303,10 @@ def test_a_run_that_was_stopped_for_longer_than_the_limit_goes_on(tmp_path: Path
     assert max(r.wall_s for r in results) < 3.0
 
 
-def script(plugins: Path, out: Path, seeds: int, *more: str) -> list[str]:
+def script(plugins: Path, out: Path, seeds: int, *more: str, seconds: float = 600.0) -> list[str]:
     """The same without a report at its end: a program that calls ``run``."""
     code = f"import mibench; mibench.include({str(plugins)!r}); mibench.run({['quiet', *more]}, 'cheap', 20, {seeds}, "
-    code += f"out={str(out)!r}, workers=2, references=False, progress=False, time_limit=3.0)"
+    code += f"out={str(out)!r}, workers=2, references=False, progress=False, time_limit={seconds})"
     return [sys.executable, "-c", code]
 
 
