@@ -103,7 +103,7 @@ def _misused(error: Any) -> int:
         error.show()
     else:
         text, context = str(error.format_message()).strip().rstrip("."), getattr(error, "ctx", None)
-        words = []
+        words: list[str] = []
         while context is not None and context.parent is not None:
             words.insert(0, context.info_name)
             context = context.parent
