@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -27,6 +28,13 @@ def grid(out: Path, seeds: int, *more: str) -> list[str]:
     """``run`` with so many cells, in two workers."""
     cells = ["-e", "quiet", "-t", "cheap", "-n", "20", "--seeds", str(seeds), "--no-references", "--no-mlflow"]
     return ["run", *cells, "--include", str(ROGUES), "-j", "2", "--out", str(out), *more]
+
+
+def script(plugins: Path, out: Path, seeds: int, *more: str, seconds: float = 600.0) -> list[str]:
+    """The same without a report at its end: a program that calls ``run``."""
+    code = f"import mibench; mibench.include({str(plugins)!r}); mibench.run({['quiet', *more]}, 'cheap', 20, {seeds}, "
+    code += f"out={str(out)!r}, workers=2, references=False, progress=False, time_limit={seconds})"
+    return [sys.executable, "-c", code]
 
 
 def said_well(done: subprocess.CompletedProcess[str], *codes: int) -> bool:
