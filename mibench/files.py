@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -27,13 +29,10 @@ def together() -> Iterator[Put]:
 
     def put(path: Path, content: bytes | str) -> None:
         content = content.encode(errors="replace") if isinstance(content, str) else content
-        target = Path(os.path.realpath(path))  # where it is a link, what it links to is written
-        if target.exists() and not target.is_file():  # a device or a pipe; a folder is refused by it
+        target, partial = _places(path)
+        if partial is None:
             target.write_bytes(content)
             return
-        if target.exists() and not os.access(target, os.W_OK):
-            raise PermissionError(0, "the file is read-only", str(path))
-        partial = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
         staged.append((partial, target))
         partial.write_bytes(content)
 
@@ -57,3 +56,77 @@ def put(path: Path, content: bytes | str) -> None:
     """
     with together() as write:
         write(path, content)
+
+
+def require_writable(path: Path) -> None:
+    """See whether a file can be written, before much is computed for it; what is there stays as it is.
+
+    Raises
+    ------
+    OSError : it cannot.
+    """
+    _, partial = _places(path)
+    if partial is not None:
+        partial.write_bytes(b"")
+        partial.unlink()
+
+
+def require_folder(folder: Path) -> None:
+    """See whether files can be written to a folder; where there is none, none stays.
+
+    Raises
+    ------
+    OSError : they cannot.
+    """
+    made: list[Path] = []
+    try:
+        for path in (*reversed(folder.parents), folder):
+            if not os.path.isdir(path):
+                path.mkdir()
+                made.append(path)
+        require_writable(folder / ".mibench-writes")
+    finally:
+        for path in reversed(made):
+            path.rmdir()
+
+
+def locked(descriptor: int) -> bool:
+    """Whether this process has got the lock of an open file or folder; it is held until that is closed.
+
+    A folder on a file system that locks none, as NFS, is as good as locked: who needs more locks a file in it as well.
+
+    Raises
+    ------
+    OSError : a file cannot be locked.
+    """
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise
+    return True
+
+
+def _places(path: Path) -> tuple[Path, Path | None]:
+    """Where a file is written to in the end, and where at first; a device or a pipe takes it at once.
+
+    Raises
+    ------
+    OSError : there is a folder, or a file that may not be changed.
+    """
+    target = Path(os.path.realpath(path))  # where it is a link, what it links to is written
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        mode = stat.S_IFREG
+    else:
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if stat.S_ISREG(mode) and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "the file is read-only", str(path))
+    partial = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
+    return target, partial if stat.S_ISREG(mode) else None

@@ -20,7 +20,7 @@ from .report import comparison as report_of
 from .report import markdown
 from .result import Status
 from .results import Results, load_results
-from .words import counted, listed
+from .words import counted, listed, printable
 
 LARGEST = 2**20
 """Bytes that a summary page takes; of a longer one GitHub shows nothing."""
@@ -141,7 +141,7 @@ def examine(
         else:
             parts.append(f"The baseline in `{baseline}` has none of them.\n")
     if results:
-        title = f"mibench: {Path(os.path.realpath(out)).name}"
+        title = f"mibench: {printable(Path(os.path.realpath(out)).name)}"
         results.report(out, title)
         parts.append(markdown.render(results.leaderboard(), title))  # figures are files: a summary cannot show them
     return Outcome(results, comparison, shortened("\n".join(parts)))

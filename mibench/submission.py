@@ -28,6 +28,7 @@ from .engine.records import decode, sealed
 from .engine.store import FILE, files_at, opened
 from .errors import MibenchError, NotInstalled, UsageError
 from .estimator import Estimator
+from .files import require_folder
 from .group import grouped
 from .plugin import digest
 from .result import Cell, Result, Status
@@ -118,8 +119,9 @@ class Submission:
         again = {r.cell.id: r for r in api.run(grid=grids)}
         return [_compared(r, again.get(r.cell.id)) for r in chosen]
 
-    def write(self, folder: Path, name: str, files: Sequence[Path], reruns: Sequence[Rerun]) -> Path:
-        """Write the entry to ``folder/name``: records without curves, tables, plug-in files, what was checked.
+    @staticmethod
+    def place(folder: Path, name: str) -> Path:
+        """Where an entry goes, which can be asked before any cell is run again for it.
 
         Raises
         ------
@@ -128,8 +130,22 @@ class Submission:
         if not _NAME.fullmatch(name):
             raise UsageError(f"'{name}' cannot name an entry: use small letters, digits, '.', '-' and '_'.")
         target = folder / name
-        if target.exists():
+        if os.path.lexists(target):
             raise UsageError(f"'{target}' is there already: choose another --name, or remove it first.")
+        try:
+            require_folder(folder)
+        except OSError as error:
+            raise UsageError(f"cannot write '{target}': {error.strerror or error}.") from None
+        return target
+
+    def write(self, folder: Path, name: str, files: Sequence[Path], reruns: Sequence[Rerun]) -> Path:
+        """Write the entry to ``folder/name``: records without curves, tables, plug-in files, what was checked.
+
+        Raises
+        ------
+        UsageError : as of :meth:`place`, or the disk is full.
+        """
+        target = self.place(folder, name)
         ordered = sorted(self.results, key=lambda r: (r.cell.task, r.cell.n, r.cell.estimator, r.cell.seed))
         made = folder / f".{name}.{os.getpid()}.part"
         try:

@@ -7,6 +7,7 @@ function of the standard library that is another one: all of that would be taken
 from __future__ import annotations
 
 import contextlib
+import decimal
 import gc
 import logging
 import os
@@ -16,7 +17,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import is_
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from .words import listed
@@ -46,6 +47,9 @@ WATCHED = (
 )
 """Modules in which no library that we know changes anything (torch does in ``inspect``)."""
 
+_METHODS = frozenset({FunctionType, staticmethod, classmethod, property})
+_CLASSES = frozenset({*WATCHED, "torch.nn"})
+"""Modules in whose classes no library changes a method (torch does in ``torch.optim``, zuko in others)."""
 _CONSTANT = frozenset({"builtins", "os", "sys"})  # other modules may keep in a name what they found out
 
 
@@ -61,10 +65,13 @@ class Surroundings:
         self._filters, self._callbacks = list(warnings.filters), list(gc.callbacks)
         finders: tuple[list[Any], ...] = (sys.meta_path, sys.path_hooks)
         self._finders = [(found, list(found)) for found in finders]
+        self._patience = sys.modules["socket"].getdefaulttimeout() if "socket" in sys.modules else None
         self._errors = sys.modules["numpy"].geterr() if "numpy" in sys.modules else None
         self._timers = {timer: signal.getitimer(timer) for timer in _TIMERS}
         self._tracers = [get() for get, _ in _TRACERS]
-        self._collects = gc.isenabled()
+        self._collects, self._thresholds = gc.isenabled(), gc.get_threshold()
+        self._digits = sys.get_int_max_str_digits()
+        self._decimal = decimal.getcontext().copy()
         self._main = threading.current_thread() is threading.main_thread()
 
     def put_back(self) -> None:
@@ -82,6 +89,9 @@ class Surroundings:
             if get() is not before:
                 trace(before)
         (gc.enable if self._collects else gc.disable)()
+        gc.set_threshold(*self._thresholds)
+        sys.set_int_max_str_digits(self._digits)
+        decimal.setcontext(self._decimal.copy())
         gc.callbacks[:] = self._callbacks
         os.umask(self._umask)
         if directory() != self._directory:
@@ -90,12 +100,14 @@ class Surroundings:
         for finders, before in [*self._finders, (sys.path, self._path)]:
             # what was added stays: a module that was imported may need it for what it imports later
             finders += [finder for finder in before if finder not in finders]
+        if "socket" in sys.modules:
+            sys.modules["socket"].setdefaulttimeout(self._patience)
         if self._errors is not None:
             sys.modules["numpy"].seterr(**self._errors)
 
 
 class Names:
-    """What the public names of some modules stand for, and of the classes of mibench; modules : beside all of mibench.
+    """What the public names of some modules stand for, and methods of their classes; modules : beside all of mibench.
 
     Only names that there are now are watched: what is added later is nobody's harm.
     """
@@ -117,12 +129,17 @@ class Names:
         if not own and name not in _CONSTANT:
             public = {k: v for k, v in public.items() if callable(v) or isinstance(v, ModuleType)}
         self._take(name, module, public)
+        classes = [c for c in public.values() if isinstance(c, type)]
         if own:
-            for cls in (c for c in public.values() if isinstance(c, type) and c.__module__ == name):
+            for cls in (c for c in classes if c.__module__ == name):
                 self._take(f"{name}.{cls.__name__}", cls, {k: v for k, v in vars(cls).items() if k[:4] != "_abc"})
+        elif name in _CLASSES:
+            for cls in (c for c in classes if c.__module__.partition(".")[0] == name.partition(".")[0]):
+                self._take(f"{name}.{cls.__name__}", cls, {k: v for k, v in vars(cls).items() if type(v) in _METHODS})
 
     def _take(self, name: str, owner: Any, names: Mapping[str, Any]) -> None:
-        self._known[name] = owner, vars(owner), tuple(names), tuple(names.values())
+        if names:
+            self._known[name] = owner, vars(owner), tuple(names), tuple(names.values())
 
     def hold(self) -> bool:
         """Whether every name stands for what it did, and that of every module for the same module."""

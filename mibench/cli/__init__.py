@@ -14,9 +14,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from os import _exit as exit_now  # by a name of its own: the other is a plug-in's to call in vain
 from typing import Any
 
-from .streams import forget_stdout, listen, prepare, say, unforeseen, written
+from mibench.endings import outlived
+
+from .streams import ended_by, forget_stdout, listen, prepare, say, unforeseen, written
 
 _SAID = "interrupted; what was finished is kept, and the same command takes up from there."
 _LAST = 5.0  # seconds for what is left when all is done
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(_SAID, file=sys.stderr)
         if arguments is None:
             written(130)
-            os._exit(130)  # Python itself would end by SIGINT where the interrupt came in the middle of an exec()
+            exit_now(130)  # Python itself would end by SIGINT where the interrupt came in the middle of an exec()
     if arguments is None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)  # all is done
@@ -66,12 +69,12 @@ def _exit_code(command: Callable[[], Any]) -> int:
     # typer brings a click of its own, so the base of all misuse is found through one of its public members
     misuse: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     try:
-        code = command()
-    except typer.Abort:
+        with outlived():
+            code = command()
+    except (typer.Abort, KeyboardInterrupt):
         return 130
     except misuse as error:
-        error.show()
-        return int(error.exit_code)
+        return _misused(error)
     except NotInstalled as error:
         say(f"mibench: {error}")
         return 3
@@ -84,14 +87,28 @@ def _exit_code(command: Callable[[], Any]) -> int:
         if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # typer's: `mibench ls | head` is no error
             forget_stdout()
             return 0
-        say(f"mibench: a plug-in has called sys.exit({end.code!r}), and that has ended the command.")
+        say(f"mibench: a plug-in has called {ended_by(end)}, and that has ended the command.")
         return 2
-    except Exception as error:
+    except BaseException as error:
         if _Interrupt.first is not None:
             return 130
         say(f"mibench: {unforeseen(error)}")
         return 2
     return code if isinstance(code, int) else 0
+
+
+def _misused(error: Any) -> int:
+    """What the command line does not have, in one sentence; a command without what it needs shows its help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        text, context = str(error.format_message()).strip().rstrip("."), getattr(error, "ctx", None)
+        words: list[str] = []
+        while context is not None and context.parent is not None:
+            words.insert(0, context.info_name)
+            context = context.parent
+        say(f"mibench: {text[:1].lower()}{text[1:]}; `{' '.join(['mibench', *words, '--help'])}` tells more.")
+    return int(error.exit_code)
 
 
 class _End:
@@ -110,7 +127,7 @@ class _End:
     @classmethod
     def now(cls) -> None:
         """Without taking the interpreter down, in which objects of a plug-in may have the last word."""
-        os._exit(written(cls.code))
+        exit_now(written(cls.code))
 
 
 class _Interrupt:
@@ -125,4 +142,4 @@ class _Interrupt:
             raise KeyboardInterrupt
         if now > _Interrupt.first + _PATIENCE:
             os.write(2, f"{_SAID}\n".encode())
-            os._exit(130)  # workers end with this process, and every record is on disk
+            exit_now(130)  # workers end with this process, and every record is on disk

@@ -9,7 +9,8 @@ import typer
 
 from mibench.words import listed
 
-from .shared import MaxSlowdown, Tolerance, Workers, app, examples, write
+from .shared import MaxSlowdown, Tolerance, Workers, app, examples, writable, write
+from .streams import say
 
 
 @app.command(
@@ -31,7 +32,9 @@ def ci(
     ] = None,
     baseline: Annotated[Path | None, typer.Option(help="A folder of earlier results to compare with.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results and the report.")] = Path("mibench-ci"),
-    summary: Annotated[Path | None, typer.Option(help="Write the summary (Markdown) to this file as well.")] = None,
+    summary: Annotated[
+        Path | None, typer.Option(help="Write the summary (Markdown) to this file as well.", callback=writable)
+    ] = None,
     tolerance: Tolerance = None,
     max_slowdown: MaxSlowdown = None,
     time_budget: Annotated[float | None, typer.Option(help="Seconds after which no more cells are begun.")] = None,
@@ -46,7 +49,7 @@ def ci(
 
     plugins = Plugins.found(files)
     names = estimators or (plugins.changed(base) if base else plugins.all)
-    typer.echo(f"estimators: {listed(names, 20) or 'none is touched'}", err=True)
+    say(f"estimators: {listed(names, 20) or 'none is touched'}")
     outcome = examine(
         names,
         grids,

@@ -13,7 +13,8 @@ from mibench.words import nearest
 
 from .answers import Told
 from .independence import tested
-from .shared import Include, Json, Unit, app, examples, include_files, print_json, write
+from .shared import Include, Json, Unit, app, examples, include_files, print_json, writable, write
+from .streams import say, tell
 
 if TYPE_CHECKING:
     from mibench.estimator import Estimator
@@ -62,7 +63,10 @@ def estimate(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write a page, .html, with figures; of --target and --all-pairs also .png, .svg, .csv."),
+        typer.Option(
+            help="Write a page, .html, with figures; of --target and --all-pairs also .png, .svg, .csv.",
+            callback=writable,
+        ),
     ] = None,
     estimators: Annotated[
         list[str] | None,
@@ -115,10 +119,10 @@ def estimate(
     chosen = registry.select(estimators) if estimators else []
     pair = read_pair(files, x, y, Declared(_delimiter(delimiter), decimal, header), missing)
     for source in pair.sources:
-        typer.echo(f"read {source}", err=True)
+        say(f"read {source}")
     if pair.dropped:
         rows = f"{pair.dropped} of {pair.dropped + len(pair.x.values)} rows"
-        typer.echo(f"dropped {rows} with a missing value in a column used", err=True)
+        say(f"dropped {rows} with a missing value in a column used")
     check_samples(pair.x.values, pair.y.values)
     panel = chosen if estimators else _panel(fast, thorough, pair)
     found = remarks(pair, panel)
@@ -127,15 +131,15 @@ def estimate(
     answers = [known.get(e.label) or ask(e, pair.x.values, pair.y.values, seed) for e in panel]
     found += answer_remarks(pair, [(a.estimator, a.estimate) for a in answers if a.estimate is not None], found)
     for remark in found:
-        typer.echo(f"warning: {remark.message}", err=True)
+        say(f"warning: {remark.message}")
     told = Told(answers, pair, advice, tested(pair, seed, time_series), tuple(found), unit)
     if out is not None:
         write(out, told.page().encode())
-        typer.echo(f"wrote {out}", err=True)
+        say(f"wrote {out}")
     if as_json:
         print_json(told.facts())
     else:
-        typer.echo(told.text())
+        tell(told.text())
     if all(a.estimate is None for a in answers):
         raise UsageError("no estimator answered: " + "; ".join(f"{a.estimator}: {a.reason}" for a in answers))
 
@@ -187,9 +191,9 @@ def check(
     for plugin in [plugin for name in names for plugin in _registry_of(name).select(name)]:
         for result in checks.run(plugin):
             found.append(result)
-            typer.echo(f"{plugin.label}: {result}")
+            tell(f"{plugin.label}: {result}")
     summary = checks.Summary.of(found)
-    typer.echo(f"{summary}; {time.monotonic() - began:.1f} s", err=True)
+    say(f"{summary}; {time.monotonic() - began:.1f} s")
     if not summary.ok:
         raise typer.Exit(1)
 
@@ -203,8 +207,8 @@ def data_get(name: Annotated[str, typer.Argument(help="mnist, fashion-mnist or c
     """Fetch a data set from openml.org and write its standard files into the data directory (MIBENCH_DATA)."""
     from mibench import datasets, runtime
 
-    typer.echo(f"fetching {name} from openml.org ...", err=True)
-    typer.echo(f"wrote {datasets.get(name, runtime.data_dir())}")
+    say(f"fetching {name} from openml.org ...")
+    tell(f"wrote {datasets.get(name, runtime.data_dir())}")
 
 
 def _registry_of(selector: str) -> Registry[Any]:

@@ -12,7 +12,8 @@ import typer
 from mibench.errors import UsageError
 from mibench.words import nearest
 
-from .shared import Include, Json, app, examples, include_files, print_json, stdout, write
+from .shared import Include, Json, app, examples, include_files, print_json, stdout, writable, write
+from .streams import say, tell
 
 
 class What(StrEnum):
@@ -32,7 +33,9 @@ def ls(
     kind: Annotated[str, typer.Argument(metavar="[estimators|tasks|grids]", help="What to list.")] = What.ESTIMATORS,
     pattern: Annotated[str, typer.Argument(help="Only names that match this glob.")] = "*",
     as_json: Json = False,
-    html: Annotated[Path | None, typer.Option(help="Write a gallery of the tasks, with a picture of each.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a gallery of the tasks, with a picture of each.", callback=writable)
+    ] = None,
     include: Include = None,
 ) -> None:
     """List estimators, tasks or grids."""
@@ -48,7 +51,7 @@ def ls(
         from mibench.report.gallery import write_gallery
 
         write_gallery(tasks.select(pattern), html)
-        typer.echo(f"wrote {html}", err=True)
+        say(f"wrote {html}")
         return
     from mibench.report import catalogue, listing
 
@@ -70,7 +73,9 @@ def ls(
 def info(
     name: Annotated[str, typer.Argument(help="An estimator, a task (with parameters, if you like) or a grid.")],
     as_json: Json = False,
-    plot: Annotated[Path | None, typer.Option(help="Write a picture of a sample of the task (PNG).")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write a picture of a sample of the task (PNG).", callback=writable)
+    ] = None,
     include: Include = None,
 ) -> None:
     """Tell everything about one estimator, task or grid."""
@@ -83,7 +88,7 @@ def info(
         from mibench.report.pictures import task_figure
 
         write(plot, task_figure(tasks.create(name)))
-        typer.echo(f"wrote {plot}", err=True)
+        say(f"wrote {plot}")
     found = card(name)
     if as_json:
         print_json(found.to_json())
@@ -105,4 +110,4 @@ def env(as_json: Json = False) -> None:
     for key, value in facts.items():
         entries = value.items() if isinstance(value, dict) else [("", value)]
         for name, entry in entries:
-            typer.echo(f"{' '.join(filter(None, [key, name])):<24}{entry}")
+            tell(f"{' '.join(filter(None, [key, name])):<24}{entry}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .shared import app, examples
+from .streams import tell
 
 new_app = typer.Typer(
     help="Write a file with an estimator or a task of your own, which works at once.", no_args_is_help=True
@@ -57,6 +58,6 @@ def new_task(name: Name) -> None:
 
 def _say(file: str, steps: dict[str, str]) -> None:
     width = max(map(len, steps))
-    typer.echo(f"wrote {file}: change what it computes, and then")
+    tell(f"wrote {file}: change what it computes, and then")
     for command, answer in steps.items():
-        typer.echo(f"  {command:<{width}}   # {answer}")
+        tell(f"  {command:<{width}}   # {answer}")

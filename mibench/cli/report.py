@@ -26,7 +26,9 @@ from .shared import (
     report_files,
     stdout,
     title,
+    writable_folder,
 )
+from .streams import say, tell
 
 
 @app.command(
@@ -44,11 +46,13 @@ def report(
     unit: Annotated[Unit, typer.Option(help="Unit of tables and figures.")] = Unit.NATS,
 ) -> None:
     """Make the leaderboard, its figures and the HTML page from finished results, and print it."""
+    from mibench.engine.store import files_at
     from mibench.report.terminal import show
     from mibench.results import load_results
 
+    target = out or files_at(directories[0])[0].parent
+    writable_folder(target)
     results = load_results(*directories)
-    target = out or directories[0]
     written = results.report(target, heading or title(target), unit)
     console = stdout()
     show(results.leaderboard(), console, unit)
@@ -78,7 +82,7 @@ def merge(
 
     cells = merge_folders(directories, out, keep)
     folders = counted(len(directories), "folder")
-    typer.echo(f"{counted(cells, 'cell')} of {folders} in {out}; next: mibench report {out}")
+    tell(f"{counted(cells, 'cell')} of {folders} in {out}; next: mibench report {out}")
 
 
 @app.command(
@@ -121,7 +125,7 @@ def compare(
         report_of.show(found, stdout(), unit)
     if not found.answered:
         what = "no cell in common" if not found.cells else "no answer in any cell that both have"
-        typer.echo(f"mibench: nothing to compare: '{base}' and '{new}' have {what}.", err=True)
+        say(f"mibench: nothing to compare: '{base}' and '{new}' have {what}.")
         raise typer.Exit(3)
     if found.worse:
         raise typer.Exit(1)
@@ -160,7 +164,7 @@ def sync(
     try:
         count = tracking.sync(results, uri, artifact_root=root, directory=where, title=name, files=files)
     except tracking.TrackingError as error:
-        typer.echo(f"mibench: {error}", err=True)
+        say(f"mibench: {error}")
         raise typer.Exit(3) from None
     shown = masked(uri)
-    typer.echo(f"{counted(count, 'run')} written to {shown}" if count else f"{shown} is up to date")
+    tell(f"{counted(count, 'run')} written to {shown}" if count else f"{shown} is up to date")

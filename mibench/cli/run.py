@@ -29,6 +29,7 @@ from .shared import (
     stdout,
     title,
 )
+from .streams import say, tell
 
 
 @app.command(
@@ -139,7 +140,7 @@ def run(
             observers=observers,
         )
         if share is not None and not results and not results.left:
-            typer.echo(f"shard {share} of this grid has no cells.", err=True)
+            say(f"shard {share} of this grid has no cells.")
             return
         if not results:
             _say_what_is_left(results)
@@ -157,18 +158,18 @@ def run(
         raise typer.Exit(3)
     failed = sum(r.status.failed for r in results)
     if strict and failed:
-        typer.echo(f"--strict: {failed} of {len(results)} cells failed.", err=True)
+        say(f"--strict: {failed} of {len(results)} cells failed.")
         raise typer.Exit(1)
 
 
 def _say_what_is_left(results: Results) -> None:
     if results.left:
         what = f"the time budget is spent, {counted(results.left, 'cell')} left"
-        typer.echo(f"{what}; the same command takes up from there.", err=True)
+        say(f"{what}; the same command takes up from there.")
     lost = sum(r.again > 0 for r in results)
     if lost:
         what = f"{counted(lost, 'cell')} failed through no fault of a plug-in"
-        typer.echo(f"{what}; the same command tries them again.", err=True)
+        say(f"{what}; the same command tries them again.")
 
 
 def _show_plan(asked: Plan, directory: Path, retry: bool) -> None:
@@ -186,6 +187,6 @@ def _show_plan(asked: Plan, directory: Path, retry: bool) -> None:
         todo, every = sum(left[id(point)] for point in alike), sum(len(point.seeds) for point in alike)
         seeds = len(set().union(*(point.seeds for point in alike)))
         size = f" n={n}" if n else ""
-        typer.echo(f"{task}{size}, {counted(seeds, 'seed')}, {todo} of {every} cells to run: {names}")
+        tell(f"{task}{size}, {counted(seeds, 'seed')}, {todo} of {every} cells to run: {names}")
     todo = sum(left.values())
-    typer.echo(f"{cells} cells, {cells - todo} finished before, {todo} to run; results in {directory}")
+    tell(f"{cells} cells, {cells - todo} finished before, {todo} to run; results in {directory}")

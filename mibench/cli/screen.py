@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from mibench.errors import UsageError
 from mibench.words import counted, listed, plural, printable
 
 from .shared import Unit, print_json, stderr, write
+from .streams import say, tell
 
 if TYPE_CHECKING:
     from mibench.dependence.screen import Progress, Screen, Screened
@@ -58,19 +57,19 @@ def show(files: Sequence[Path], declared: Declared, asked: Asked) -> None:
     with _progress() as progress:
         found = screen(table, target, asked.seed, asked.time_series, progress)
     for name, why in {**unread, **found.left_out}.items():
-        typer.echo(f"left out {printable(name)}: it {printable(why)}", err=True)
+        say(f"left out {printable(name)}: it {printable(why)}")
     remarks = list(_remarks(found, asked))
     for remark in remarks:
-        typer.echo(f"warning: {remark}", err=True)
+        say(f"warning: {remark}")
     rows = len(table.values)
     if asked.out is not None:
         write(asked.out, _file(found, asked, rows))
-        typer.echo(f"wrote {asked.out}", err=True)
+        say(f"wrote {asked.out}")
     if asked.as_json:
         print_json(_facts(found, asked, rows, {**unread, **found.left_out}, remarks))
     else:
         _print(found, asked, rows)
-        typer.echo(f"{counted(len(found.pairs), 'pair')} in {time.monotonic() - began:.1f} s", err=True)
+        say(f"{counted(len(found.pairs), 'pair')} in {time.monotonic() - began:.1f} s")
 
 
 def _suffix(out: Path | None) -> str:
@@ -88,7 +87,7 @@ def _read(path: Path, declared: Declared, asked: Asked) -> tuple[Table, int | No
     from mibench.samples.choose import choose
 
     file = open_file(path, declared, least=2)
-    typer.echo(f"read {file.source}", err=True)
+    say(f"read {file.source}")
     where, count = file.source.file, len(file.names)
     if len(set(file.names)) < count:
         raise UsageError(f"two columns of {where} have the same name; rename one.")
@@ -123,7 +122,7 @@ def _read(path: Path, declared: Declared, asked: Asked) -> tuple[Table, int | No
         holds = f"{counted(int(gaps.sum()), 'missing value')} in {listed(list(map(printable, names)), 4)}"
         if asked.refuse_missing:
             raise UsageError(f"{where} has {holds}.")
-        typer.echo(f"{holds}: each pair uses the rows in which it has both", err=True)
+        say(f"{holds}: each pair uses the rows in which it has both")
     return table, None if target is None else chosen.index(target), unread
 
 
@@ -172,7 +171,7 @@ def _print(found: Screen, asked: Asked, rows: int) -> None:
         head = f"mutual information with {printable(found.target)}"
     else:
         head = f"mutual information of {counted(len(found.pairs), 'pair')} of {counted(len(found.columns), 'column')}"
-    typer.echo(f"{counted(rows, 'row')}; {head}, in {asked.unit}")
+    tell(f"{counted(rows, 'row')}; {head}, in {asked.unit}")
     headings, *lines = _cells(found, pairs, asked.unit)
     widths = [max(map(len, column)) for column in zip(headings, *lines, strict=True)]
     texts = 1 if found.target is not None else 2
@@ -181,10 +180,10 @@ def _print(found: Screen, asked: Asked, rows: int) -> None:
             f"{cell:<{width}}" if i < texts or i >= len(line) - 2 else f"{cell:>{width}}"
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
-        typer.echo(("  " + "  ".join(padded)).rstrip())
+        tell(("  " + "  ".join(padded)).rstrip())
     sure = sum(p.q is not None and p.q <= _SURE for p in found.pairs)
     few = f"; the {len(pairs)} strongest are shown" if len(pairs) < len(found.pairs) else ""
-    typer.echo(f"q <= {_SURE:g} in {sure} of {counted(len(found.pairs), 'pair')}{few}")
+    tell(f"q <= {_SURE:g} in {sure} of {counted(len(found.pairs), 'pair')}{few}")
 
 
 def _cells(found: Screen, pairs: Sequence[Screened], unit: Unit) -> list[list[str]]:

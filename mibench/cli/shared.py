@@ -7,7 +7,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
@@ -15,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from mibench.errors import UsageError
-from mibench.files import put
+from mibench.files import put, require_folder, require_writable
 from mibench.masking import masked
 from mibench.mlflow.uri import default_uri
 from mibench.words import printable
@@ -92,7 +93,7 @@ def closing_lines(console: Console, directory: Path, written: dict[str, Path], u
     lines.append(f"Figures   {directory / 'figures'}")
     if uri is not None:
         lines.append(f"Dashboard {_ui_command(directory, uri)}")
-    console.print("\n" + "\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    console.print(printable("\n" + "\n".join(lines)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _ui_command(directory: Path, uri: str) -> str:
@@ -150,7 +151,28 @@ def print_json(value: Any) -> None:
 
 def write(path: Path, content: bytes) -> None:
     """A file the user asked for."""
-    try:
+    with written_to(path):
         put(path, content)
-    except OSError as error:
-        raise UsageError(f"cannot write '{path}': {error.strerror or error}.") from None
+
+
+def writable(path: Path | None) -> Path | None:
+    """Of an option that names a file to write: refuse what cannot be written before anything is computed for it."""
+    if path is not None:
+        with written_to(path):
+            require_writable(path)
+    return path
+
+
+def writable_folder(path: Path) -> None:
+    """The same of a folder, which need not be there yet."""
+    with written_to(path):
+        require_folder(path)
+
+
+@contextmanager
+def written_to(path: Path) -> Iterator[None]:
+    """What the system says against writing somewhere is one sentence."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # a name with a null in it
+        raise UsageError(f"cannot write '{path}': {getattr(error, 'strerror', None) or error}.") from None

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,15 @@ def prepare() -> None:
     while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass  # no file of results takes the number of a stream that was closed, and gets to hold what is printed there
     os.close(free)
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by whoever started this process
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    os.environ["MPLBACKEND"] = "agg"  # figures are files here, whatever windows somebody else may want
+    warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
     if not os.environ.get(_DEBUG):
         sys.unraisablehook = threading.excepthook = _in_passing
 
@@ -62,28 +66,45 @@ def say(text: str) -> None:
         forget(sys.stderr)  # nobody is there to be told
 
 
+def tell(text: str) -> None:
+    """What was asked for, on standard output: names in it are other people's too."""
+    print(printable(text), flush=True)
+
+
 def one_line(text: str) -> str:
     """The text in one line that a terminal shows as it is, cut where it is beyond reading."""
     line = printable(text.strip()).replace("\n", "\\n")
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} … ({len(line):,} characters)"
+    half = _LONGEST // 2  # what is wrong stands at the end
+    return line if len(line) <= _LONGEST else f"{line[:half]} … ({len(line):,} characters) … {line[-half:]}"
 
 
-def unforeseen(error: Exception) -> str:
+def ended_by(end: SystemExit) -> str:
+    """What has been called to make an exception of this kind."""
+    from mibench.engine.plain import sentence
+
+    code = sentence(end.code)
+    return code if code.startswith("os._exit(") else f"sys.exit({code})"
+
+
+def unforeseen(error: BaseException) -> str:
     """What to say of an exception that nobody meant to raise: what the system refused, or where to look for the fault.
 
     With ``MIBENCH_TRACEBACK`` in the environment the traceback comes first.
     """
     if os.environ.get(_DEBUG):
-        traceback.print_exception(error)
+        with contextlib.suppress(Exception):  # which its own text may raise
+            traceback.print_exception(error)
     if isinstance(error, OSError) and error.strerror:
         where = f"'{os.fsdecode(error.filename)}'" if isinstance(error.filename, (str, bytes)) else "what is needed"
         return f"cannot read or write {where}: {error.strerror}."
     if isinstance(error, MemoryError):
         return "there is not enough memory for that."
-    said = " ".join(str(error).split()).rstrip(".")
+    from mibench.engine.plain import described
+
+    said = " ".join(described(error).split()).rstrip(".")
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}{': ' * bool(said)}{said}{place}; {_DEBUG}=1 shows where it comes from."
+    return f"{said}{place}; {_DEBUG}=1 shows where it comes from."
 
 
 def written(code: int) -> int:

@@ -11,6 +11,7 @@ import typer
 from mibench.words import counted
 
 from .shared import RESULTS, Include, app, examples, include_files
+from .streams import say, tell
 
 
 @app.command(
@@ -33,36 +34,39 @@ def submit(
     Python files that lie in DIR, as in an entry, are included by themselves. Exit codes: 0 all holds, 1 something does
     not, 2 bad usage.
     """
-    files = list(include or ()) or sorted(directory.glob("*.py"))
-    include_files(files)
     from mibench.submission import Submission
 
+    called = name or Path(os.path.realpath(directory)).name
+    if not check:
+        Submission.place(to, called)
+    files = list(include or ()) or sorted(directory.glob("*.py"))
+    include_files(files)
     submission = Submission(directory)
     sound, changed = True, False
     for finding in submission.findings():
-        typer.echo(str(finding))
+        tell(str(finding))
         sound = sound and finding.holds
         changed = changed or (finding.name == "identities" and not finding.holds)
     if not sound:
-        typer.echo("mibench: not fit for submission; no cell was run again.", err=True)
+        say("mibench: not fit for submission; no cell was run again.")
         if changed:
-            typer.echo("`mibench run` with the same grid and --out measures again what has changed.", err=True)
+            say("`mibench run` with the same grid and --out measures again what has changed.")
         raise typer.Exit(1)
     reruns = submission.rerun(share, seed)
     for rerun in reruns:
         cell = rerun.cell
         said = "agrees" if rerun.agrees else "DIFFERS"
         what = f"{cell.estimator} on {cell.task}, n = {cell.n}, seed {cell.seed}"
-        typer.echo(f"run again: {what}: {said} ({_number(rerun.recorded)}, here {_number(rerun.again)} nats)")
+        tell(f"run again: {what}: {said} ({_number(rerun.recorded)}, here {_number(rerun.again)} nats)")
     differ = sum(not rerun.agrees for rerun in reruns)
     if differ:
-        typer.echo(f"mibench: {counted(differ, 'cell')} of {len(reruns)} could not be repeated.", err=True)
+        say(f"mibench: {counted(differ, 'cell')} of {len(reruns)} could not be repeated.")
         raise typer.Exit(1)
     if check:
-        typer.echo(f"{directory} holds: {counted(len(reruns), 'cell')} repeated.")
+        tell(f"{directory} holds: {counted(len(reruns), 'cell')} repeated.")
         return
-    entry = submission.write(to, name or Path(os.path.realpath(directory)).name, files, reruns)
-    typer.echo(f"wrote {entry}: add it to a branch of the repository of mibench and open a pull request with it.")
+    entry = submission.write(to, called, files, reruns)
+    tell(f"wrote {entry}: add it to a branch of the repository of mibench and open a pull request with it.")
 
 
 def _number(value: float | None) -> str:

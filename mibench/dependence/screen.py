@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from .series import memory, shifts
 LEAST_ROWS = 20
 """Below this many common rows a pair is not looked at."""
 
+_MOST_PAIRS = 5_000_000  # of some hundred bytes and a millisecond each
 _NOTHING = Capabilities()
 _SHIFTS = {True: 999, False: 199}  # for pairs with one column, and for all pairs
 _MOST_LEVELS = 12  # of a label that is made columns of 0 and 1 for its distances
@@ -104,6 +106,11 @@ def screen(
         said = "; ".join(f"{name} {why}" for name, why in left_out.items())
         raise UsageError(f"fewer than two columns can be compared{f': {said}' if said else ''}.")
     centre = None if target is None else kept.index(target)
+    if target is None and math.comb(len(kept), 2) > _MOST_PAIRS:
+        raise UsageError(
+            f"{len(kept):,} columns are {math.comb(len(kept), 2):,} pairs, of which {_MOST_PAIRS:,} can be compared: "
+            "choose columns with --x, or compare all with one, --target."
+        )
     table = table.columns(kept)
     every = range(len(kept))
     pairs: Pairs = [*combinations(every, 2)] if centre is None else [(i, centre) for i in every if i != centre]
@@ -155,14 +162,14 @@ def _tested(
     place = {column: at for at, column in enumerate(whole)}
     ready = [prepare(table.values[:, i]) for i in whole]
     right = [place[centre]] if centre in place else range(len(whole)) if centre is None else []
-    found = np.full((len(whole), len(whole)), np.nan)
+    found = np.full((len(whole), len(right)), np.nan)
     for start in range(0, len(whole) if len(right) else 0, _WAVES_AT_ONCE):
         some, others = ready[start : start + _WAVES_AT_ONCE], [ready[i] for i in right]
         block = p_values(some, others) if by is None else shifted_p_values(some, others, by)
-        found[start : start + _WAVES_AT_ONCE, list(right)] = block
+        found[start : start + _WAVES_AT_ONCE] = block
     for at, (i, j) in enumerate(pairs):
         if i in place and j in place:
-            p[at] = found[place[i], place[j]]
+            p[at] = found[place[i], place[j] if centre is None else 0]
             continue
         common = ~(gaps[:, i] | gaps[:, j])
         if common.sum() >= LEAST_ROWS:

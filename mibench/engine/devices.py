@@ -21,14 +21,14 @@ def resolved(device: str | None) -> str | None:
     ------
     UsageError : it cannot be used here.
     """
-    if device is None:
-        return None
     if device == "auto":
         import torch
 
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if reason := runtime.refusal(device):
-        raise UsageError(f"the device '{device}' cannot be used here: {reason}.")
+    asked = device or runtime.device()
+    if asked != "cpu" and (reason := runtime.refusal(asked)):
+        whose = "" if device else "of the environment (MIBENCH_DEVICE) "
+        raise UsageError(f"the device '{asked}' {whose}cannot be used here: {reason}.")
     return device
 
 

@@ -18,6 +18,7 @@ A grid is a union of blocks, each a product of estimators, tasks, sample sizes a
 from __future__ import annotations
 
 import contextlib
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -35,11 +36,13 @@ from mibench.task import DownstreamTask, TaskKind
 from mibench.words import listed, nearest
 
 from .job import Job as Job
+from .plain import described
 from .plan import Plan, Point
 
 _MOST_SEEDS = 1_000_000
 _LARGEST = 2**63 - 1  # a seed or sample size
 _LONGEST_NUMBER = 20  # characters
+_NO_KEY, _DEEPEST_KEY = re.compile(r"[^\w.\"' -]+"), 100  # parts of a key, with dots between
 
 
 def _listed(value: Any) -> Any:
@@ -228,7 +231,7 @@ def _accepts(task: DownstreamTask, estimator: Estimator) -> bool:
     try:
         return bool(task.accepts(estimator))
     except (Exception, SystemExit) as error:
-        said = f"{type(error).__name__}: {error}".rstrip(": .")
+        said = described(error).rstrip(".")
         raise UsageError(f"the task {task.label} cannot say whether it takes {estimator.label}: {said}.") from error
 
 
@@ -276,9 +279,14 @@ def load_grid(name: str | Path) -> Grid:
     if not _is_file(path):
         raise UsageError(_missing(str(name), known))
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}.") from None
+        text = path.read_text(encoding="utf-8")
+        if max(part.count(".") for part in _NO_KEY.split(text)) > _DEEPEST_KEY:  # which would take minutes
+            raise UsageError(f"{path} is no grid: it has a key of more than {_DEEPEST_KEY} parts.")
+        content = tomllib.loads(text)
+    except UsageError:
+        raise
+    except (ValueError, RecursionError) as error:  # also a number of more digits than Python reads
+        raise UsageError(f"{path} is not valid TOML: {str(error).partition(';')[0].rstrip('.')}.") from None
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}.") from None
     grid = make_grid(content, str(path))

@@ -31,6 +31,7 @@ from mibench.result import Status
 
 from .devices import assigned
 from .executor import Lost
+from .plain import described
 from .process import NUMBER
 from .watchdog import CHILDREN_EXIT, MOST_CHILDREN, OOM_EXIT, TIMEOUT_EXIT
 
@@ -97,9 +98,8 @@ class LocalPool:
 
         try:
             pickled = cloudpickle.dumps(call)
-        except Exception as error:
-            reason = f"it cannot be sent to another process: {type(error).__name__}: {error}"
-            raise Lost(Status.ERROR, reason) from error
+        except BaseException as error:  # in this thread it is not an interrupt of the user's
+            raise Lost(Status.ERROR, f"it cannot be sent to another process: {described(error)}") from None
         worker = self._idle.get()
         try:
             ends: Counter[bool] = Counter()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from mibench.errors import UsageError
+from mibench.files import locked
 from mibench.result import Result, Status
 from mibench.words import counted, printable
 
@@ -63,6 +64,7 @@ def merge_folders(directories: Sequence[str | Path], out: str | Path, keep: str 
     for folder in folders:
         files_at(folder)
     try:
+        _refuse_other(target)
         with _beside(target) as made:
             with (made / _LINES).open("w+b") as lines:
                 cells = _Merger(folders, lines, keep).write(made)
@@ -197,25 +199,20 @@ def _copy_pictures(result: Result, source: Path, directory: Path) -> None:
 @contextlib.contextmanager
 def _beside(target: Path) -> Iterator[Path]:
     """A hidden folder beside the target, for one process at a time; what a kill left there is removed."""
-    import fcntl
-
     parent = target.absolute().parent
     parent.mkdir(parents=True, exist_ok=True)
     made = parent / f".{target.absolute().name}.merging"
     made.mkdir(exist_ok=True)
     held = os.open(made, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for left in made.iterdir():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-        yield made
-    except BlockingIOError:
-        raise UsageError(f"another merge is writing to '{target}'; wait for it, or choose another folder.") from None
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
-    else:
-        shutil.rmtree(made, ignore_errors=True)
+        if not locked(held):
+            raise UsageError(f"another merge is writing to '{target}'; wait for it, or choose another folder.")
+        try:
+            for left in made.iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            yield made
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
     finally:
         os.close(held)
 
@@ -226,6 +223,14 @@ def _holds(target: Path, made: Path) -> bool:
     return all((target / file).is_file() and filecmp.cmp(target / file, made / file, shallow=False) for file in files)
 
 
+def _refuse_other(target: Path) -> None:
+    """Refuse what is in the way before anything is read; a folder of results may hold just what is about to be made."""
+    if os.path.lexists(target) and not target.is_dir():
+        raise UsageError(f"'{target}' is no folder: name a new one with --out.")
+    if target.is_dir() and any(target.iterdir()) and not (target / FILE).is_file():
+        raise UsageError(f"'{target}' is not empty: name a new folder with --out.")
+
+
 def _same(one: Path, other: Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
@@ -233,6 +238,7 @@ def _same(one: Path, other: Path) -> bool:
 def _sync(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with contextlib.suppress(OSError):  # the folder is there: some file systems write it when they like
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -20,6 +20,7 @@ from mibench.result import Status
 
 from . import sameness
 from .executor import Lost
+from .plain import described
 
 LARGE = 2**16
 """Bytes from which a plug-in travels by itself."""
@@ -59,9 +60,8 @@ class Packer:
         pickler = _Pickler(self)
         try:
             pickled = pickler.pickled(call)
-        except Exception as error:
-            reason = f"it cannot be sent to another process: {type(error).__name__}: {error}"
-            raise Lost(Status.ERROR, reason) from error
+        except (Exception, SystemExit) as error:
+            raise Lost(Status.ERROR, f"it cannot be sent to another process: {described(error)}") from None
         return Parcel(pickled, {name: self._sent[name] for name in pickler.large}, dict(self._needs))
 
     def digest(self, plugin: Plugin) -> str | None:

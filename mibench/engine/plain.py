@@ -22,6 +22,15 @@ def sentence(said: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(text):,} characters)"
 
 
+def described(error: BaseException) -> str:
+    """``ValueError: no such thing``, whatever an exception does when it is asked what it is."""
+    try:
+        name, said = type(error).__name__, sentence(error)
+    except BaseException:
+        return "an exception that does not say what it is"
+    return f"{name}: {said}" if said else name
+
+
 def plain(value: Any) -> Any:
     """Numbers, texts, lists and dicts of them; arrays and sets become lists, anything else what it prints as."""
     return _plain(value, _Seen(), 0)

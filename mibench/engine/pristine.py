@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
@@ -71,6 +72,7 @@ class Pristine:
         if os.environ != self._environment:
             os.environ.clear()
             os.environ.update(self._environment)
+        time.tzset()
 
     def _noting(self, add: Callable[[Any], None]) -> Callable[[Any], None]:
         """Hooks for audits stay for good, and may do anything."""
@@ -148,28 +150,46 @@ def _torch_as_new() -> bool:
     torch.set_grad_enabled(True)
     if torch.get_default_device().type != "cpu":
         torch.set_default_device(None)
-    torch.use_deterministic_algorithms(False)
+    if torch.are_deterministic_algorithms_enabled():  # to say so loads much of torch
+        torch.use_deterministic_algorithms(False)
     torch.set_flush_denormal(False)
     torch.set_float32_matmul_precision("highest")
     torch.autograd.set_detect_anomaly(False)
-    return not (torch.is_inference_mode_enabled() or torch.is_autocast_enabled("cpu"))
+    torch.backends.mkldnn.enabled = True  # type: ignore[assignment]
+    torch.backends.cudnn.benchmark = False
+    hooked = torch.nn.modules.module._has_any_global_hook()  # type: ignore[no-untyped-call]
+    modes = torch._C._len_torch_function_stack() + torch._C._len_torch_dispatch_stack()
+    return not (torch.is_inference_mode_enabled() or torch.is_autocast_enabled("cpu") or hooked or modes)
 
 
 def _state() -> tuple[Any, ...]:
     """What nobody but a plug-in would have changed."""
     import resource
 
-    limits = [getattr(resource, name) for name in ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE")]
-    limits += [resource.RLIMIT_NOFILE, resource.RLIMIT_STACK]
+    limits = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+    root = os.stat("/")
     return (
         threading.active_count(),
         tuple(map(resource.getrlimit, limits)),
         tuple((found.st_dev, found.st_ino) for found in map(os.fstat, (0, 1, 2))),
         os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None,
         os.getpriority(os.PRIO_PROCESS, 0),
+        os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None,
         signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         locale.setlocale(locale.LC_ALL),
+        (os.getresuid(), os.getresgid()) if hasattr(os, "getresuid") else (),
+        (root.st_dev, root.st_ino),
+        _arithmetic(),
     )
+
+
+def _arithmetic() -> tuple[float, ...]:
+    """Sums and quotients that come out otherwise where numbers are rounded in another way, or the smallest taken for 0.
+
+    A library that was compiled for speed switches that for a whole thread as soon as it is loaded.
+    """
+    one, small = float("1"), float("1e-308")
+    return one + 2.0**-53 * 1.5, one - 2.0**-55, -one - 2.0**-55, small / 4.0
 
 
 def _has_children() -> bool:

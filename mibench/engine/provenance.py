@@ -13,6 +13,8 @@ from typing import Any
 from mibench import runtime
 from mibench.masking import masked
 
+from .plain import sentence
+
 _PACKAGES = ("numpy", "scipy", "torch", "numba", "scikit-learn", "zuko")
 
 
@@ -37,9 +39,10 @@ def provenance(device: str | None = None) -> dict[str, Any]:
 
 
 def command() -> str:
-    """The command line as a user would type it, without the password of a server."""
+    """The command line as a user would type it, as far as every record can hold it, and without a server's password."""
     program = Path(sys.argv[0]).name
-    return masked(" ".join(["mibench" if program in ("mibench", "__main__.py") else program, *sys.argv[1:]]))
+    called = "mibench" if program in ("mibench", "__main__.py") else program
+    return sentence(masked(" ".join([called, *sys.argv[1:]])))
 
 
 def _version(name: str) -> str:

@@ -20,6 +20,7 @@ import gc
 import gzip
 import logging
 import os
+import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from mibench.errors import UsageError
+from mibench.files import locked
 from mibench.result import Cell, Result
 from mibench.words import counted
 
@@ -43,6 +45,7 @@ COMPRESSED = f"{FILE}.gz"
 _IMAGES = "images"
 _LONGEST = 64 << 20  # bytes of a line; a record has a few millions at most
 _ENDLESS = 256 << 20
+_HOPELESS = 100_000  # damaged lines
 _LISTED = 10  # line numbers in a sentence
 _PACKED = b"\x1f\x8b\x08"  # gzip and its only method: two bytes alone may be damage to a file of lines
 
@@ -99,15 +102,29 @@ def files_at(path: Path) -> list[Path]:
     UsageError : there is none.
     """
     files = [path / COMPRESSED, path / FILE] if os.path.isdir(path) else [path]
-    found = [file for file in files if os.path.isfile(file)]  # which of a loop of links, or too long a name, says no
+    found = list(filter(_is_file, files))
     if not found:
         raise UsageError(f"there are no results at '{path}': no file {files[-1]} (`mibench run` writes it).")
     return found
 
 
 def has_results(directory: Path) -> bool:
-    """Whether there is a file of results in a folder."""
-    return any(os.path.isfile(directory / name) for name in (FILE, COMPRESSED))
+    """Whether there is a file of results in a folder.
+
+    Raises
+    ------
+    UsageError : nobody may look.
+    """
+    return any(_is_file(directory / name) for name in (FILE, COMPRESSED))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except PermissionError as error:
+        raise UsageError(f"cannot read '{path}': {error.strerror}.") from None
+    except (OSError, ValueError):  # a loop of links, or too long a name
+        return False
 
 
 @contextlib.contextmanager
@@ -189,6 +206,10 @@ class Records:
                     yield read(line), line
                 except Damaged:
                     self.damaged.append(number)
+                    if len(self.damaged) > _HOPELESS:
+                        raise UsageError(
+                            f"cannot read '{self.file}': {counted(_HOPELESS, 'line')} of it are damaged, and more."
+                        ) from None
                     self.left_out = zlib.crc32(line, self.left_out)
                 except Later:
                     self.later.append(number)
@@ -353,15 +374,11 @@ class Store:
 
     def _lock(self, descriptor: int) -> None:
         """Hold it until it is closed or this process ends."""
-        import fcntl
-
         self._open.append(descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not locked(descriptor):
             raise UsageError(
                 f"another run is writing to '{self.directory}'; wait for it, or choose another folder with --out."
-            ) from None
+            )
 
     def _end_torn_line(self) -> None:
         size = os.fstat(self._file).st_size

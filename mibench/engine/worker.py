@@ -23,7 +23,7 @@ from mibench.words import counted
 from . import pristine
 from .devices import usable
 from .executor import Lost
-from .plain import pairs, plain, sentence, series
+from .plain import described, pairs, plain, sentence, series
 from .records import readable
 from .watchdog import memory_is_short, watchdog
 
@@ -156,7 +156,7 @@ def lost(error: BaseException) -> Lost:
         case MibenchError():
             return Lost(Status.ERROR, message)
         case _:
-            return Lost(Status.ERROR, f"{type(error).__name__}: {message}")
+            return Lost(Status.ERROR, described(error))
 
 
 def _estimate(jobs: Sequence[Job], seconds: float) -> list[Answer]:
@@ -185,7 +185,7 @@ def _estimated(job: Job, estimate: Estimate, cost: Mapping[str, Any]) -> Answer:
     if not math.isfinite(mi):
         word = "NaN" if math.isnan(mi) else "infinite"
         return Answer(replace(result, status=Status.NONFINITE, message=f"the estimate is {word}."))
-    return Answer(replace(result, mi=mi, stderr=stderr if math.isfinite(stderr) else None))
+    return Answer(replace(result, mi=mi, stderr=stderr if 0 <= stderr < math.inf else None))
 
 
 def _consistent(jobs: Sequence[Job], seconds: float) -> list[Answer]:

@@ -110,7 +110,7 @@ def knock(uri: str) -> None:
         scheme = address.scheme.partition("+")[0]
         if scheme in ("http", "https"):
             bare = address._replace(netloc=address.netloc.rpartition("@")[2], query="", fragment="")
-            urllib.request.urlopen(bare.geturl(), timeout=KNOCK).close()
+            _in_time(lambda: urllib.request.urlopen(bare.geturl(), timeout=KNOCK).close())
         elif scheme in _PORTS and address.hostname:
             socket.create_connection((address.hostname, address.port or _PORTS[scheme]), KNOCK).close()
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -120,6 +120,30 @@ def knock(uri: str) -> None:
         late = isinstance(reason, TimeoutError)
         said = f"no answer in {KNOCK:.0f} s" if late else getattr(reason, "strerror", None) or reason
         raise unusable(uri, said) from None
+
+
+def _in_time(ask: Callable[[], None]) -> None:
+    """Ask a server that may let an answer drip: each drop is in time, and the whole of it never comes.
+
+    Raises
+    ------
+    TimeoutError : it takes twice as long as one drop may. What asking raises is raised.
+    """
+    raised: list[Exception] = []
+
+    def run() -> None:
+        try:
+            ask()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name="mibench-knock", daemon=True)
+    thread.start()
+    thread.join(2 * KNOCK)
+    if thread.is_alive():
+        raise TimeoutError
+    if raised:
+        raise raised[0]
 
 
 def unusable(uri: str, reason: object) -> TrackingError:

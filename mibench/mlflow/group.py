@@ -13,6 +13,7 @@ from mibench.engine.provenance import command
 from mibench.engine.store import Records, files_at, has_results
 from mibench.group import grouped
 from mibench.result import Result
+from mibench.words import printable
 
 from .tracking import Tracker
 from .uri import artifact_root
@@ -75,7 +76,7 @@ class GroupTracker:
         for key, group in grouped(results, _group).items():
             if key not in self._logged:
                 self._log(key, group)
-        title = f"mibench: {Path(os.path.realpath(self._directory)).name}"
+        title = f"mibench: {printable(Path(os.path.realpath(self._directory)).name)}"
         self._tracker.log_summary(title, results, files, {"command": command()})
 
     def _log(self, key: Group, results: Sequence[Result]) -> None:

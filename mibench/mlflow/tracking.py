@@ -286,12 +286,14 @@ def _deleted(client: Any, run_id: str) -> bool:
 
 def _search(client: Any, experiment_id: str, condition: str = "") -> list[Any]:
     found: list[Any] = []
-    token = None
-    while True:
+    token, seen = None, set[str | None]()
+    while token not in seen:
+        seen.add(token)
         page = client.search_runs([experiment_id], condition, max_results=_RUNS_PER_CALL, page_token=token)
         found += page
         if not (token := page.token):
             return found
+    raise ValueError("its pages of runs go round in a circle")
 
 
 def open_ui(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mibench.errors import UsageError
-from mibench.files import together
+from mibench.files import require_writable, together
 from mibench.group import grouped
 from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Downstream, Ranking, TaskRow, columns, plain
@@ -51,6 +51,8 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
     board: Board = made() if made else Board.from_results(results)
     try:
         (directory / "figures").mkdir(parents=True, exist_ok=True)
+        for suffix in _FILES.values():  # before anything is drawn
+            require_writable(directory / f"leaderboard.{suffix}")
         with together() as put:
             drawn = figures.draw(board, unit)
             paths = {f"figures/{f.name}.png": directory / "figures" / f"{f.name}.png" for f in drawn}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
 _MOST_PICTURES = 48
 _LARGEST_PICTURE = 2_000_000  # bytes
+_MOST_PIXELS = 25_000_000  # which a few bytes may claim to be
 _STEP = re.compile(r"[_-]\d+$")
 _WIDTH, _COLUMNS, _MARGIN, _LINE = 320, 4, 12, 26  # pixels, but for the columns
+_TALLEST = 4 * _WIDTH
 
 
 @dataclass(frozen=True)
@@ -98,17 +101,19 @@ def _scaled(path: Path) -> Image.Image:
     from PIL import Image
 
     with Image.open(path) as image:
-        height = max(1, round(image.height * _WIDTH / image.width))
+        height = min(max(1, round(image.height * _WIDTH / image.width)), _TALLEST)
         how = Image.Resampling.NEAREST if image.width < _WIDTH else Image.Resampling.LANCZOS
         return image.convert("RGB").resize((_WIDTH, height), how)
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether it is a PNG. A file cut short by a kill costs a picture, not the report."""
+    """Whether it is a PNG, of a size that somebody would look at. A file cut short by a kill costs its picture only."""
     from PIL import Image
 
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=["PNG"]) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                return False
             image.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False

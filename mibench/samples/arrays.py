@@ -173,7 +173,7 @@ def open_parquet(raw: bytes, where: str) -> ArrayFile:
     except ImportError:
         raise UsageError(f"cannot read {where}: Parquet files need pyarrow (pip install pyarrow).") from None
     try:
-        file = pq.ParquetFile(pa.BufferReader(raw))
+        file = pq.ParquetFile(pa.BufferReader(raw), page_checksum_verification=True)
         told = file.metadata
         require_room(sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups)), where)
         require_room_for(told.num_rows, told.num_columns, where)

@@ -73,7 +73,9 @@ _TRUTH = ({"true", "false"}, {"t", "f"})
 
 def kinds_of(values: Array) -> tuple[ColumnKind, ...]:
     """Integer where every value that is there is a whole number, continuous elsewhere."""
-    whole = ((values == np.floor(values)) | np.isnan(values)).all(axis=0) & np.isfinite(values).any(axis=0)
+    with np.errstate(invalid="ignore"):  # a NaN may be of the kind that signals
+        floor = np.floor(values)
+    whole = ((values == floor) | np.isnan(values)).all(axis=0) & np.isfinite(values).any(axis=0)
     return tuple(ColumnKind.INTEGER if w else ColumnKind.CONTINUOUS for w in whole)
 
 

@@ -6,11 +6,14 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Generator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+
+from .forks import Forks
 
 ROGUES = Path(__file__).with_name("rogues.py")
 """Plug-ins for ``--include``."""
@@ -27,11 +30,26 @@ def grid(out: Path, seeds: int, *more: str) -> list[str]:
     return ["run", *cells, "--include", str(ROGUES), "-j", "2", "--out", str(out), *more]
 
 
+def script(plugins: Path, out: Path, seeds: int, *more: str, seconds: float = 600.0) -> list[str]:
+    """The same without a report at its end: a program that calls ``run``."""
+    code = f"import mibench; mibench.include({str(plugins)!r}); mibench.run({['quiet', *more]}, 'cheap', 20, {seeds}, "
+    code += f"out={str(out)!r}, workers=2, references=False, progress=False, time_limit={seconds})"
+    return [sys.executable, "-c", code]
+
+
 def said_well(done: subprocess.CompletedProcess[str], *codes: int) -> bool:
     """No traceback, and an exit code that is documented."""
     assert "Traceback" not in done.stderr + done.stdout, done.stderr[-3000:]
     assert done.returncode in (codes or (0,)), (done.returncode, done.stderr[-3000:])
     return True
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Commands that need not start Python anew."""
+    made = Forks(tmp_path_factory.mktemp("said"))
+    yield made
+    made.close()
 
 
 Say: TypeAlias = Callable[..., None]

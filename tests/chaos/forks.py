@@ -24,6 +24,7 @@ _LOADED = (
     *("mibench.report.comparison", "mibench.report.gallery", "mibench.report.figures", "mibench.report.pictures"),
     *("mibench.submission", "mibench.samples", "mibench.checks", "mibench.dependence.screen", "mibench.advice.verdict"),
     *("mibench.mlflow.group", "mibench.report.markdown", "mibench.samples.arrays", "pandas", "matplotlib.pyplot"),
+    "importlib.readers",  # which nobody may not load where Python is somebody's own
 )
 
 

@@ -313,6 +313,7 @@ ANSWERS: dict[str, Any] = {
     "bare": lambda: 0.5,
     "void": lambda: None,
     "stderr": lambda: Estimate(0.5, stderr=float("nan")),
+    "negative": lambda: Estimate(0.5, stderr=-1.0),
     "odd-stderr": lambda: Estimate(0.5, stderr="x"),  # type: ignore[arg-type]
     "no-diagnostics": lambda: Estimate(0.5, diagnostics=None),  # type: ignore[arg-type]
     "odd-diagnostics": lambda: Estimate(0.5, diagnostics=[{1, 2}]),  # type: ignore[arg-type]

@@ -15,7 +15,10 @@ from mibench.files import together
 from mibench.registry import include
 
 from .conftest import said_well
+from .forks import Forks
 from .test_fuzz import a_result
+
+RUN = "mibench run -t gauss -e zero -n 20 --seeds 1 -j 1 --no-mlflow --out o"
 
 
 def shell(folder: Path, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -38,14 +41,18 @@ def finished(tmp_path: Path) -> Path:
     ("command", "code", "said"),
     [
         ("mibench ls tasks | head -1; exit ${PIPESTATUS[0]}", 0, ""),
-        ("mibench ls grids > /dev/full", 2, "No space left on device"),
-        ("mibench ls grids >&-", 0, ""),
-        ("mibench info nope 2>&-", 2, ""),
-        ("COLUMNS=1 TERM=dumb LC_ALL=C mibench ls grids", 0, ""),
-        ("mibench run -t gauss -e zero -n 20 --seeds 1 -j 1 --no-mlflow --out o <&- >&- 2>&-; mibench report o", 0, ""),
+        ("mibench compare good good > /dev/full", 2, "No space left on device"),
+        ("mibench compare good good >&-", 0, ""),
+        ("mibench compare nope nope 2>&-", 2, ""),
+        ("COLUMNS=1 TERM=dumb LC_ALL=C mibench compare good good", 0, ""),
+        (f"{RUN} <&- >&- 2>&- && test -s o/leaderboard.html", 0, ""),
         ("PYTHONIOENCODING=ascii:strict mibench compare good good", 0, ""),
+        ("mibench estimate - --x 0 --y 1 <&-", 2, "cannot read standard input: it is empty"),
+        ("MPLBACKEND=nonsense mibench info independent --plot x.png", 0, ""),
+        ("echo 1/0 | tee typing.py queue.py > json.py; mibench compare good good", 0, ""),
+        (f"mibench report {'d' * 250}{'/e' * 2000}", 2, "(`mibench run` writes it)"),
         ("env -u HOME mibench env", 0, ""),
-        ("mkdir gone; cd gone; rmdir ../gone; mibench ls grids", 0, ""),
+        ("mkdir gone; cd gone; rmdir ../gone; mibench compare $OLDPWD/good $OLDPWD/good", 0, ""),
         ("ln -s loop loop; mibench report good --out loop", 2, "loop"),
     ],
 )
@@ -72,22 +79,23 @@ def test_files_appear_together_or_not_at_all(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_text() == "new ?" and len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_full_disk_spoils_no_report_and_nothing_that_was_measured(finished: Path) -> None:
+def test_a_full_disk_spoils_no_report_and_nothing_that_was_measured(finished: Path, forks: Forks) -> None:
     small = finished.parent / "small"
     small.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(small)], capture_output=True)
     if mounted.returncode:
         pytest.skip("no file system can be mounted here")
     try:
-        assert said_well(shell(finished.parent, "mibench report good --out small"))
+        assert forks(finished.parent, "report", "good", "--out", "small").code == 0
+        another = ["report", "good", "--out", "small", "--title", "another"]
         before = {path: path.read_bytes() for path in small.rglob("*") if path.is_file()}
         free = os.statvfs(small).f_bavail * os.statvfs(small).f_frsize
         (small / "filler").write_bytes(b"x" * max(0, free - 4096))
-        done = shell(finished.parent, "mibench report good --out small --title another")
-        assert said_well(done, 2) and "cannot write the report to 'small': No space left on device" in done.stderr
+        done = forks(finished.parent, *another)
+        assert (done.code, done.err) == (2, "mibench: cannot write the report to 'small': No space left on device.\n")
         (small / "filler").unlink()
         assert {path: path.read_bytes() for path in small.rglob("*") if path.is_file()} == before
-        assert said_well(shell(finished.parent, "mibench report good --out small --title another"))
+        assert forks(finished.parent, *another).code == 0
     finally:
         subprocess.run(["umount", str(small)], check=True)
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 import os
 import random
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mibench.engine.store import read_results
+from mibench.engine.store import Store, read_results
 
 from .conftest import Say
 from .forks import Done, Forks
+from .test_fuzz import a_result
 
 slow = pytest.mark.slow
 RUN = ["run", "-t", "gauss", "-n", "20", "--seeds", "1", "-e", "zero", "--no-references", "-j", "1", "--no-mlflow"]
@@ -36,21 +36,14 @@ class Mine(mibench.Estimator):
 
 
 @pytest.fixture(scope="module")
-def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    made = Forks(tmp_path_factory.mktemp("said"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with results, samples and plug-ins that are as they should be, and with much that is not."""
     folder = tmp_path_factory.mktemp("place")
     for parent in (folder, *list(folder.parents)[:2]):
         parent.chmod(0o755)
-    for name, seeds in (("good", "2"), ("other", "3")):
-        done = forks(folder, *RUN, "-e", "cca", "--seeds", seeds, "-n", "50", "--out", name)
-        assert done.code == 0, done.err
+    for name, seeds in (("good", 2), ("other", 3)):
+        with Store(folder / name) as store:
+            store.append(*map(a_result, range(seeds)))
     (folder / "mine.py").write_text(MINE.format(deed=""))
     x = np.random.default_rng(0).standard_normal((2, 200))
     np.save(folder / "x.npy", x[0])
@@ -77,7 +70,12 @@ def _wicked(folder: Path) -> None:
         path = os.open(folder, os.O_RDONLY)
         made.bind(f"/proc/self/fd/{path}/socket")  # a path of a socket may not be long
         os.close(path)
-    (folder / "dir").mkdir()
+    for name, mode in (("closed", 0o600), ("unlisted", 0o711), ("dir", 0o755)):
+        (folder / name).mkdir()
+        (folder / name).chmod(mode)
+    for name in ("secret", "closed/results.jsonl"):
+        (folder / name).write_text("a,b\n1,2\n")
+        (folder / name).chmod(0o600)
 
 
 def files(folder: Path) -> dict[str, tuple[int, int]]:
@@ -93,10 +91,10 @@ MERGED = {"w/empty", "w/junk", "w/nul", "w/link", "w/ü\n\x1b[31m", "w/long", "/
 """Files without a record that can be read, as that of a shard without cells: there is nothing to add."""
 
 
-def refused(forks: Forks, place: Path, *arguments: str, codes: tuple[int, ...] = (2,)) -> Done:
+def refused(forks: Forks, place: Path, *arguments: str, codes: tuple[int, ...] = (2,), nobody: bool = False) -> Done:
     """The command ends soon, with one sentence where it says no, and leaves no half of anything."""
     before = files(place)
-    done = forks(place, *arguments)
+    done = forks(place, *arguments, nobody=nobody)
     left = {name for name, stat in files(place).items() if before.get(name) != stat}
     told = (arguments, done.code, done.err[-2000:], done.out[-300:])
     assert done.code in codes, told
@@ -132,7 +130,10 @@ READERS: dict[str, list[str]] = {
     "baseline": ["ci", "w/none.toml", "--files", "mine.py", "--baseline", "THING"],
 }
 FEW = ["w/empty", "w/fifo", "w/loop", "w/sparse"]
+ALIKE = {"merge", "compare", "sync", "submit", "baseline"}
+"""Commands that read 256 MiB of an endless line as ``report`` does."""
 MANY = [
+    "w/sparse",
     *("w/dir", "w/junk", "/dev/zero", "x" * 300),
     *(
         "w/dangling",
@@ -157,7 +158,7 @@ def _refused_with(forks: Forks, place: Path, command: str, thing: str) -> None:
 
 @pytest.mark.parametrize("command", READERS)
 def test_what_is_read_is_none(forks: Forks, place: Path, command: str) -> None:
-    for thing in FEW:
+    for thing in FEW[:-1] if command in ALIKE else FEW:
         _refused_with(forks, place, command, thing)
 
 
@@ -168,6 +169,21 @@ def test_nothing_that_is_read_is_any(forks: Forks, place: Path, tally: Say) -> N
         for thing in MANY:
             _refused_with(forks, place, command, thing)
     tally("one sentence, exit code 2, no file left, none over 10 s", commands=len(READERS) * len(MANY))
+
+
+FORBIDDEN = ["w/secret", "w/closed", "w/closed/results.jsonl", "w/unlisted"]
+"""What nobody may read: a file, and a folder without x in which there would be one; and a folder without r."""
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_what_may_not_be_read_is_one_sentence(forks: Forks, place: Path, command: str) -> None:
+    if os.geteuid():
+        pytest.skip("only root can become nobody")
+    for thing in FORBIDDEN:
+        arguments = [thing if part == "THING" else part for part in READERS[command]]
+        done = refused(forks, place, *arguments, nobody=True)
+        said = "no Python file" if command == "ci" else "not readable" if "not readable" in done.err else "denied"
+        assert thing != "w/secret" or said in done.err, done.err
 
 
 SAID = {
@@ -293,3 +309,28 @@ def test_a_file_that_is_no_plugin_is_one_sentence(forks: Forks, place: Path, tex
     (place / "none.py").write_text(text)
     done = refused(forks, place, "check", "q", "--include", "none.py", codes=(1, 2) if not NOT_PLUGINS[text] else (2,))
     assert NOT_PLUGINS[text] in done.err
+
+
+PROPERTY = """
+class Wordless(Exception):
+    def __str__(self): raise SystemExit
+
+@mibench.register_estimator("early")
+class Early(mibench.Estimator):
+    @property
+    def capabilities(self): {deed}
+    def estimate(self, x, y, seed=0): pass
+"""
+EARLY = {
+    "os._exit(0)": "a plug-in has called os._exit(0)",
+    "sys.exit(0)": "a plug-in has called sys.exit(0)",
+    "raise GeneratorExit": "GeneratorExit (early.py",
+    "raise Wordless": "a Wordless that cannot be printed",
+}
+
+
+@pytest.mark.parametrize("deed", EARLY)
+def test_what_a_plugin_does_before_there_are_workers_is_one_sentence(forks: Forks, place: Path, deed: str) -> None:
+    (place / "early.py").write_text(MINE.format(deed="") + PROPERTY.format(deed=deed))
+    done = forks(place, *RUN, "-e", "early", "--include", "early.py", "--out", "early")
+    assert done.code == 2 and EARLY[deed] in done.err and done.err.count("\n") == 1, done.err

@@ -16,6 +16,7 @@ import pytest
 from mibench.cli import main
 from mibench.cli.commands import app
 from mibench.engine.store import read_results
+from mibench.files import require_folder, require_writable
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -197,14 +198,16 @@ BAD = [
     (["run", "-t", "gauss", "--include", "no.py"], "no such file"),
     (["run", "-t", "gauss", "--out", "/proc/none"], "cannot write results to '/proc/none'"),
     (["run", "-t", "gauss", "--device", "cuda:77"], "the device 'cuda:77' cannot be used here"),
-    (["run", "--nonsense"], "No such option"),
+    (["run", "--nonsense"], "no such option: --nonsense; `mibench run --help` tells more."),
+    (["run", "quick", "-j", "x"], "invalid value for '-j' / '--workers': "),
+    (["report"], "missing argument 'DIR...'"),
     (["report", "nowhere"], "there are no results at 'nowhere'"),
     (["sync", "nowhere"], "there are no results at 'nowhere'"),
     (["ui", "nowhere"], "there is no MLflow store"),
     (["estimate", "x.npy"], "give two files"),
     (["estimate", "x.npy", "y.npy"], "cannot read 'x.npy': No such file"),
     (["estimate", "x.dat", "y.dat"], "cannot read 'x.dat': No such file"),
-    (["nonsense"], "No such command 'nonsense'"),
+    (["nonsense"], "no such command 'nonsense'; `mibench --help` tells more."),
 ]
 
 
@@ -212,7 +215,46 @@ BAD = [
 def test_bad_input_is_one_sentence_and_exit_code_2(mibench: Command, arguments: list[str], message: str) -> None:
     code, _, err = mibench(*arguments)
     assert code == 2
-    assert message in err
+    assert message in err and err.startswith("mibench: ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "target"),
+    [
+        (["estimate", "no.csv", "--x", "0", "--y", "1", "--out", "none/page.html"], "none/page.html"),
+        (["estimate", "no.csv", "--all-pairs", "--out", "none/pairs.csv"], "none/pairs.csv"),
+        (["ls", "tasks", "no*", "--html", "none/page.html"], "none/page.html"),
+        (["info", "no", "--plot", "x" * 300], "x" * 300),
+        (["ci", "no", "--files", "no.py", "--summary", "full/letter/x.md"], "full/letter/x.md"),
+        (["merge", "bad", "bad", "--out", "full"], "full"),
+        (["merge", "bad", "bad", "--out", "full/letter"], "full/letter"),
+        (["report", "bad", "--out", "full/letter/x"], "full/letter/x"),
+        (["submit", "bad", "--to", "full/letter"], "full/letter/bad"),
+        (["submit", "bad", "--to", ".", "--name", "full"], "full"),
+        (["data", "get", "mnist"], "/proc/nowhere/mnist"),
+    ],
+)
+def test_a_target_that_cannot_be_written_is_refused_before_anything_else(
+    mibench: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], target: str
+) -> None:
+    """All that is to be read or computed would be refused as well: what is told is looked at first."""
+    monkeypatch.setenv("MIBENCH_DATA", "/proc/nowhere")
+    for name, content in (("full/letter", "dear"), ("bad/results.jsonl", "null\n")):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(content)
+    before = sorted(tmp_path.rglob("*"))
+    code, _, err = mibench(*arguments)
+    assert code == 2 and err.removeprefix("fetching mnist from openml.org ...\n").count("\n") == 1, err
+    assert f"'{target}'" in err or f"to {target}:" in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_where_a_file_can_be_written_nothing_is_left_by_looking(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("old")
+    for name in ("old", "new"):
+        require_writable(tmp_path / name)
+    require_folder(tmp_path / "a" / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["old"] and (tmp_path / "old").read_text() == "old"
 
 
 @pytest.fixture

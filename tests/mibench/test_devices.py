@@ -65,6 +65,9 @@ def test_auto_takes_a_gpu_where_there_is_one(two_gpus: None, monkeypatch: pytest
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resolved("auto") == "cpu"
     assert resolved(None) is None
+    monkeypatch.setenv("MIBENCH_DEVICE", "nonsense")
+    with pytest.raises(UsageError, match=r"the device 'nonsense' of the environment \(MIBENCH_DEVICE\) cannot be used"):
+        resolved(None)
 
 
 def test_a_device_that_is_not_there_is_one_sentence() -> None:

@@ -222,6 +222,12 @@ def test_a_sheet_shows_every_picture_once(tmp_path: Path) -> None:
         assert (pixels == shade).sum() >= 320 * 320
 
 
+def test_a_picture_of_a_few_bytes_makes_no_sheet_of_gigabytes(tmp_path: Path) -> None:
+    Image.new("L", (1, 60_000)).save(tmp_path / "tall.png")
+    sheet = Image.open(io.BytesIO(contact_sheet([Picture("g", "arm", "samples", 0, tmp_path / "tall.png")])))
+    assert sheet.height < 1500
+
+
 def test_a_dollar_in_a_name_is_a_dollar(make: MakeResult) -> None:
     """Names are drawn as text, and what mathtext could not parse does not cost the figure."""
     for name in (r"$\frac{$", "$x^2$", "a\x1b[0m", "_hidden"):
@@ -233,14 +239,24 @@ def test_a_dollar_in_a_name_is_a_dollar(make: MakeResult) -> None:
 
 
 def test_only_pictures_of_the_results_are_shown(tmp_path: Path, make: MakeResult) -> None:
-    """Not what lies elsewhere, and not what is no PNG, whatever a record says."""
+    """Not what lies elsewhere, what is no PNG, or what nobody could look at, whatever a record says."""
     inside, outside = tmp_path / "results", tmp_path / "secret.png"
     inside.mkdir()
     outside.write_bytes(tiny_png(1))
     (inside / "good.png").write_bytes(tiny_png(2))
     (inside / "link.png").symlink_to(outside)
     Image.new("L", (4, 4)).save(inside / "other.png", format="JPEG")
-    names = {"a": "good.png", "b": "../secret.png", "c": str(outside), "d": "link.png", "e": "other.png", "f": "a\0b"}
+    Image.new("1", (6000, 6000)).save(inside / "huge.png")
+    assert (inside / "huge.png").stat().st_size < 50_000
+    names = {
+        "h": "huge.png",
+        "a": "good.png",
+        "b": "../secret.png",
+        "c": str(outside),
+        "d": "link.png",
+        "e": "other.png",
+        "f": "a\0b",
+    }
     told = {"group": "g", "family": "downstream", "truth": None, "status": Status.OK, "metrics": {"m": 1.0}}
     board = Leaderboard.from_results([make("arm", "g", 0, 0, None, arm="arm", images=names, **told)])
     assert [picture.name for picture in run_pictures.find(board, [inside])["g"]] == ["a"]

@@ -101,6 +101,12 @@ def test_files_are_read_and_their_defects_named(tmp_path: Path) -> None:
     (tmp_path / "deep.toml").write_text(f"tasks = {'[' * 5000}{']' * 5000}")
     with pytest.raises(UsageError, match="not valid TOML"):
         load_grid(tmp_path / "deep.toml")
+    (tmp_path / "long.toml").write_text("n = " + "1" * 5000)
+    with pytest.raises(UsageError, match="is not valid TOML: Exceeds the limit"):
+        load_grid(tmp_path / "long.toml")
+    (tmp_path / "parts.toml").write_text("a" + ".a" * 20_000 + " = 1")
+    with pytest.raises(UsageError, match="it has a key of more than 100 parts"):
+        load_grid(tmp_path / "parts.toml")
     (tmp_path / "good.toml").write_text('tasks = ["gauss"]\ninclude = ["mine.py"]\n')
     assert load_grid(tmp_path / "good.toml").include == (str(tmp_path / "mine.py"),)
 

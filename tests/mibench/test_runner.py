@@ -211,9 +211,29 @@ def test_an_estimator_that_cannot_travel_is_an_error_of_its_cells() -> None:
         with lock:
             return 0.0
 
-    statuses = {r.cell.estimator: (r.status, r.message) for r in run([locked, "correlation"], workers=1)}
+    class Leaves:
+        def __reduce__(self) -> Any:
+            raise SystemExit(Leaves())
+
+        __str__ = __reduce__
+
+    leaves = Leaves()
+
+    def left(x: Any, y: Any) -> float:
+        return float(leaves is None)
+
+    statuses = {r.cell.estimator: (r.status, r.message) for r in run([locked, left, "correlation"], workers=1)}
     assert statuses["correlation"][0] is Status.OK
-    assert statuses["locked"][0] is Status.ERROR and "cannot be sent to another process" in statuses["locked"][1]
+    for name in ("locked", "left"):
+        assert statuses[name][0] is Status.ERROR and "cannot be sent to another process" in statuses[name][1]
+
+
+def test_a_command_line_that_no_record_could_hold_costs_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path in bytes that are no text, and more than anybody reads."""
+    monkeypatch.setattr(sys, "argv", ["mibench", "run", "--out", "\udcff", "x" * 100_000])
+    [found] = run("correlation", workers=1)
+    assert found.status is Status.OK, found.message
+    assert found.provenance["command"].startswith("mibench run --out ? xxx") and len(found.provenance["command"]) < 2100
 
 
 def test_two_functions_of_one_name_are_not_mixed_up() -> None:

@@ -14,6 +14,7 @@ import pytest
 from mibench.cli import main
 from mibench.dependence.rank_tests import q_values
 from mibench.dependence.screen import Screened, screen
+from mibench.errors import UsageError
 from mibench.estimator import Nature
 from mibench.registry import estimators
 from mibench.samples import ColumnKind, Table
@@ -84,6 +85,13 @@ def test_a_target_gives_the_same_numbers_as_all_pairs_and_its_own_q(some: Table)
         same = every[frozenset((p.x, "b"))]
         assert (p.mi, p.n) == (same.mi, same.n) and p.p == pytest.approx(same.p, rel=1e-4)
     assert [p.q for p in found.pairs] == pytest.approx(q_values([p.p or 0.0 for p in found.pairs]))
+
+
+def test_more_pairs_than_anybody_waits_for_are_refused_before_any_is_compared() -> None:
+    values = np.random.default_rng(0).random((20, 3_200))
+    wide = Table(tuple(map(str, range(3_200))), (ColumnKind.CONTINUOUS,) * 3_200, values)
+    with pytest.raises(UsageError, match="3,200 columns are 5,118,400 pairs, of which 5,000,000 can be compared"):
+        screen(wide)
 
 
 def test_a_missing_value_costs_its_pairs_that_row_only(some: Table) -> None:

@@ -1,8 +1,12 @@
 """The store: what was appended is there, whatever happened to the writer."""
 
+import errno
+import fcntl
+import gzip
 import json
 import os
 import random
+import stat
 import subprocess
 import sys
 import zlib
@@ -11,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from mibench.engine import store as store_module
+from mibench.engine.merge import merge_folders
 from mibench.engine.records import recorded
-from mibench.engine.store import FILE, Store, read_results
+from mibench.engine.store import COMPRESSED, FILE, Store, read_results
 from mibench.errors import UsageError
 from mibench.result import Result, Status
 
@@ -159,6 +165,33 @@ def test_a_second_writer_is_refused_and_readers_are_not(tmp_path: Path, make: Ma
         with pytest.raises(UsageError, match="another run is writing"):
             Store(tmp_path)
     Store(tmp_path).close()
+
+
+def test_a_file_system_that_locks_no_folders_is_good_enough(
+    tmp_path: Path, make: MakeResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As NFS, where a lock is for those who may write, and nobody opens a folder for that."""
+    real = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with Store(tmp_path / "a") as store:
+        store.append(make())
+        with pytest.raises(UsageError, match="another run is writing"):
+            Store(tmp_path / "a")
+    assert merge_folders([tmp_path / "a"], tmp_path / "b") == 1 and len(read_results(tmp_path / "b")) == 1
+
+
+def test_a_file_of_nothing_but_damage_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few kilobytes that are compressed may be a thousand million lines."""
+    monkeypatch.setattr(store_module, "_HOPELESS", 1000)
+    (tmp_path / COMPRESSED).write_bytes(gzip.compress(b"\n" * 5000))
+    with pytest.raises(UsageError, match="1,000 lines of it are damaged, and more"):
+        read_results(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path, make: MakeResult) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import decimal
 import gc
 import json
 import logging
@@ -44,6 +45,9 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "trace of threads": (threading.gettrace, lambda: threading.settrace(lambda *_: None)),
     "collector": (gc.isenabled, gc.disable),
     "callbacks": (lambda: list(gc.callbacks), lambda: gc.callbacks.append(lambda *_: None)),
+    "thresholds": (gc.get_threshold, lambda: gc.set_threshold(1)),
+    "digits": (sys.get_int_max_str_digits, lambda: sys.set_int_max_str_digits(700)),
+    "decimals": (lambda: decimal.getcontext().prec, lambda: setattr(decimal.getcontext(), "prec", 3)),
     "finders": (lambda: len(sys.meta_path), sys.meta_path.clear),
 }
 
@@ -80,6 +84,7 @@ PATCHES: dict[str, Callable[[], Any]] = {
     "sys.stdin": lambda: setattr(sys, "stdin", None),
     "mibench.result.Result.to_json": lambda: setattr(Result, "to_json", None),
     "json": _replace_a_module,
+    "json.JSONEncoder.encode": lambda: setattr(json.JSONEncoder, "encode", None),
 }
 
 
@@ -134,8 +139,41 @@ for name in ("scipy.stats", "numba", "sklearn.neighbors", "pandas", "torch", "to
     __import__(name)
     assert pristine.as_it_was(), name
 import torch
+torch.optim.Adam(torch.nn.Linear(1, 1).parameters()).step()
+assert pristine.as_it_was(), "a step"
 torch.nn.functional.relu = None
 assert not pristine.as_it_was()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+FOR_GOOD = {
+    "rounding": "ctypes.CDLL('libm.so.6').fesetround(0x800)",
+    "a limit": "resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))",
+    "a method": "torch.nn.Linear.reset_parameters = lambda self: None",
+    "hooks": "torch.nn.modules.module.register_module_forward_hook(lambda *_: None)",
+    "a mode": "torch.overrides.BaseTorchFunctionMode().__enter__()",
+    "the user": "os.setegid(65534); os.seteuid(65534)",
+    "the root": "os.chroot('/tmp')",
+}
+"""What moves the numbers of whoever comes next, or takes something from them, and is not put back."""
+
+
+def test_what_cannot_be_put_back_is_seen() -> None:
+    """In a copy of a process for each."""
+    if os.geteuid():
+        del FOR_GOOD["the user"], FOR_GOOD["the root"]
+    code = f"""
+import ctypes, os, resource
+from mibench.engine import pristine
+pristine.keep(8 * 2.0**30)
+import torch
+for change, whole in [("", True), *((change, False) for change in {list(FOR_GOOD.values())})]:
+    if os.fork() == 0:
+        exec(change)
+        os._exit(pristine.as_it_was() != whole)
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == 0, change
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

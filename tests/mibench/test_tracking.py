@@ -295,3 +295,12 @@ def test_an_embedded_store_is_made_whole_or_not_at_all(
             sync([make("ksg", "gauss")], default_uri(tmp_path))
     assert not list(tmp_path.glob("mlflow.db*")) and not list(tmp_path.glob("*.part"))
     assert sync([make("ksg", "gauss")], default_uri(tmp_path)) == 1
+
+
+def test_pages_of_runs_that_go_round_in_a_circle_come_to_an_end() -> None:
+    class Page(list[Any]):
+        token = "again"
+
+    client = SimpleNamespace(search_runs=lambda *_, **__: Page())
+    with pytest.raises(ValueError, match="go round in a circle"):
+        tracking._search(client, "1")

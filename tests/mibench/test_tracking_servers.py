@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,27 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(access, "KNOCK", 0.2)
     with mute_server() as port, pytest.raises(TrackingError, match=r"no answer in 0 s$"):
         access.knock(f"http://127.0.0.1:{port}")
+
+
+def test_a_server_whose_answer_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something comes in time again and again, and never all of it."""
+    monkeypatch.setattr(access, "KNOCK", 0.3)
+
+    def drip() -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            while not done.wait(0.05):
+                connection.sendall(b"x")
+
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        dripping = threading.Thread(target=drip, daemon=True)
+        dripping.start()
+        with pytest.raises(TrackingError, match=r"no answer in 0 s$"):
+            access.knock(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        done.set()
+        dripping.join()
 
 
 @pytest.mark.parametrize("uri", ["http://[::1/", "http://127.0.0.1:port", "https://"])
