@@ -1,6 +1,7 @@
 """Write the tallies of reliability.md anew from what `make chaos` left: ``python docs/refresh_tallies.py FILE``.
 
-The table stands between ``<!-- tallies -->`` and ``<!-- end -->``. A test that did not run this time keeps its line.
+The table stands between ``<!-- tallies -->`` and ``<!-- end -->``. A test that did not run this time keeps its line, and
+one that counts nothing has none.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def block(told: Sequence[dict[str, Any]], before: str) -> str:
     """The machine and the table, in which tests of which nothing is told stay as they were."""
     machine = provenance("cpu")["machine"]
     rows = {match[1]: match[0] for match in ROW.finditer(before)}
-    rows |= {str(tally["test"]): row(tally) for tally in told}
+    rows |= {str(tally["test"]): row(tally) for tally in told if "held" in tally}
     cores = len(os.sched_getaffinity(0))
     return "\n".join(
         [
