@@ -1,7 +1,7 @@
 """Write the tallies of reliability.md anew from what `make chaos` left: ``python docs/refresh_tallies.py FILE``.
 
-The table stands between ``<!-- tallies -->`` and ``<!-- end -->``. A test that did not run this time keeps its line, and
-one that counts nothing has none.
+The table stands between ``<!-- tallies -->`` and ``<!-- end -->``. A test that did not run this time keeps its
+line, and one that counts nothing has none.
 """
 
 from __future__ import annotations
