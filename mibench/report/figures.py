@@ -71,7 +71,7 @@ def palette_of(board: Board) -> Palette:
     """Looks for all estimators and arms of a board; what is there for comparison stays in the background."""
     quiet = {row.estimator for row in board.ranking if row.yardstick} | board.named(Role.FLOOR)
     quiet |= {row.arm for row in board.downstream if row.control}
-    return Palette(quiet)
+    return Palette([*(row.estimator for row in board.ranking), *(row.arm for row in board.downstream)], quiet)
 
 
 def scores(board: Board, palette: Palette) -> Drawing | None:

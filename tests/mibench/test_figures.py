@@ -19,7 +19,7 @@ from mibench.report.figures import share_within
 from mibench.report.labels import shorten
 from mibench.report.leaderboard import Leaderboard
 from mibench.report.run_pictures import Picture, contact_sheet
-from mibench.report.style import HUES, NIGHT, slug
+from mibench.report.style import HUES, NIGHT, Palette, slug
 from mibench.result import Result, Status
 
 from .conftest import MakeResult, tiny_png
@@ -98,12 +98,21 @@ def test_many_truths_share_bins_whose_place_is_their_mean() -> None:
 
 
 def test_an_estimator_looks_the_same_in_every_report(make: MakeResult) -> None:
-    alone = figures.palette_of(Leaderboard.from_results([make("ksg")]))
-    among = figures.palette_of(Leaderboard.from_results([make(f"e{i}", mi=1 + i / 10) for i in range(30)]))
-    assert alone["ksg"] == among["ksg"]
-    looks = [alone[f"e{i}"] for i in range(1000)]
-    assert {look.colour for look in looks} == set(HUES)
-    assert len({(look.colour, look.dashes) for look in looks}) == 4 * len(HUES)
+    """The best one in all of them; any other where none before it has its hue."""
+    names = [f"e{i}" for i in range(1000)]
+    alone = {name: Palette()[name] for name in names}
+    assert {look.colour for look in alone.values()} == set(HUES)
+    assert len({(look.colour, look.dashes) for look in alone.values()}) == 4 * len(HUES)
+    board = Leaderboard.from_results([make(name, mi=1 + i / 10) for i, name in enumerate(names[:30])])
+    palette = figures.palette_of(board)
+    assert palette["e0"] == alone["e0"] == figures.palette_of(Leaderboard.from_results([make("e0")]))["e0"]
+    for round_of_ten in (names[i : i + len(HUES)] for i in (0, 10, 20)):
+        given = [palette[name].colour for name in round_of_ten]
+        assert set(given) == set(HUES)
+        for i, name in enumerate(round_of_ten):
+            free = alone[name].colour not in given[:i]
+            assert (palette[name] == alone[name]) == free
+            assert palette[name].dashes == alone[name].dashes and palette[name].marker == alone[name].marker
 
 
 @pytest.mark.parametrize(("hues", "paper"), [(HUES, "#fefefe"), (NIGHT, "#14171c")])
