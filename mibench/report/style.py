@@ -179,6 +179,7 @@ def theme() -> Iterator[None]:
         "axes.facecolor": "none",
         "axes.unicode_minus": True,
         "axes.formatter.useoffset": False,
+        "text.hinting": "none",  # so that a text is as wide in every export as where the places were computed
         "text.parse_math": False,  # names are other people's: a dollar is a dollar
         "grid.color": GRID,
         "grid.linewidth": 0.7,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from mibench.report.figures import share_within
 from mibench.report.labels import shorten
 from mibench.report.leaderboard import Leaderboard
 from mibench.report.run_pictures import Picture, contact_sheet
-from mibench.report.style import HUES, NIGHT, Palette, slug
+from mibench.report.style import HUES, NIGHT, WIDE, Palette, new_figure, slug, theme
+from mibench.report.values import Unit
 from mibench.result import Result, Status
 
 from .conftest import MakeResult, tiny_png
@@ -204,6 +206,40 @@ def test_who_knows_nothing_is_drawn_in_the_background(make: MakeResult) -> None:
     assert palette["dull"] == palette["all-knowing"] != palette["ksg"]
     (truth,) = [d for d in figures.draw(board) if d.name == "truth"]
     assert truth.alt == "Estimates against truth for ksg"
+
+
+@pytest.mark.parametrize(("estimators", "tasks", "rows"), [(3, 50, 50), (50, 8, 50), (30, 30, 30), (50, 100, 50)])
+def test_a_heat_map_of_many_fits_the_page(make: MakeResult, estimators: int, tasks: int, rows: int) -> None:
+    """The longer side goes downwards; every cell has its number, and no name is outside."""
+    results = [
+        make(f"e{i:02d}", f"t{k:03d}", family=f"a family with a long name {k % 20}", mi=1.1 + i / 9)
+        for i in range(estimators)
+        for k in range(tasks)
+    ]
+    with theme():
+        drawing = figures.heat_map(Leaderboard.from_results(results), Unit())
+        assert drawing is not None and drawing.figure.get_figwidth() <= WIDE
+        (ax,) = drawing.figure.axes
+        across, down = len(ax.get_xticks()), len(ax.get_yticks())
+        assert down == rows and len(ax.texts) == across * down
+        ends = [label.get_window_extent() for label in (*ax.get_xticklabels(), *ax.get_yticklabels())]
+        page = drawing.figure.bbox
+        assert all(page.x0 <= end.x0 and end.x1 <= page.x1 and end.y1 <= page.y1 for end in ends)
+        numbers = sorted((text.get_window_extent() for text in ax.texts), key=lambda box: (round(box.y0), box.x0))
+        pairs = itertools.pairwise(numbers)
+        assert all(left.x1 <= right.x0 for left, right in pairs if abs(left.y0 - right.y0) < 1)
+
+
+def test_a_text_is_as_wide_in_every_export() -> None:
+    """Or what fits where the places are computed would be cut in the file."""
+    widths = []
+    with theme():
+        for dpi in (72, 100, 150, 300):
+            figure, _ = new_figure(8, 3)
+            figure.set_dpi(dpi)
+            text = figure.text(0, 0, "coded[base=gauss[rho=0.8],code=1000000.0,share=0.001,sides=x]", fontsize=7.5)
+            widths.append(text.get_window_extent().width / dpi)
+    assert np.ptp(widths) < 0.005 * widths[0]
 
 
 def test_differences_are_drawn_with_their_families(make: MakeResult) -> None:
