@@ -104,11 +104,11 @@ def show_card(card: Card, console: Console) -> None:
         console.print(table)
     for name, rows in card.tables.items():
         console.print(Text(f"\n{name}", style="bold"))
-        told = [{key: _written(value) for key, value in row.items() if value not in ("", [], {}, ())} for row in rows]
-        if all({"name", "description"} <= row.keys() for row in told):
-            console.print(_named(told))
+        shown = [{key: _written(value) for key, value in row.items() if value not in ("", [], {}, ())} for row in rows]
+        if all({"name", "description"} <= row.keys() for row in shown):
+            console.print(_named(shown))
             continue
-        for number, row in enumerate(told):
+        for number, row in enumerate(shown):
             if number:
                 console.print()
             _pairs(row, console)
