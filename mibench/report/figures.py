@@ -169,7 +169,7 @@ def ecdf(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), title="score", alignment="left", handlelength=2.6)
     caption = (
         "The share of estimates within each tolerance of the truth, every family with equal weight. The area under a "
-        "curve between the grey margins is its score; what a curve lacks at the right has failed or is beyond."
+        "curve between the grey margins is its score; what a curve lacks at the right is not answered or beyond."
     )
     if any(palette[row.estimator].crowd for row in shown):
         caption += f" The best {MOST_COLOURED} are coloured; the others say their names when pointed at."
