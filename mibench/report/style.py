@@ -220,7 +220,8 @@ def small_multiples(count: int, columns: int, size: tuple[float, float], **optio
     rows = -(-count // columns)
     figure, grid = new_figure(min(WIDE, size[0] * columns + 0.6), size[1] * rows + 0.4, rows, columns, **options)
     axes = list(grid.flat)
-    for spare in axes[count:]:
+    for i, spare in enumerate(axes[count:], count):
+        axes[i - columns].tick_params(labelbottom=True)  # now the lowest of its column
         spare.remove()
     return figure, axes[:count]
 
