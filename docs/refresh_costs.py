@@ -22,6 +22,7 @@ os.environ.update({f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "M
 import mibench
 from mibench.engine.provenance import provenance
 from mibench.errors import MibenchError
+from mibench.leaderboard.board import usable
 from mibench.registry import tasks
 from mibench.report.costs import DRAWN, FILE
 from mibench.result import Result, Status
@@ -48,7 +49,7 @@ def published() -> dict[str, Any]:
     trainings: dict[tuple[str, str], list[float]] = defaultdict(list)
     machines: dict[str, None] = {}
     for result in _answered():
-        if result.provenance:  # published once for all records that share it
+        if "machine" in result.provenance:  # published once for all records that share it
             machines[result.provenance["machine"]["cpu"]] = None
         if result.kind is TaskKind.INFORMATION:
             cells[result.cell.estimator, result.cell.n].append(result.cpu_s)
@@ -69,7 +70,7 @@ def published() -> dict[str, Any]:
 
 def _answered() -> Iterator[Result]:
     for file in sorted(PUBLISHED.glob("*/results.jsonl")):
-        yield from (result for result in mibench.load_results(file.parent) if result.status is Status.OK)
+        yield from (result for result in usable(mibench.load_results(file.parent)) if result.status is Status.OK)
 
 
 def draws(before: Mapping[str, float]) -> dict[str, float]:
