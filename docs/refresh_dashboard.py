@@ -19,10 +19,8 @@ from typing import Any
 from PIL import Image
 
 PICTURES = Path(__file__).parent / "images"
-SIZE = {"width": 1280, "height": 760}
+SIZE: Any = {"width": 1280, "height": 760}
 PATIENCE = 240_000  # milliseconds
-CLOSED = ("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true"), ("mlflow.assistant.panelOpen_v1", "false")
-"""What MLflow remembers of somebody who has closed its assistant."""
 
 
 def main(run: str, downstream: str) -> None:
@@ -32,23 +30,18 @@ def main(run: str, downstream: str) -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = window(browser)
+        page = browser.new_context(viewport=SIZE).new_page()
         with served(run) as address:
             shoot(page, address, "oracle", "dashboard-leaderboard")
             page.locator("input[name='runs-view-mode'][value='CHART']").evaluate("(box) => box.click()")
             page.wait_for_selector(".js-plotly-plot .bars", timeout=PATIENCE)
             shoot(page, "", "", "dashboard-charts")
-        page = window(browser)  # a browser keeps the columns of a store, whatever store is there now
+        page = browser.new_context(
+            viewport=SIZE
+        ).new_page()  # a browser keeps the columns of a store, whatever store is there now
         with served(downstream) as address:
             shoot(page, address, "|", "dashboard-downstream")
         browser.close()
-
-
-def window(browser: Any) -> Any:
-    """Of somebody who has been here once and closed the assistant."""
-    context = browser.new_context(viewport=SIZE)
-    context.add_init_script("".join(f"localStorage.setItem('{key}', '{value}');" for key, value in CLOSED))
-    return context.new_page()
 
 
 @contextmanager

@@ -147,7 +147,7 @@ def sweep(rows: Sequence[Downstream], arms: Sequence[str]) -> str:
                 if arm.startswith(begin) and (match := re.search(r", beta ([\d.e+-]+)", arm))
             )
             weights, means, errors = zip(*points, strict=True)
-            look = Palette()[begin]
+            look = Palette(arms)[begin]
             ax.errorbar(weights, means, errors, marker=look.marker, capsize=2, **look.line, label=begin)
         ax.set(xscale="log", xlabel="beta", ylabel=f"{first.metric.replace('_', ' ')}, {first.unit}".rstrip(", "))
         ax.legend()

@@ -118,7 +118,8 @@ def _text(found: Card) -> str:
 def _facts(found: Card) -> list[str]:
     told = {label: text for label, text in found.facts.items() if label not in ("construction", "source", "see also")}
     lines = ["| | |", "| --- | --- |"]
-    lines += [f"| {label} | {prose(text)} |" for label, text in told.items()]
+    plain = {"cost"}  # whose letters are units
+    lines += [f"| {label} | {text if label in plain else prose(text)} |" for label, text in told.items()]
     source = found.facts.get("source")
     if source:
         pieces = (f"[{text}]({address})" if address else text for text, address in linked(source))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 _HEADLINE = 4  # answers, where none is recommended
+_NARROWEST = 20  # letters of a column of remarks
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,7 @@ class Told:
     def _recommended(self) -> Iterator[str]:
         if self.advice is not None:
             yield self._headline(self.advice)
-            width = min(100, shutil.get_terminal_size((100, 24)).columns)
-            yield from textwrap.wrap(self.advice.why, width, initial_indent="  ", subsequent_indent="  ")
+            yield from _indented(self.advice.why, 2, min(100, _columns()))
 
     def _headline(self, advice: Advice) -> str:
         said = f"recommended: {advice.mi * self.scale:.4f}"
@@ -66,7 +66,7 @@ class Told:
         width = max([len(a.estimator) for a in self.answers], default=0) + 2
         if any(a.estimate is not None for a in self.answers):
             errs = f"  {'typical error':>13}" if self.advice else ""
-            yield f"  {'estimator':<{width}}{'estimate':>10}  {'standard error':>14}{errs}  diagnostics".rstrip()
+            yield from _beside(f"  {'estimator':<{width}}{'estimate':>10}  {'standard error':>14}{errs}", "diagnostics")
         for answer in self.answers:
             if (found := answer.estimate) is not None:
                 spread = "-" if found.stderr is None else f"{found.stderr * self.scale:.4f}"
@@ -74,10 +74,10 @@ class Told:
                 if self.advice:
                     usual = typical.get(answer.estimator)
                     line += f"  {'-' if usual is None else f'{usual.error * self.scale:.4f}':>13}"
-                yield f"{line}  {', '.join(filter(None, [self._end(answer), _in_words(found.diagnostics)]))}".rstrip()
+                yield from _beside(line, ", ".join(filter(None, [self._end(answer), _in_words(found.diagnostics)])))
         for answer in self.answers:
             if answer.estimate is None:
-                yield f"  {answer.estimator:<{width}}declined: {answer.reason}"
+                yield from _beside(f"  {answer.estimator:<{width - 2}}", f"declined: {answer.reason}")
 
     def _ends(self, answer: Answer) -> tuple[float, float] | None:
         """The 95 % interval of an answer with a standard error, in the unit; infinite on the side it leaves open."""
@@ -161,6 +161,27 @@ class Told:
         if not math.isfinite(advice.mi):
             scaled["nonfinite"] = str(advice.mi)
         return {**facts, **scaled}
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size((100, 24)).columns
+
+
+def _indented(text: str, by: int, columns: int) -> list[str]:
+    margin = " " * by
+    return textwrap.wrap(text, columns, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False)
+
+
+def _beside(line: str, text: str) -> Iterator[str]:
+    """A line that ends in a remark, which has a column of its own; or stands beneath, where that would be narrow."""
+    room = _columns() - len(line) - 2
+    if room < min(len(text), _NARROWEST):
+        yield line
+        yield from _indented(text, 6, _columns())
+    else:
+        first, *rest = _indented(text, 0, room) if text else [""]
+        yield f"{line}  {first}".rstrip()
+        yield from (" " * (len(line) + 2) + more for more in rest)
 
 
 def _strict(value: Any) -> Any:

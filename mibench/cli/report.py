@@ -139,7 +139,7 @@ def ui(
     mlflow: MlflowUri = None,
 ) -> None:
     """Open the MLflow dashboard over the runs; Ctrl-C ends it."""
-    from mibench.mlflow.tracking import open_ui
+    from mibench.mlflow.dashboard import open_ui
 
     open_ui(mlflow or mlflow_uri(directory), host, port)
 

@@ -157,7 +157,7 @@ def standing_runs(title: str, results: Sequence[Result]) -> list[Run]:
         metrics = [point for row in rows for point in _point(legal(row.metric), row.mean)]
         metrics += [point for row in rows for point in _point(f"difference/{legal(row.metric)}", row.difference)]
         metrics += _point("cpu_s", rows[0].cpu_s)
-        tags = {"group": group, "arm": arm, "seeds": str(rows[0].seeds)}
+        tags = {"group": group, "arm": arm, "seeds": str(rows[0].seeds), "mlflow.note.content": group}
         spent = sum(r.wall_s for r in trained[group, arm])
         run = _standing("arm", title, arm, tags, metrics, not rows[0].seeds, spent)
         runs.append(dataclasses.replace(run, name=f"{arm} | {group}") if several else run)
@@ -171,7 +171,7 @@ def _standing(
         name=name,
         key=digest([role, title, name, tags.get("group", "")]),
         content=digest([FORMAT, name, dict(tags), sorted(metrics)]),
-        tags={"role": role, "title": title, "estimator": name, **tags},
+        tags={"role": role, "title": title.removeprefix("mibench: "), "estimator": name, **tags},
         params={"estimator": name},
         metrics=[(metric, float(f"{value:.4g}"), step) for metric, value, step in metrics],  # a column has little room
         failed=failed,

@@ -13,7 +13,6 @@ import math
 import os
 import queue
 import sqlite3
-import sys
 import threading
 import time
 import uuid
@@ -23,13 +22,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from mibench.errors import UsageError
 from mibench.masking import masked
 from mibench.result import Result
 from mibench.words import counted
 
 from .access import TrackingError as TrackingError
-from .access import free_port, knock, lock, sqlite_file, turn, unusable, waiting
+from .access import knock, lock, sqlite_file, turn, unusable, waiting
 from .runs import Run, runs_of, standing_runs, summary_run
 from .uri import default_uri as default_uri
 from .views import DESCRIPTION, landing, saved_views
@@ -42,7 +40,7 @@ log = logging.getLogger(__name__)
 _METRICS_PER_CALL, _PARAMS_PER_CALL, _RUNS_PER_CALL = 900, 100, 1000
 _LONGEST = 5000  # characters of a tag or parameter
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # ten processes that serve no purpose here
@@ -67,7 +65,7 @@ class Tracker:
 
     def __init__(self, uri: str, experiment: str = EXPERIMENT, artifact_root: Path | None = None) -> None:
         self.uri = uri
-        self._book = _Book(uri, experiment, artifact_root)
+        self._book = Book(uri, experiment, artifact_root)
         self._asked = self._written = 0
         self._jobs: queue.SimpleQueue[Callable[[], list[Run]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="mibench-tracker", daemon=True)
@@ -142,7 +140,7 @@ def sync(
     TrackingError : the MLflow store cannot be used.
     """
     knock(uri)
-    book = _Book(uri, experiment, artifact_root)
+    book = Book(uri, experiment, artifact_root)
     runs = runs_of(results, directory)
     if title:
         runs += [*standing_runs(title, results), summary_run(title, results, files, directory=directory)]
@@ -162,7 +160,7 @@ def sync(
     return sum(written)
 
 
-class _Book:
+class Book:
     """A connection to one experiment, opened at the first use."""
 
     def __init__(self, uri: str, experiment: str, artifact_root: Path | None) -> None:
@@ -296,43 +294,18 @@ def _search(client: Any, experiment_id: str, condition: str = "") -> list[Any]:
     raise ValueError("its pages of runs go round in a circle")
 
 
-def open_ui(
-    uri: str,
-    host: str = "127.0.0.1",
-    port: int = 5000,
-    experiment: str = EXPERIMENT,
-    announce: Callable[[str], None] = print,
-) -> None:
-    """Show the dashboard over ``uri``: this process becomes the server, until Ctrl-C. A taken port moves to the next.
+def server() -> tuple[Any, str]:
+    """MLflow's own server as an ASGI application, and the page that it answers with."""
+    from mlflow import server as found
+    from mlflow.server.fastapi_app import app
 
-    Where ``uri`` is a server already, only its address is announced.
-
-    Raises
-    ------
-    UsageError : nothing was logged there yet, or no port is free.
-    TrackingError : the MLflow store cannot be used.
-    """
-    database = sqlite_file(uri)
-    if database and not database.is_file():
-        raise UsageError(f"there is no MLflow store at {database} yet: `mibench run` makes one.")
-    page = _Book(uri, experiment, None).page()
-    if uri.startswith(("http://", "https://")):
-        announce(f"MLflow dashboard: {masked(uri).rstrip('/')}/{page}")
-        return
-    port = free_port(host, port)
-    announce(f"MLflow dashboard, ready in a few seconds (Ctrl-C ends it): http://{host}:{port}/{page}")
-    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
-    command += ["--uvicorn-opts", "--log-level=warning"]
-    sys.stdout.flush()
-    # a file of the working directory must not stand in for a module of the same name
-    settings = {**_ENVIRONMENT, "PYTHONWARNINGS": "ignore", "PYTHONSAFEPATH": "1"}
-    # every user of the machine can read a command line, and there may be a password in the address
-    os.execve(sys.executable, command, {**settings, **os.environ, "MLFLOW_BACKEND_STORE_URI": uri})
+    page = Path(str(found.__file__)).parent / "js/build/index.html"
+    return app, page.read_text(encoding="utf-8")
 
 
 def _client(uri: str) -> Any:
     """An MLflow client; a fresh embedded store is made first, by one process at a time."""
-    for name, value in _ENVIRONMENT.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from mlflow.tracking import MlflowClient
 

@@ -67,7 +67,7 @@ def saved_views(metrics: Mapping[str, Sequence[str]] | None = None) -> dict[str,
         "downstream": _state(
             "Downstream",
             "arm",
-            [f"metrics.`{name}`" for name in arms] + ["tags.`group`", "tags.`seeds`"],
+            ["attributes.`Description`"] + [f"metrics.`{name}`" for name in arms] + ["tags.`seeds`"],
             "tags.`group`",
             {"Arms": [_bar(name, name) for name in arms]},
         ),

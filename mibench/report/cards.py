@@ -21,6 +21,7 @@ from mibench.selector import format_value, parse_selector
 from mibench.task import AnyTask, ConsistencyTask, Task
 from mibench.words import nearest
 
+from . import costs
 from .catalogue import TaskRow, describe, dimensions, grids_with, truth
 from .docstring import documented, plain
 
@@ -129,6 +130,7 @@ def _of_estimator(estimator: Estimator, factory: Callable[..., Any], source: str
         "batches": f"up to {can.max_batch} cells together" if can.max_batch > 1 else "",
         "devices": ", ".join(can.devices),
         "memory": "" if can.memory is None else f"{can.memory:g} GiB per cell at n = 10,000",
+        "cost": costs.known().of_estimator(estimator.label, estimator.identity()["name"]),
         "role": _role(can),
         "source": estimator.citation,
     }
@@ -148,12 +150,14 @@ def _of_task(task: AnyTask, factory: Callable[..., Any], source: str, also: dict
         if not documented(factory).text.startswith(task.construction):
             facts["construction"] = " ".join(task.construction.split())
         facts["remark"] = row.remark
+        facts["cost"] = costs.known().of_task(task.label)
     elif isinstance(task, ConsistencyTask):
         values |= {"group": task.group, "expected": task.expected}
         facts |= {"table": task.group, "expected": f"{task.expected:g} from a perfect estimator"}
     else:
         values |= {"group": task.group}
         facts |= {"arms": f"compared with all of {task.group}" if task.group != task.label else ""}
+        facts["cost"] = costs.known().of_training(task.group)
         rows["metrics"] = [{**vars(metric), "published": dict(metric.published)} for metric in task.metrics]
     values["grids"] = list(grids_with(task))
     facts["grids"] = ", ".join(values["grids"])

@@ -17,7 +17,8 @@ from mibench.leaderboard.board import Board
 from mibench.result import Result
 from mibench.words import printable
 
-from .style import HUES, hue
+from .figures import palette_of
+from .style import HUES
 from .values import Unit
 
 _DIGITS = 7
@@ -56,12 +57,15 @@ def embedded(board: Board, unit: Unit, cells: Sequence[Result]) -> str:
     }
     entrants = [row for row in board.ranking if row.rank is not None]
     families = len({row.family for row in board.families})
+    palette = palette_of(board)
     data = {
         "unit": [unit.name, unit.factor],
         "score": [scoring.FLOOR, scoring.CEILING],
         "reach": scoring.reach(families, len(entrants)) if families > 1 and len(entrants) > 1 else None,
         "hues": len(HUES),
-        "estimators": [{"name": printable(name), "hue": hue(name), "ranked": name in ranked} for name in estimators],
+        "estimators": [
+            {"name": printable(name), "hue": palette.hue(name), "ranked": name in ranked} for name in estimators
+        ],
         "families": [[printable(f.estimator), printable(f.family), _rounded(f.score)] for f in board.families],
         "points": [list(point) for point in points],
         "statuses": list(statuses),

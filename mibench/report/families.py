@@ -64,7 +64,7 @@ def figure(family: str, board: Board, palette: Palette, unit: Unit) -> Drawing |
     for ax, sweep in zip(axes, drawn, strict=False):
         _panel(ax, sweep, names, board.named(Role.FLOOR), palette, unit)
     shared_legend(canvas, axes[: len(drawn)])
-    caption = "Averaged over what is not on the axis; where all cells failed the line is broken."
+    caption = "Averaged over what is not on the axis; where no cell was answered the line is broken."
     if any(sweep.signed for sweep in drawn):
         caption += " Mean error: below 0 is too low; the scale leaves out zero, which is wrong by the truth itself."
     if not all(sweep.signed for sweep in drawn):
@@ -132,6 +132,8 @@ def _swept(name: str, rows: Sequence[TaskRow], params: Mapping[str, Mapping[str,
 
 def _panel(ax: Axes, sweep: Sweep, names: Sequence[str], floor: Collection[str], palette: Palette, unit: Unit) -> None:
     """``floor``: estimators that know nothing, whose errors do not set the scale."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
     shown: list[float] = [0.0]
     palette = palette.among(names)
     for name in names:
@@ -146,6 +148,7 @@ def _panel(ax: Axes, sweep: Sweep, names: Sequence[str], floor: Collection[str],
     what = "mean error" if sweep.signed else "median |error|"
     ax.set(xlabel=f"{sweep.heading} ({unit.name})" if sweep.signed else sweep.heading, title=f"{what} ({unit.name})")
     if sweep.signed:
+        ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.axhline(0, color=MUTED, linewidth=0.9, zorder=1)
         low, high = np.nanmin(shown), np.nanmax(shown)
         margin = 0.08 * (high - low or 1.0)
@@ -155,8 +158,6 @@ def _panel(ax: Axes, sweep: Sweep, names: Sequence[str], floor: Collection[str],
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     low, high = ax.get_ylim()
     if high < 100 * low:  # within two decades, powers of ten alone leave an axis without numbers
-        from matplotlib.ticker import LogLocator
-
         ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high > 5 * low else range(1, 10)))
     values = sweep.values
     if values[0] > 0 and values[-1] >= 10 * values[0]:

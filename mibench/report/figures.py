@@ -20,6 +20,7 @@ from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Ranking, TaskRow
 from mibench.leaderboard.summary import Weighted
 from mibench.task import TaskKind
+from mibench.words import plural
 
 from . import details, downstream, families
 from .labels import in_lines, label_points, left_out, shorten
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
 _MOST_PANELS = 40
 _MOST_HEAT_ROWS = 64
+_MOST_HEAT_COLUMNS = 23  # that fill the page with numbers one can read
+_LEAST_LETTERS = 5.0  # points
 
 
 def draw(board: Board, unit: str = "nats") -> list[Drawing]:
@@ -71,7 +74,7 @@ def palette_of(board: Board) -> Palette:
     """Looks for all estimators and arms of a board; what is there for comparison stays in the background."""
     quiet = {row.estimator for row in board.ranking if row.yardstick} | board.named(Role.FLOOR)
     quiet |= {row.arm for row in board.downstream if row.control}
-    return Palette(quiet)
+    return Palette([*(row.estimator for row in board.ranking), *(row.arm for row in board.downstream)], quiet)
 
 
 def scores(board: Board, palette: Palette) -> Drawing | None:
@@ -166,7 +169,7 @@ def ecdf(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), title="score", alignment="left", handlelength=2.6)
     caption = (
         "The share of estimates within each tolerance of the truth, every family with equal weight. The area under a "
-        "curve between the grey margins is its score; what a curve lacks at the right has failed or is beyond."
+        "curve between the grey margins is its score; what a curve lacks at the right is not answered or beyond."
     )
     if any(palette[row.estimator].crowd for row in shown):
         caption += f" The best {MOST_COLOURED} are coloured; the others say their names when pointed at."
@@ -249,32 +252,39 @@ def heat_map(board: Board, unit: Unit) -> Drawing | None:
     if not tasks or not names:
         return None
     one_size = len({n for _, _, n in tasks}) == 1
-    if len(tasks) <= _MOST_HEAT_ROWS:
+    if len(tasks) <= _MOST_HEAT_ROWS and min(len(tasks), len(names)) <= _MOST_HEAT_COLUMNS:
         of = {(row.estimator, (row.family, row.task, row.n)): row.bias for row in board.tasks}
         labels = [shorten(task, 60) + ("" if one_size else f" · {n:,}") for _, task, n in tasks]
         cells = [[of.get((name, task), math.nan) for name in names] for task in tasks]
         breaks = [i for i in range(1, len(tasks)) if tasks[i][0] != tasks[i - 1][0]]
+        breaks = breaks if len(breaks) < len(tasks) - 1 else []  # between families of several tasks
         what = "task"
     else:
         families = sorted({family for family, _, _ in tasks})
         means = {(row.estimator, row.family): row.bias for row in board.families}
         labels, breaks, what = families, [], "family"
         cells = [[means.get((name, family), math.nan) for name in names] for family in families]
-    figure, grid = new_figure(3.1 + 0.58 * len(names), 1.3 + 0.215 * len(labels))
+    across, down = names, labels
+    turned = len(names) > _MOST_HEAT_COLUMNS and len(labels) < len(names)
+    if turned:
+        across, down, cells = labels, names, [list(column) for column in zip(*cells, strict=True)]
+    width, gutter = min(WIDE, 3.1 + 0.58 * len(across)), 0.9 + 0.055 * max(len(shorten(text, 70)) for text in down)
+    figure, grid = new_figure(width, 1.3 + 0.215 * len(down))
     ax = grid[0, 0]
-    _heat(ax, cells, unit)
-    ax.set_xticks(np.arange(len(names)) + 0.5, [shorten(n, 40) for n in names], rotation=40, ha="left", va="bottom")
-    ax.set_yticks(np.arange(len(labels)) + 0.5, labels, fontsize=7.5)
-    ax.hlines(breaks, 0, len(names), color=INK, linewidth=0.8)
-    caption = (
-        f"Mean signed error ({unit.name}) per {what}: blue too low, red too high, white within 0.01; × all failed."
-    )
-    alt = f"Heat map of the mean signed error of {len(names)} estimators on {len(labels)} rows, one per {what}"
+    _heat(ax, cells, unit, size=min(7, 72 * (width - gutter) / len(across) / 3.2))
+    ax.set_xticks(np.arange(len(across)) + 0.5, [shorten(n, 40) for n in across], rotation=40, ha="left", va="bottom")
+    ax.set_yticks(np.arange(len(down)) + 0.5, [shorten(n, 70) for n in down], fontsize=7.5)
+    (ax.vlines if turned else ax.hlines)(breaks, 0, len(names), color=INK, linewidth=0.8)
+    caption = f"Mean signed error ({unit.name}) per {what}: blue too low, red too high, white within 0.01; × no answer."
+    alt = f"Heat map of the mean signed error of {len(names)} estimators on {len(labels)} {plural(what, len(labels))}"
     return finish(figure, "heatmap", f"Signed error by {what}", caption, alt)
 
 
-def _heat(ax: Axes, cells: Sequence[Sequence[float | None]], unit: Unit) -> None:
-    """Signed errors in nats as coloured numbers: None where all cells failed, NaN where none was run."""
+def _heat(ax: Axes, cells: Sequence[Sequence[float | None]], unit: Unit, size: float) -> None:
+    """Signed errors in nats as coloured numbers of so many points, where one can read them.
+
+    None where no cell was answered, NaN where none was run.
+    """
     from matplotlib.colors import LinearSegmentedColormap, SymLogNorm
 
     colours = LinearSegmentedColormap.from_list("error", ["#1c4f9c", "#86b1e0", "#f7f7f5", "#eb9b78", "#a32414"])
@@ -289,7 +299,8 @@ def _heat(ax: Axes, cells: Sequence[Sequence[float | None]], unit: Unit) -> None
             text = "×" if error is None else "" if known is None else _short(known * unit.factor)
             light = np.dot(face[:3], (0.3, 0.59, 0.11)) > 0.55
             colour = MUTED if known is None else "#101418" if light else "#f6f8fa"
-            ax.text(x + 0.5, y + 0.52, text, ha="center", va="center", fontsize=7, color=colour)
+            if size >= _LEAST_LETTERS:
+                ax.text(x + 0.5, y + 0.52, text, ha="center", va="center", fontsize=size, color=colour)
     ax.pcolormesh(faces, edgecolors=PAPER, linewidth=0.8)
     ax.set(xlim=(0, len(cells[0])), ylim=(len(cells), 0))
     ax.grid(visible=False)

@@ -104,12 +104,28 @@ def show_card(card: Card, console: Console) -> None:
         console.print(table)
     for name, rows in card.tables.items():
         console.print(Text(f"\n{name}", style="bold"))
-        for number, row in enumerate(rows):
+        shown = [{key: _written(value) for key, value in row.items() if value not in ("", [], {}, ())} for row in rows]
+        if all({"name", "description"} <= row.keys() for row in shown):
+            console.print(_named(shown))
+            continue
+        for number, row in enumerate(shown):
             if number:
                 console.print()
-            _pairs({key: _written(value) for key, value in row.items() if value not in ("", [], {}, ())}, console)
+            _pairs(row, console)
     if card.source:
         console.print(Text(f"\n{card.source}", style="dim"), soft_wrap=True)
+
+
+def _named(rows: Sequence[Mapping[str, str]]) -> Table:
+    """Whatever has a name and a description, one a line; what else is said of it stands in brackets."""
+    from rich.text import Text
+
+    table = _bare()
+    for row in rows:
+        rest = "; ".join(f"{key}: {value}" for key, value in row.items() if key not in ("name", "description"))
+        said = row["description"].removesuffix(".")
+        table.add_row(Text(row["name"], style="cyan"), Text.assemble(said, (f" ({rest})" if rest else "", "dim")))
+    return table
 
 
 def _meaning(parameter: Parameter, alike: Sequence[str]) -> str:
@@ -163,7 +179,7 @@ def _pairs(facts: Mapping[str, str], console: Console) -> None:
 
 def _written(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {item}" for key, item in value.items())
+        return ", ".join(f"{key} {item}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(f"{item:,}" if isinstance(item, int) else str(item) for item in value)
     return str(value)

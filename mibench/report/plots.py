@@ -75,7 +75,7 @@ def plot(board: Board, what: Plot, columns: int | None = None, unit: str = "nats
                 drawing = figures.truth(board, palette, Unit(unit), _PANELS[columns])
         if drawing is None:
             raise UsageError("there are too few estimators to draw.")
-        if columns is not None and what != "time":
+        if columns is not None:
             _fit(drawing.figure, _WIDTHS[columns])
     return drawing.figure
 
@@ -89,6 +89,6 @@ def _fit(figure: Figure, width: float) -> None:
         text.set_fontsize(float(text.get_fontsize()) * _SMALLER)
     wide, tall = figure.get_size_inches()
     figure.set_size_inches(width, min(_TALLEST, tall * max(width / wide, 0.7)))
-    figure.set_layout_engine("constrained")
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.05)
     figure.draw_without_rendering()
     figure.set_layout_engine(None)

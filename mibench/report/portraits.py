@@ -27,7 +27,7 @@ class Portrait:
     """What is shown of one estimator.
 
     about : the first sentence of its documentation; citation : pieces of text, each with the address that it links to.
-    Both are empty where the plug-in is not installed here.
+    Both are empty where the plug-in is not installed here. trains : whether it left training curves.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Portrait:
     citation: Sequence[tuple[str, str]]
     parameters: str
     version: str
+    trains: bool
     tasks: Table
     failures: Table
 
@@ -71,6 +72,7 @@ def _portrait(
         linked(citation) if isinstance(citation, str) else [],
         _written(ran[0].estimator_params),
         ", ".join(sorted({r.estimator_version for r in ran if r.estimator_version})),
+        any(r.curve and r.truth is not None for r in ran),
         _tasks(name, rows, unit),
         failures_of([row for row in board.failures if row.estimator == name], unit, f"failures-{name}"),
     )

@@ -5,6 +5,7 @@ Which data goes into a figure is decided in ``figures``, ``families``, ``details
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import io
@@ -33,9 +34,6 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 
 
-_SALT = 15333255  # with it the best eight of each published board have eight colours
-
-
 MOST_COLOURED = 8
 """What more names a figure has are grey until they are pointed at or chosen."""
 
@@ -61,38 +59,54 @@ _QUIET = LineStyle(MUTED, ".", (0, (1, 1.5)))
 
 
 class Palette:
-    """How estimators (and downstream arms) are drawn: a look follows from the name alone, in every report.
+    """How estimators (and downstream arms) are drawn.
 
+    A look follows from the name alone, in every report; only a hue that a better one of the same report has already is
+    left to that one, and the next free one taken. Any ``len(HUES)`` names that follow each other have different hues.
+
+    names : those of a report, the best first.
     quiet : what is there for comparison and drawn in the background.
-    loud : the names that have a colour here, where not all have one; the others are drawn in grey.
     """
 
-    def __init__(self, quiet: Collection[str] = (), loud: Collection[str] | None = None) -> None:
-        self._quiet, self._loud = frozenset(quiet), loud
+    def __init__(self, names: Iterable[str] = (), quiet: Collection[str] = ()) -> None:
+        self._quiet = frozenset(quiet)
+        self._hues = _dealt(name for name in dict.fromkeys(names) if name not in self._quiet)
+        self._loud: Collection[str] | None = None
 
     def __getitem__(self, name: str) -> LineStyle:
         if name in self._quiet:
             return _QUIET
-        hue, drawn = _drawn(name)
-        drawn, marker = divmod(drawn, len(_MARKERS))
+        drawn, marker = divmod(_drawn(name)[1], len(_MARKERS))
         if self._loud is not None and name not in self._loud:
             return LineStyle(MUTED, _MARKERS[marker], "-", crowd=True)
-        return LineStyle(HUES[hue], _MARKERS[marker], _DASHES[drawn % len(_DASHES)])
+        return LineStyle(HUES[self.hue(name)], _MARKERS[marker], _DASHES[drawn % len(_DASHES)])
+
+    def hue(self, name: str) -> int:
+        """The place among ``HUES`` of the colour of a name."""
+        return self._hues.get(name, _drawn(name)[0])
 
     def among(self, names: Iterable[str]) -> Palette:
         """The palette of a figure in which these are drawn, the best first: so many of them have a colour."""
-        loud = [name for name in dict.fromkeys(names) if name not in self._quiet][:MOST_COLOURED]
-        return Palette(self._quiet, loud)
+        chosen = copy.copy(self)
+        chosen._loud = [name for name in dict.fromkeys(names) if name not in self._quiet][:MOST_COLOURED]
+        return chosen
 
 
-def hue(name: str) -> int:
-    """The place among ``HUES`` of the colour that belongs to a name."""
-    return _drawn(name)[0]
+def _dealt(names: Iterable[str]) -> dict[str, int]:
+    """The hue of each: its own where nobody before it has it, else the next free one; when all are dealt, again."""
+    hues: dict[str, int] = {}
+    for name in names:
+        taken = list(hues.values())[len(hues) // len(HUES) * len(HUES) :]
+        hue = _drawn(name)[0]
+        while hue in taken:
+            hue = (hue + 1) % len(HUES)
+        hues[name] = hue
+    return hues
 
 
 def _drawn(name: str) -> tuple[int, int]:
     """The hue of a name, and a number for the rest of its look."""
-    number = int.from_bytes(hashlib.sha256(f"{_SALT}{name}".encode("utf-8", "replace")).digest()[:8], "big")
+    number = int.from_bytes(hashlib.sha256(name.encode("utf-8", "replace")).digest()[:8], "big")
     number, which = divmod(number, len(HUES))
     return which, number
 
@@ -165,6 +179,7 @@ def theme() -> Iterator[None]:
         "axes.facecolor": "none",
         "axes.unicode_minus": True,
         "axes.formatter.useoffset": False,
+        "text.hinting": "none",  # so that a text is as wide in every export as where the places were computed
         "text.parse_math": False,  # names are other people's: a dollar is a dollar
         "grid.color": GRID,
         "grid.linewidth": 0.7,
@@ -205,7 +220,8 @@ def small_multiples(count: int, columns: int, size: tuple[float, float], **optio
     rows = -(-count // columns)
     figure, grid = new_figure(min(WIDE, size[0] * columns + 0.6), size[1] * rows + 0.4, rows, columns, **options)
     axes = list(grid.flat)
-    for spare in axes[count:]:
+    for i, spare in enumerate(axes[count:], count):
+        axes[i - columns].tick_params(labelbottom=True)  # now the lowest of its column
         spare.remove()
     return figure, axes[:count]
 

@@ -296,7 +296,7 @@ def consistency(board: Board) -> Table:
 
 
 def failures(board: Board, unit: Unit) -> Table:
-    """What went wrong, with the messages."""
+    """What was not answered, with the messages."""
     return failures_of(board.failures, unit)
 
 
@@ -315,7 +315,7 @@ def failures_of(rows: Sequence[Failure], unit: Unit, name: str = "failures") -> 
         f"`{Status.NOT_INSTALLED.replace('_', ' ')}` does not count against anyone."
     )
     whose = tuple(about(estimator=row.estimator, status=row.status, message=row.message) for row in rows)
-    return Table(name, "Failures", note, headings, lines, whose=whose)
+    return Table(name, "Not answered", note, headings, lines, whose=whose)
 
 
 def place(row: Ranking) -> Entry:

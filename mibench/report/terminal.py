@@ -7,6 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from mibench.leaderboard.board import Board
+from mibench.result import Status
 from mibench.words import printable
 
 from . import tables
@@ -95,11 +96,9 @@ def _failures(table: Table, console: Console) -> None:
     for estimator, status, cells, where, message in table.rows[:_MOST_FAILURES]:
         times = "" if cells.text == "1" else f" x{cells.text}"
         text = textwrap.shorten(message.text, _MESSAGE, placeholder=" …")
-        console.print(
-            f"  {estimator.text}: ", _red(status.text + times), f" on {where.text}: {text}", sep="", markup=False
-        )
+        console.print(f"  {estimator.text}: ", _told(status, times), f" on {where.text}: {text}", sep="", markup=False)
     if len(table.rows) > _MOST_FAILURES:
-        console.print(f"  and {len(table.rows) - _MOST_FAILURES} more kinds of failure in the report")
+        console.print(f"  and {len(table.rows) - _MOST_FAILURES} more in the report")
 
 
 def say(console: Console, text: str) -> None:
@@ -125,7 +124,8 @@ def _pieces(name: str) -> list[str]:
     return re.split(r"(?=\[)|(?<=,)", name)
 
 
-def _red(text: str) -> Text:
+def _told(status: Entry, times: str) -> Text:
+    """In red, where something went wrong."""
     from rich.text import Text
 
-    return Text(text, style="red")
+    return Text(status.text + times, style="red" if Status(str(status.value)).failed else "yellow")

@@ -209,7 +209,7 @@ def test_the_cards_of_other_tasks() -> None:
     model = card("model")
     assert (card("ratio").what, model.what) == ("consistency task", "downstream task")
     assert model.to_json()["metrics"][0]["published"] == {"none": "0.5"}
-    assert "How bad." in printed(model)
+    assert "loss  How bad (better: lower; unit: nats; published: none 0.5)" in printed(model)
 
 
 def test_the_card_of_a_grid(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +59,18 @@ def test_every_command_explains_itself_with_examples(mibench: Command, name: str
     code, out, _ = mibench(name, "--help")
     assert code == 0
     assert "Examples:" in out and f"mibench {name}" in out
+
+
+def test_the_list_of_commands_has_whole_sentences(mibench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = mibench("--help")
+    lines = out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert code == 0 and len(lines) == 15
+    assert all(re.fullmatch(r"  [a-z]+ +[A-Z].*[^.]\.", line) for line in lines)
+
+
+def test_the_version_is_asked_for_as_everywhere(mibench: Command) -> None:
+    assert mibench("--version")[:2] == (0, f"mibench {version('mibench')}\n")
 
 
 def test_help_loads_nothing_heavy() -> None:

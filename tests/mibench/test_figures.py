@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from mibench.report.figures import share_within
 from mibench.report.labels import shorten
 from mibench.report.leaderboard import Leaderboard
 from mibench.report.run_pictures import Picture, contact_sheet
-from mibench.report.style import HUES, NIGHT, slug
+from mibench.report.style import HUES, NIGHT, WIDE, Palette, new_figure, slug, theme
+from mibench.report.values import Unit
 from mibench.result import Result, Status
 
 from .conftest import MakeResult, tiny_png
@@ -98,12 +100,21 @@ def test_many_truths_share_bins_whose_place_is_their_mean() -> None:
 
 
 def test_an_estimator_looks_the_same_in_every_report(make: MakeResult) -> None:
-    alone = figures.palette_of(Leaderboard.from_results([make("ksg")]))
-    among = figures.palette_of(Leaderboard.from_results([make(f"e{i}", mi=1 + i / 10) for i in range(30)]))
-    assert alone["ksg"] == among["ksg"]
-    looks = [alone[f"e{i}"] for i in range(1000)]
-    assert {look.colour for look in looks} == set(HUES)
-    assert len({(look.colour, look.dashes) for look in looks}) == 4 * len(HUES)
+    """The best one in all of them; any other where none before it has its hue."""
+    names = [f"e{i}" for i in range(1000)]
+    alone = {name: Palette()[name] for name in names}
+    assert {look.colour for look in alone.values()} == set(HUES)
+    assert len({(look.colour, look.dashes) for look in alone.values()}) == 4 * len(HUES)
+    board = Leaderboard.from_results([make(name, mi=1 + i / 10) for i, name in enumerate(names[:30])])
+    palette = figures.palette_of(board)
+    assert palette["e0"] == alone["e0"] == figures.palette_of(Leaderboard.from_results([make("e0")]))["e0"]
+    for round_of_ten in (names[i : i + len(HUES)] for i in (0, 10, 20)):
+        given = [palette[name].colour for name in round_of_ten]
+        assert set(given) == set(HUES)
+        for i, name in enumerate(round_of_ten):
+            free = alone[name].colour not in given[:i]
+            assert (palette[name] == alone[name]) == free
+            assert palette[name].dashes == alone[name].dashes and palette[name].marker == alone[name].marker
 
 
 @pytest.mark.parametrize(("hues", "paper"), [(HUES, "#fefefe"), (NIGHT, "#14171c")])
@@ -195,6 +206,40 @@ def test_who_knows_nothing_is_drawn_in_the_background(make: MakeResult) -> None:
     assert palette["dull"] == palette["all-knowing"] != palette["ksg"]
     (truth,) = [d for d in figures.draw(board) if d.name == "truth"]
     assert truth.alt == "Estimates against truth for ksg"
+
+
+@pytest.mark.parametrize(("estimators", "tasks", "rows"), [(3, 50, 50), (50, 8, 50), (30, 30, 30), (50, 100, 50)])
+def test_a_heat_map_of_many_fits_the_page(make: MakeResult, estimators: int, tasks: int, rows: int) -> None:
+    """The longer side goes downwards; every cell has its number, and no name is outside."""
+    results = [
+        make(f"e{i:02d}", f"t{k:03d}", family=f"a family with a long name {k % 20}", mi=1.1 + i / 9)
+        for i in range(estimators)
+        for k in range(tasks)
+    ]
+    with theme():
+        drawing = figures.heat_map(Leaderboard.from_results(results), Unit())
+        assert drawing is not None and drawing.figure.get_figwidth() <= WIDE
+        (ax,) = drawing.figure.axes
+        across, down = len(ax.get_xticks()), len(ax.get_yticks())
+        assert down == rows and len(ax.texts) == across * down
+        ends = [label.get_window_extent() for label in (*ax.get_xticklabels(), *ax.get_yticklabels())]
+        page = drawing.figure.bbox
+        assert all(page.x0 <= end.x0 and end.x1 <= page.x1 and end.y1 <= page.y1 for end in ends)
+        numbers = sorted((text.get_window_extent() for text in ax.texts), key=lambda box: (round(box.y0), box.x0))
+        pairs = itertools.pairwise(numbers)
+        assert all(left.x1 <= right.x0 for left, right in pairs if abs(left.y0 - right.y0) < 1)
+
+
+def test_a_text_is_as_wide_in_every_export() -> None:
+    """Or what fits where the places are computed would be cut in the file."""
+    widths = []
+    with theme():
+        for dpi in (72, 100, 150, 300):
+            figure, _ = new_figure(8, 3)
+            figure.set_dpi(dpi)
+            text = figure.text(0, 0, "coded[base=gauss[rho=0.8],code=1000000.0,share=0.001,sides=x]", fontsize=7.5)
+            widths.append(text.get_window_extent().width / dpi)
+    assert np.ptp(widths) < 0.005 * widths[0]
 
 
 def test_differences_are_drawn_with_their_families(make: MakeResult) -> None:

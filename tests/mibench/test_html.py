@@ -58,6 +58,13 @@ def text(plausible_report: dict[str, Path]) -> str:
     return plausible_report["html"].read_text(encoding="utf-8")
 
 
+def test_who_trains_leads_to_its_curves(text: str, plausible_run: list[Result]) -> None:
+    sections = re.findall(r'<details id="estimator-[^"]*"><summary>([^<]*)</summary>(.*?)</details>', text, re.DOTALL)
+    leading = {name for name, section in sections if 'href="#training"' in section}
+    assert leading == {r.cell.estimator for r in plausible_run if r.curve and r.truth is not None} != set()
+    assert len(sections) > len(leading) and text.count('<section id="training">') == 1
+
+
 @pytest.fixture(scope="module")
 def page(text: str) -> Page:
     return Page(text)

@@ -114,6 +114,20 @@ def test_the_table_says_what_its_numbers_are(estimate: Command) -> None:
     assert ratios == pytest.approx([math.log(2)] * 2) and parsed(bits)["unit"] == "bits"
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_line_is_beyond_the_terminal(estimate: Command, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """What there is no room for goes on beneath, and no word of it is lost."""
+    monkeypatch.setenv("COLUMNS", "500")
+    arguments = ("t.csv", "--x", "a,b", "--y", "c", "--fast")
+    _, wide, _ = estimate(*arguments)
+    assert max(map(len, wide.splitlines())) > 100
+    monkeypatch.setenv("COLUMNS", str(width))
+    _, narrow, _ = estimate(*arguments)
+    head, *rest = narrow.splitlines()
+    assert head.startswith("n = 300") and max(map(len, rest)) <= width
+    assert narrow.split() == wide.split()
+
+
 def test_the_interval_of_a_bound_has_one_end(estimate: Command) -> None:
     chosen = ["-e", "nwj[max_steps=200]", "-e", "l1out[max_steps=200]", "-e", "extrapolated", "-e", "cca"]
     _, out, _ = estimate("x.npy", "y.npy", *chosen, "--json")

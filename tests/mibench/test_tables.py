@@ -229,7 +229,7 @@ def test_the_terminal_gets_no_codes_and_no_line_beyond_its_width(plausible_board
     assert max(len(line) for line in text.splitlines()) <= width
     for row in plausible_board.ranking:
         assert f"{row.score:.3f}" in text
-    assert "Failures" in text
+    assert "Not answered" in text
 
 
 def test_a_name_that_looks_like_markup_is_printed_as_it_is(make: MakeResult) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import logging
@@ -18,7 +19,7 @@ import pytest
 from mibench.engine.provenance import command
 from mibench.errors import UsageError
 from mibench.masking import masked
-from mibench.mlflow import access, tracking
+from mibench.mlflow import access, dashboard, tracking
 from mibench.mlflow.tracking import Tracker, TrackingError, default_uri, sync
 from mibench.plugin import digest
 from mibench.result import Result, Status
@@ -185,17 +186,58 @@ def test_the_dashboard_opens_where_the_runs_are(store: Any, monkeypatch: pytest.
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        tracking.open_ui(store.uri, port=port, announce=said.append)
+        dashboard.open_ui(store.uri, port=port, announce=said.append)
     command = launched["command"]
     assert int(command[command.index("--port") + 1]) > port
     assert launched["env"]["MLFLOW_BACKEND_STORE_URI"] == store.uri
     assert store.uri not in command  # which every user of the machine can read
     assert launched["env"]["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     assert launched["env"]["PYTHONSAFEPATH"] == "1"
+    assert launched["env"]["MIBENCH_PAGE"] in said[0]
     assert f"/#/experiments/{store.experiment.experiment_id}/runs?viewStateShareKey=leaderboard" in said[0]
     views = store.client.get_experiment(store.experiment.experiment_id).tags
     assert "curve/gauss" in views["mlflow.sharedViewState.leaderboard"]
     assert "quality" in views["mlflow.sharedViewState.downstream"]
+
+
+def test_the_page_of_the_dashboard_chooses_the_mode_that_has_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else's answers are touched, and nothing is chosen over what somebody has chosen."""
+    asked: list[str] = []
+
+    async def inner(scope: dashboard.Message, receive: Any, send: Any) -> None:
+        asked.append(f"{scope['type']} {scope.get('path', '')}")
+
+    monkeypatch.setattr(dashboard, "server", lambda: (inner, "<html><head><title>MLflow</title></head></html>"))
+    monkeypatch.setenv("MIBENCH_PAGE", "#/experiments/1/runs?x=y&z")
+    answer = dashboard.application()
+    sent: list[dashboard.Message] = []
+
+    async def send(message: dashboard.Message) -> None:
+        sent.append(message)
+
+    async def receive() -> dashboard.Message:
+        return {}
+
+    for scope in (
+        {"type": "lifespan"},
+        {"type": "http", "method": "GET", "path": "/health"},
+        {"type": "http", "method": "POST", "path": "/"},
+        {"type": "http", "method": "GET", "path": "/"},
+    ):
+        asyncio.run(answer(scope, receive, send))  # type: ignore[arg-type]
+    assert asked == ["lifespan ", "http /health", "http /"]
+    start, body = sent
+    page = body["body"].decode()
+    assert dict(start["headers"])[b"content-length"] == str(len(body["body"])).encode()
+    assert page.startswith("<html><head><script>") and page.endswith("</script><title>MLflow</title></head></html>")
+    assert '"mlflow.workflowType_v1": "machine_learning"' in page and "getItem(key) === null" in page
+    assert 'location.hash = "#/experiments/1/runs?x=y&z";' in page
+
+
+def test_the_server_of_mlflow_has_a_page_to_begin_with() -> None:
+    pytest.importorskip("mlflow")
+    app, page = tracking.server()
+    assert callable(app) and page.count("<head>") == 1
 
 
 def test_a_port_that_browsers_refuse_is_passed_over() -> None:
@@ -204,7 +246,7 @@ def test_a_port_that_browsers_refuse_is_passed_over() -> None:
 
 def test_there_is_nothing_to_open_yet(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no MLflow store at .*mlflow\.db yet: `mibench run` makes one"):
-        tracking.open_ui(default_uri(tmp_path))
+        dashboard.open_ui(default_uri(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -213,7 +255,7 @@ def test_there_is_nothing_to_open_yet(tmp_path: Path) -> None:
 )
 def test_a_server_that_cannot_be_started(store: Any, host: str, port: int, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        tracking.open_ui(store.uri, host, port)
+        dashboard.open_ui(store.uri, host, port)
 
 
 def test_a_bad_address_is_one_sentence_without_the_password(results: list[Result], tmp_path: Path) -> None:
@@ -252,9 +294,9 @@ def test_no_password_leaves_the_command_line(
     run = store.runs()[f"ksg | {task} | n=1000"]
     assert run.data.tags["provenance.command"].endswith(address.rpartition(SECRET)[2])
     assert SECRET not in json.dumps({**run.data.tags, **run.data.params})
-    monkeypatch.setattr(tracking._Book, "page", lambda book: "#/")
+    monkeypatch.setattr(tracking.Book, "page", lambda book: "#/")
     if address.startswith("http"):
-        tracking.open_ui(address)
+        dashboard.open_ui(address)
         assert SECRET not in capsys.readouterr().out
 
 

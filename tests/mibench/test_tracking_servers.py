@@ -136,8 +136,8 @@ def test_a_slow_store_is_waited_for_aloud(
     make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(access, "PATIENCE", 0.02)
-    monkeypatch.setattr(tracking._Book, "write", lambda book, run: not time.sleep(0.05))  # type: ignore[func-returns-value]
-    monkeypatch.setattr(tracking._Book, "end_unfinished", lambda book: None)
+    monkeypatch.setattr(tracking.Book, "write", lambda book, run: not time.sleep(0.05))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(tracking.Book, "end_unfinished", lambda book: None)
     results = [make("ksg", f"task-{i}") for i in range(4)]
     tracker = Tracker(default_uri(tmp_path))
     for result in results:
@@ -163,7 +163,7 @@ def test_the_wait_at_the_end_can_be_cut_short(
         written.add(run.key)
         return goes_on.wait(60)
 
-    monkeypatch.setattr(tracking._Book, "write", write)
+    monkeypatch.setattr(tracking.Book, "write", write)
     tracker = Tracker(default_uri(tmp_path))
     for i in range(3):
         tracker.log_group([make("ksg", f"task-{i}")])
@@ -187,7 +187,7 @@ def interrupted(*_: Any) -> None:
 def test_a_store_that_hangs_holds_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even where it hangs from its first breath, as in the import of mlflow."""
     goes_on = threading.Event()
-    monkeypatch.setattr(tracking._Book, "_open", lambda book: goes_on.wait(120))
+    monkeypatch.setattr(tracking.Book, "_open", lambda book: goes_on.wait(120))
     given: dict[str, Any] = {"n": 50, "seeds": 4, "workers": 1, "progress": False, "references": False}
     found = run("cca", "gauss", **given, out=tmp_path, tracking=True, tracking_wait=0)
     assert len(found) == 4 and all(r.status is Status.OK for r in found)
@@ -207,8 +207,8 @@ def test_a_second_sync_says_for_whom_it_waits(
         writing.release()
         return True
 
-    monkeypatch.setattr(tracking._Book, "write", write)
-    monkeypatch.setattr(tracking._Book, "end_unfinished", lambda book: None)
+    monkeypatch.setattr(tracking.Book, "write", write)
+    monkeypatch.setattr(tracking.Book, "end_unfinished", lambda book: None)
     both = [threading.Thread(target=sync, args=([make("ksg", t)], default_uri(tmp_path))) for t in ("a", "b")]
     for thread in both:
         thread.start()
@@ -259,7 +259,7 @@ def test_two_syncs_at_once_make_no_doubles(finished: Path) -> None:
 def test_two_who_write_the_same_run_at_once_leave_one(finished: Path, tmp_path: Path) -> None:
     """As from two machines, where no lock helps: both have looked before either has written."""
     results, uri = load_results(finished), default_uri(tmp_path)
-    books = [tracking._Book(uri, tracking.EXPERIMENT, tmp_path) for _ in range(2)]
+    books = [tracking.Book(uri, tracking.EXPERIMENT, tmp_path) for _ in range(2)]
     for book in books:
         book._open()
     for book in books:
@@ -269,7 +269,7 @@ def test_two_who_write_the_same_run_at_once_leave_one(finished: Path, tmp_path: 
         book.drop_doubles()
     assert_one_run_each(uri, 3)
     # and one that is cut off by the other in the middle of a run goes on
-    left, right = (tracking._Book(uri, tracking.EXPERIMENT, tmp_path) for _ in range(2))
+    left, right = (tracking.Book(uri, tracking.EXPERIMENT, tmp_path) for _ in range(2))
     [run, *_] = runs_of([make("ksg", "another")], None)
     fill = left._fill
 
@@ -338,7 +338,7 @@ def server(folder: Path, port: int) -> Iterator[None]:
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder / 'server.db'}"]
     command += ["--artifacts-destination", str(folder / "files"), "--port", str(port), "--workers", "1"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    environment = {**os.environ, **tracking._ENVIRONMENT}
+    environment = {**os.environ, **tracking.ENVIRONMENT}
     process = subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True, **quiet)  # type: ignore[call-overload]
     try:
         for _ in range(240):
