@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ def test_cost_grows_with_the_samples_and_not_with_their_square(monkeypatch: pyte
     """Whatever n is, the columns are hashed as often, and nothing looks at pairs of samples."""
     calls: list[int] = []
 
-    def counted(values: Array, width: float, rng: np.random.Generator) -> Array:
+    def counted(values: Array, width: float, rng: np.random.Generator) -> Any:
         calls.append(len(values))
         return hashed(values, width, rng)
 
