@@ -61,9 +61,7 @@ class OfMixture(Estimator):
         """What the variables are mapped to, in several ways."""
 
     def warm_up(self) -> None:
-        """Load what ranks need."""
-        import scipy.stats  # noqa: F401
-
+        """Load what fits mixtures."""
         from . import ladder  # noqa: F401
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
