@@ -28,7 +28,7 @@ def entrants() -> list[str]:
     for name in estimators.names():
         estimator = estimators.create(name)
         special = estimator.capabilities.role is not Role.ENTRANT or name == "benchmark-mi"
-        here = estimator.capabilities.memory is not None  # nobody has measured a network that does not come with mibench
+        here = estimator.capabilities.memory is not None  # no network that does not come with mibench
         if here and not special and str(estimator) not in seen:
             seen.add(str(estimator))
             names.append(name)
