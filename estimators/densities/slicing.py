@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mibench.estimator import Array, Estimator
 
+from .beginnings import random_shifts, starting_at_zero
 from .folds import HeldOutEstimate
 from .training import Learner, shrunk_moments
 
@@ -28,12 +29,9 @@ class Slices(nn.Module):
     mean: Tensor
     white_x: Tensor
     white_y: Tensor
-    critic: nn.Sequential
 
     def __init__(self, x: Tensor, y: Tensor, columns: int, hidden: tuple[int, ...], canonical: bool) -> None:
         super().__init__()
-        from zuko.nn import MLP
-
         dim = x.shape[1]
         mean, covariance = shrunk_moments(torch.cat([x, y], -1))
         white_x, white_y = (_whitener(covariance[s, s]) for s in (slice(0, dim), slice(dim, None)))
@@ -44,9 +42,7 @@ class Slices(nn.Module):
         if not canonical:
             starts = torch.randn(starts[0].shape), torch.randn(starts[1].shape)
         self.of_x, self.of_y = (nn.Parameter(start.float().to(x.device).contiguous()) for start in starts)
-        self.critic = MLP(2 * columns, 1, hidden, nn.SiLU).to(x.device)
-        for p in self.critic[-1].parameters():
-            nn.init.zeros_(p)
+        self.critic = starting_at_zero(2 * columns, 1, hidden).to(x.device)
 
     def projected(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Both projections, (n, columns), of variance 1 and uncorrelated within themselves on training samples."""
@@ -86,8 +82,7 @@ class Projections(Learner):
 
     def losses(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
         """One for each search, shape (starts,)."""
-        count = min(self.negatives, len(x) - 1)
-        shifts = (1 + torch.randperm(len(x) - 1, generator=generator)[:count]).tolist()
+        shifts = random_shifts(len(x), self.negatives, generator)
         return torch.stack([model.loss(x, y, shifts) for model in self.searches])
 
     def validated(self, x: Tensor, y: Tensor) -> Tensor:
