@@ -35,7 +35,7 @@ def starting_at_zero(inputs: int, outputs: int, hidden: tuple[int, ...]) -> nn.S
     from torch import nn
     from zuko.nn import MLP
 
-    network = MLP(inputs, outputs, hidden, nn.SiLU)
+    network: nn.Sequential = MLP(inputs, outputs, hidden, nn.SiLU)
     for p in network[-1].parameters():
         nn.init.zeros_(p)
     return network

@@ -33,7 +33,7 @@ FIRST = 10
 """Iterations after which the best of several random splits is known."""
 OTHERS = 8
 """Rows of its own fold whose y a held-out row is paired with."""
-CLEARLY = 2.0
+CLEARLY = 1.0
 """Standard errors by which the ratio of one map must be better than that of another, whose density is the higher."""
 
 
