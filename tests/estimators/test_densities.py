@@ -86,7 +86,7 @@ def test_the_variable_that_is_described_comes_last() -> None:
     x, y = correlated(50, 0.5, 2)
     wide = np.hstack([x, y[:, :1] ** 2, np.zeros((50, 1))])
     for target, last in (("smaller", y), ("y", y), ("x", wide[:, :3])):
-        np.testing.assert_array_equal(described("it", target, wide, y)[1], last)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(described("it", target, wide, y)[1], last)
     np.testing.assert_array_equal(described("it", "smaller", x, y)[1], y)
 
 
