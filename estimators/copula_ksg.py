@@ -77,9 +77,7 @@ class CopulaKSG(Estimator):
     capabilities: ClassVar[Capabilities] = needing(lambda found: found.k + 2, min_n=5, memory=0.2)
 
     def warm_up(self) -> None:
-        """Load what ranks need, and what compares neighbours."""
-        import scipy.stats  # noqa: F401
-
+        """Compile what compares neighbours, or load it from disk."""
         KSG(self.k).warm_up()
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:

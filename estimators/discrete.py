@@ -20,7 +20,7 @@ from mibench.parameters import Count
 from mibench.registry import register_estimator
 
 from ._samples import stderr_of_mean, ties
-from .histogram import WELL_COVERED, _cells, coverage
+from .histogram import WELL_COVERED, cells, coverage
 
 Counts: TypeAlias = npt.NDArray[Any]
 Entropy: TypeAlias = Callable[[Counts, int], float]
@@ -161,7 +161,7 @@ class _FromCounts(Estimator):
         x, y = check_samples(x, y, self.capabilities.min_n)
         n = len(x)
         in_x, in_y = self._letters(x, "x"), self._letters(y, "y")
-        in_joint = _cells([in_x, in_y])
+        in_joint = cells([in_x, in_y])
         count_x, count_y, count = np.bincount(in_x), np.bincount(in_y), np.bincount(in_joint)
         all_x, all_y = self.possible(len(count_x), len(count_y))
         of_x, of_y, of_both = self.entropies((count_x, all_x), (count_y, all_y), (count, all_x * all_y))
@@ -190,7 +190,7 @@ class _FromCounts(Estimator):
 
     def _letters(self, values: Array, name: str) -> npt.NDArray[np.int64]:
         """0, 1, ... for the distinct rows, shape (n,)."""
-        letters = _cells([np.unique(column, return_inverse=True)[1] for column in values.T])
+        letters = cells([np.unique(column, return_inverse=True)[1] for column in values.T])
         _, once, twice = np.bincount(np.bincount(letters), minlength=3)[:3]
         # of letters some are seen twice where many are seen once; of values of a density, none beside an atom's
         if 2 * once > len(values) or (once > max(10, len(values) / 20) and 10 * twice < once):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from scipy.special import fdtrc
 
 from mibench.errors import Unsupported, UsageError
 from mibench.estimator import Array, Estimate, Estimator, Kind, check_samples, rng_for
@@ -74,8 +75,6 @@ class Extrapolated(Estimator):
         object.__setattr__(self, "capabilities", stated)
 
     def warm_up(self) -> None:
-        import scipy.stats  # noqa: F401
-
         self.estimator.warm_up()
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
@@ -134,8 +133,6 @@ def intercept(places: Array, values: Array) -> float:
 
 def bending(places: Array, values: Array) -> float:
     """How often chance bends a line of ``values`` (m,) over ``places`` (m,) as much: the p-value of a square term."""
-    from scipy.stats import f
-
     straight, curved = (
         float(((values - np.polynomial.Polynomial.fit(places, values, degree)(places)) ** 2).sum()) for degree in (1, 2)
     )
@@ -143,4 +140,5 @@ def bending(places: Array, values: Array) -> float:
     noise = float(np.finfo(float).eps * np.abs(values).max()) ** 2  # where even the square term leaves nothing
     if freedom < 1 or straight <= 100 * noise:
         return 1.0
-    return float(f.sf((straight - curved) / max(curved, noise) * freedom, 1, freedom))
+    # the survival function of the F distribution
+    return float(fdtrc(1, freedom, max(0.0, straight - curved) / max(curved, noise) * freedom))

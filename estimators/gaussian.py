@@ -67,10 +67,6 @@ class GaussianCopula(Estimator):
     )
     capabilities: ClassVar = Capabilities(min_n=4, memory=0.03)
 
-    def warm_up(self) -> None:
-        """Load what ranks need."""
-        import scipy.stats  # noqa: F401
-
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
         """Estimate I(X; Y) in nats; ties get the mean of their ranks.
 

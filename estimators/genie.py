@@ -49,9 +49,7 @@ class GENIE(Estimator):
     capabilities: ClassVar = Capabilities(min_n=4, memory=0.1)
 
     def warm_up(self) -> None:
-        """Compile the loops, or load them from disk, and load what ranks need."""
-        import scipy.stats  # noqa: F401
-
+        """Compile the loops, or load them from disk."""
         from .neighbours.kernel_sums import kernel_sums
 
         kernel_sums(np.zeros((2, 1)), np.ones((2, 1)), 1.0, 1)

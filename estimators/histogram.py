@@ -65,8 +65,8 @@ class Histogram(Estimator):
         joint = np.hstack([x, y])
         if self.bins is None and _share_repeated(joint) >= REPEATED:
             bins = max(len(np.unique(column)) for column in joint.T)
-        in_x, in_y = (_cells([_binned(column, bins, self.spacing) for column in v.T]) for v in (x, y))
-        in_joint = _cells([in_x, in_y])
+        in_x, in_y = (cells([_binned(column, bins, self.spacing) for column in v.T]) for v in (x, y))
+        in_joint = cells([in_x, in_y])
         count_x, count_y, count = np.bincount(in_x), np.bincount(in_y), np.bincount(in_joint)
         log_ratios = np.log(n * count[in_joint] / (count_x[in_x] * count_y[in_y]))
         # at independence 2 n I is chi-squared with this many degrees of freedom, of variance twice as many
@@ -123,7 +123,7 @@ def _binned(column: Array, bins: int, spacing: str) -> npt.NDArray[np.int64]:
     return np.searchsorted(edges, column, side="right")
 
 
-def _cells(parts: list[Any]) -> npt.NDArray[np.int64]:
+def cells(parts: list[Any]) -> npt.NDArray[np.int64]:
     """Numbers 0, 1, ... for the combinations that occur."""
     combined = parts[0]
     for part in parts[1:]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples
 from mibench.parameters import Count
+from mibench.ranks import ranks as _ranks
 from mibench.registry import register_estimator
 
 from ._samples import ties
@@ -44,9 +45,7 @@ class JMI(Estimator):
     capabilities: ClassVar = Capabilities(min_n=4, discrete=True, memory=0.01)
 
     def warm_up(self) -> None:
-        """Compile the loops, or load them from disk, and load what ranks need."""
-        import scipy.stats  # noqa: F401
-
+        """Compile the loops, or load them from disk."""
         from .neighbours.kernel_sums import kernel_sums
 
         kernel_sums(np.zeros((2, 1)), np.ones((2, 1)), 1.0, 1)
@@ -69,9 +68,7 @@ class JMI(Estimator):
 
 def ranks(values: Array) -> Array:
     """rank / (n + 1) column by column (n, dim); ties have the mean of theirs, and what is constant is 1/2."""
-    from scipy.stats import rankdata
-
-    shares: Array = rankdata(values, axis=0) / (len(values) + 1)
+    shares: Array = _ranks(values) / (len(values) + 1)
     return shares
 
 

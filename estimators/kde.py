@@ -41,10 +41,6 @@ class KDE(Estimator):
     )
     capabilities: ClassVar = Capabilities(min_n=4, memory=0.1)
 
-    def warm_up(self) -> None:
-        """Load what ranks need."""
-        import scipy.stats  # noqa: F401
-
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
         """Estimate I(X; Y) in nats.
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mibench.estimator import Array
-from mibench.ranks import normal_scores
+from mibench.ranks import normal_scores, ranks
 
 Pair: TypeAlias = tuple[Array, Array]
 
@@ -118,12 +118,11 @@ def spherical(values: Array, train: npt.NDArray[np.intp]) -> Array:
     in which nothing varies are 0.
     """
     from scipy.special import gammaincinv
-    from scipy.stats import rankdata
 
     centred = values - values[train].mean(0)
     white = centred @ whitening(centred[train], RIDGES[0])
     length = np.linalg.norm(white, axis=1)
-    wanted = np.sqrt(2 * gammaincinv(white.shape[1] / 2, rankdata(length) / (len(length) + 1)))
+    wanted = np.sqrt(2 * gammaincinv(white.shape[1] / 2, ranks(length[:, None])[:, 0] / (len(length) + 1)))
     stretched = white * (wanted / np.maximum(length, np.finfo(float).tiny))[:, None]
     nothing = np.zeros((len(values), values.shape[1] - white.shape[1]))
     return np.hstack([stretched, nothing, normal_scores(length[:, None])])

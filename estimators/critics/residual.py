@@ -69,12 +69,6 @@ class CopulaCritic(FreeCritic):
         """Donsker and Varadhan's bound, or the one that ``objective`` names."""
         return OBJECTIVES[self.objective]()
 
-    def warm_up(self) -> None:
-        """Import torch and what ranks need."""
-        import scipy.stats  # noqa: F401
-
-        super().warm_up()
-
     def architecture(self, dim_x: int, dim_y: int) -> CriticStack:
         from .offset import OffsetCritic
 

@@ -69,12 +69,6 @@ class TRE(Variational):
         """A pair at either waymark each."""
         return 1
 
-    def warm_up(self) -> None:
-        """Import torch and what ranks need."""
-        import scipy.stats  # noqa: F401
-
-        super().warm_up()
-
     def prepared(self, assigned: Assignment) -> dict[str, npt.NDArray[np.float32]]:
         """All that a critic is given, but for the a of its waymarks: columns, canonical variables, correlations."""
         split = assigned.split

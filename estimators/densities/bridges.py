@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .beginnings import random_shifts, starting_at_zero
 from .folds import HeldOutEstimate
 from .training import Learner, shrunk_moments
 
@@ -69,14 +70,10 @@ class Logits(nn.Module):
 
     def __init__(self, x: Tensor, y: Tensor, hidden: tuple[int, ...]) -> None:
         super().__init__()
-        from zuko.nn import MLP
-
         self.reference = GaussianReference(x, y)
         dim_x, dim_y = x.shape[1], y.shape[1]
-        self.together, self.of_x, self.of_y = (MLP(d, 1, hidden, nn.SiLU) for d in (dim_x + 2 * dim_y, dim_x, dim_y))
-        for network in (self.together, self.of_x, self.of_y):
-            for p in network[-1].parameters():
-                nn.init.zeros_(p)
+        seen = dim_x + 2 * dim_y, dim_x, dim_y
+        self.together, self.of_x, self.of_y = (starting_at_zero(dim, 1, hidden) for dim in seen)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         residual = self.reference.residual(x, y)
@@ -122,9 +119,8 @@ class Bridged(Learner):
 
     def _classes(self, x: Tensor, y: Tensor, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
         """Pairs of each class."""
-        n, shifts = len(x), min(self.shifts, len(x) - 1)
-        some = (1 + torch.randperm(n - 1, generator=generator)[:shifts]).tolist()
-        product = x.repeat(shifts, 1), torch.cat([y.roll(shift, 0) for shift in some])
-        reference = self.model.reference.sample(n * shifts, generator)
+        some = random_shifts(len(x), self.shifts, generator)
+        product = x.repeat(len(some), 1), torch.cat([y.roll(shift, 0) for shift in some])
+        reference = self.model.reference.sample(len(x) * len(some), generator)
         apart = reference[0], reference[1].roll(1, 0)
         return [(x, y), reference, product, apart]

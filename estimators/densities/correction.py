@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mibench.estimator import Array
 
+from .beginnings import starting_at_zero
 from .folds import HeldOutEstimate
 from .kernels import KernelEntropies, KernelMixture
 from .training import Learner
@@ -36,17 +37,13 @@ class Critic(nn.Module):
 
     def __init__(self, v: Tensor, u: Tensor | None, hidden: tuple[int, ...]) -> None:
         super().__init__()
-        from zuko.nn import MLP
-
         context = 0 if u is None else u.shape[1]
         gaussian = KernelMixture(v.shape[1], context, (), 1).to(v.device).start_at_gaussian(v, u)
         _, means, widths = gaussian.kernels(1, None)
         factor = (torch.eye(v.shape[1], device=v.device) + gaussian.lower[0]) * torch.exp(-widths[0, 0])[:, None]
         self.register_buffer("white", torch.cat([factor, -factor @ gaussian.linear], 1).detach())
         self.register_buffer("shift", (factor @ means[0, 0]).detach())
-        self.network = MLP(v.shape[1] + context, 1, hidden, nn.SiLU).to(v.device)
-        for p in self.network[-1].parameters():
-            nn.init.zeros_(p)
+        self.network = starting_at_zero(v.shape[1] + context, 1, hidden).to(v.device)
 
     def forward(self, v: Tensor, u: Tensor | None) -> Tensor:
         """T, shape (n,)."""

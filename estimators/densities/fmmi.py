@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from mibench.estimator import Array, Capabilities
 from mibench.parameters import Count, Finite, NotNegative, Positive, at_least
 from mibench.registry import register_estimator
 
-from .._samples import varying, with_density
 from ..learned import BelowOne
+from .beginnings import Target, described
 from .trained import STACKED, Trained
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class FMMI(Trained):
     span: tuple[Finite, Finite] = (-4.0, 7.0)
     draws: Count = 20
     probes: Count = 5
-    target: Literal["smaller", "x", "y"] = "smaller"
+    target: Target = "smaller"
 
     version: ClassVar[str] = "1"
     citation: ClassVar[str] = (
@@ -72,10 +72,7 @@ class FMMI(Trained):
         ------
         Unsupported : its columns follow from one another.
         """
-        x, y = varying(x), varying(y)
-        if self.target == "x" or (self.target == "smaller" and x.shape[1] < y.shape[1]):
-            x, y = y, x
-        return x, with_density(self.registered_name, y)
+        return described(self.registered_name, self.target, x, y)
 
     def learner(self, x: Tensor, y: Tensor) -> Learner:
         from .velocity import FlowMatching

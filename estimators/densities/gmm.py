@@ -54,6 +54,8 @@ class OfMixture(Estimator):
     iterations: Count = 100
 
     version: ClassVar[str] = "2"
+    by_ratio: ClassVar[bool] = False
+    """Between maps the ratio of densities decides, where it clearly does, and not the density."""
     capabilities: ClassVar[Capabilities] = Capabilities(min_n=40, trains=True, memory=0.5)
 
     @abstractmethod
@@ -61,9 +63,7 @@ class OfMixture(Estimator):
         """What the variables are mapped to, in several ways."""
 
     def warm_up(self) -> None:
-        """Load what ranks need."""
-        import scipy.stats  # noqa: F401
-
+        """Load what fits mixtures."""
         from . import ladder  # noqa: F401
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
@@ -91,7 +91,7 @@ class OfMixture(Estimator):
         held_out = rng.permutation(n) % self.folds
         parts = np.array([held_out != fold for fold in range(self.folds)])
         kinds = {"either": (False, True), "normal": (False,), "student": (True,)}[self.components]
-        ladder = Ladder(self.most, self.restarts, self.iterations, kinds)
+        ladder = Ladder(self.most, self.restarts, self.iterations, kinds, self.by_ratio)
         try:
             chosen = ladder.search(self.margins(x, y, rng), parts, x.shape[1], seed)
         except np.linalg.LinAlgError:
@@ -109,12 +109,16 @@ class OfMixture(Estimator):
 class GaussianMixtureModel(OfMixture):
     """A mixture of Gaussian or of Student-t components for (X, Y), on the scale or on the normal scores of its columns.
 
-    Scale or scores, Gaussian or Student-t, how many components, and whether with all covariances or only those of
-    canonical pairs: whatever makes held-out rows the most likely as samples of the original variables. The answer is
-    the mean of what the mixtures say of the rows that they were fitted to, which is too much, and of held-out rows,
-    which is too little by about as much; where one Gaussian is best it is that of ``cca``.
+    Gaussian or Student-t, how many components, and whether with all covariances or only those of canonical pairs:
+    whatever makes held-out rows the most likely. Scale or scores: where one is clearly better at telling held-out pairs
+    from pairs of rows that have nothing to do with each other, that one, and else what makes held-out rows the more
+    likely, as samples of the original variables. The answer is the mean of what the mixtures say of the rows that they
+    were fitted to, which is too much, and of held-out rows, which is too little by about as much; where one Gaussian is
+    best it is that of ``cca``.
     """
 
+    version: ClassVar[str] = "3"
+    by_ratio: ClassVar[bool] = True
     citation: ClassVar[str] = (
         "Piras et al. (2023), A robust estimator of mutual information for deep learning interpretability; "
         "Peel & McLachlan (2000), Robust mixture modelling using the t distribution"

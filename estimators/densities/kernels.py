@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .beginnings import starting_at_zero
 from .entropies import DensityPair
 from .training import shrunk_moments
 
@@ -27,16 +28,11 @@ class KernelMixture(nn.Module):
 
     def __init__(self, dim: int, context: int, hidden: tuple[int, ...], components: int) -> None:
         super().__init__()
-        from zuko.nn import MLP
-
         self.components = components
         self.linear = nn.Parameter(torch.zeros(dim, context))
         self.offset = nn.Parameter(torch.zeros(components, 1 + 2 * dim))
         self.lower = nn.Parameter(torch.zeros(components, dim, dim))
-        self.network = MLP(max(1, context), self.offset.numel(), hidden, nn.SiLU) if hidden else None
-        if self.network is not None:
-            for p in self.network[-1].parameters():
-                nn.init.zeros_(p)
+        self.network = starting_at_zero(max(1, context), self.offset.numel(), hidden) if hidden else None
 
     @torch.no_grad()
     def start_at_gaussian(self, v: Tensor, u: Tensor | None = None) -> KernelMixture:

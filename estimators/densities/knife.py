@@ -8,7 +8,7 @@ from mibench.estimator import Array
 from mibench.parameters import Count
 from mibench.registry import register_estimator
 
-from .._samples import varying, with_density
+from .beginnings import described
 from .doe import DoE
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ class KNIFE(DoE):
         ------
         Unsupported : its columns follow from one another.
         """
-        x, y = super().oriented(varying(x), varying(y))
-        return x, with_density(self.registered_name, y)
+        return described(self.registered_name, self.target, x, y)
 
     def learner(self, x: Tensor, y: Tensor) -> Learner:
         from .kernels import KernelEntropies

@@ -1,8 +1,14 @@
-"""Which mixture, behind which maps of the variables: 1, 2, 4 ... components as long as held-out rows welcome them."""
+"""Which mixture, behind which maps of the variables: 1, 2, 4 ... components as long as held-out rows welcome them.
+
+Between numbers of components, and between structures, the density of held-out rows decides. Between maps it may be the
+ratio of densities: a map that suits the variables one by one makes the density high, whether or not it suits what they
+share.
+"""
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -25,6 +31,10 @@ Each fit stops where its own held-out rows are best, so that even a useless comp
 """
 FIRST = 10
 """Iterations after which the best of several random splits is known."""
+OTHERS = 8
+"""Rows of its own fold whose y a held-out row is paired with."""
+CLEARLY = 1.0
+"""Standard errors by which the ratio of one map must be better than that of another, whose density is the higher."""
 
 
 @dataclass(frozen=True)
@@ -65,19 +75,38 @@ class Chosen:
         ratios = [f.stack.log_ratio(v, dim_x) for f, v in zip(self.fits, self.values, strict=True)]
         return [(ratio[part], ratio[~part]) for ratio, part in zip(np.hstack(ratios).T, parts, strict=True)]
 
+    def told_apart(self, parts: Mask, dim_x: int) -> Array:
+        """How well the ratio r tells held-out pairs from independent ones: log s(log r) there + log s(-log r) here.
+
+        s is the logistic function; its mean is greatest for the true ratio, and bounded where r is great. One number
+        per row, all folds one after the other; independent pairs are made of the rows of a fold.
+        """
+        found = []
+        for b, part in enumerate(parts):
+            own, row = (0, b) if len(self.fits) == 1 else (b, 0)
+            values = self.values[own][~part]
+            ratio = functools.partial(self.fits[own].stack.log_ratio, dim_x=dim_x)
+            joint = -np.logaddexp(0, -ratio(values)[:, row])
+            steps = np.unique(np.linspace(1, max(1, len(values) - 1), OTHERS).astype(int))
+            apart = [np.hstack([values[:, :dim_x], np.roll(values[:, dim_x:], step, axis=0)]) for step in steps]
+            found.append(joint - np.mean([np.logaddexp(0, ratio(pairs)[:, row]) for pairs in apart], axis=0))
+        told: Array = np.concatenate(found)
+        return told
+
 
 @dataclass(frozen=True)
 class Ladder:
     """How to look for the best mixture.
 
     most : components. restarts : random splits of every rung. iterations : of each fit. kinds : False for Gaussian,
-    True for Student-t components.
+    True for Student-t components. by_ratio : between maps the ratio decides, where it clearly does.
     """
 
     most: int
     restarts: int
     iterations: int
     kinds: tuple[bool, ...]
+    by_ratio: bool = False
 
     def search(self, among: Sequence[Margins], parts: Mask, dim_x: int, seed: int) -> Chosen:
         """The best of all maps, kinds of components, structures and numbers of components."""
@@ -87,11 +116,23 @@ class Ladder:
         first = [self._one_component(margins, parts) for margins in among]
         best = max(first, key=lambda start: start.score)
         leading = [start for start in first if start.score >= best.score - SLACK]
+        ends = []
         for start in [best] if dim > MANY else leading:
             climbs = [start] if dim < 4 or min(dim_x, dim - dim_x) < 2 else [start, paired(start, parts, dim_x)]
-            for lowest in climbs:
-                found = self._climb(lowest, parts, seed)
-                best = max(best, found, key=lambda chosen: chosen.score)
+            ends.append(max((self._climb(lowest, parts, seed) for lowest in climbs), key=lambda end: end.score))
+        ends.sort(key=lambda end: -end.score)
+        return self._by_ratio(ends, parts, dim_x) if self.by_ratio else ends[0]
+
+    def _by_ratio(self, ends: Sequence[Chosen], parts: Mask, dim_x: int) -> Chosen:
+        """The first, or a later one that is clearly better at telling pairs from independent ones."""
+        best, *others = ends
+        if not others:
+            return best
+        told = best.told_apart(parts, dim_x)
+        for other in others:
+            gain = other.told_apart(parts, dim_x) - told
+            if gain.mean() > CLEARLY * gain.std() / math.sqrt(len(gain)):
+                best, told = other, told + gain
         return best
 
     def _one_component(self, margins: Margins, parts: Mask) -> Chosen:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from mibench.estimator import Array, Capabilities
 from mibench.parameters import Count, Positive, Widths
 from mibench.registry import register_estimator
 
-from .._samples import varying, with_density
+from .beginnings import Target, described
 from .trained import STACKED, Trained
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class NDoE(Trained):
     learning_rate: Positive = 1e-2
     units: Count = 8
     hidden: Widths = (64, 64)
-    target: Literal["smaller", "x", "y"] = "smaller"
+    target: Target = "smaller"
 
     version: ClassVar[str] = "1"
     citation: ClassVar[str] = (
@@ -55,10 +55,7 @@ class NDoE(Trained):
         ------
         Unsupported : its columns follow from one another.
         """
-        x, y = varying(x), varying(y)
-        if self.target == "x" or (self.target == "smaller" and x.shape[1] < y.shape[1]):
-            x, y = y, x
-        return x, with_density(self.registered_name, y)
+        return described(self.registered_name, self.target, x, y)
 
     def learner(self, x: Tensor, y: Tensor) -> Learner:
         from .block_flow import FlowEntropies

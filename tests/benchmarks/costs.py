@@ -23,12 +23,13 @@ from mibench.registry import estimators
 
 
 def entrants() -> list[str]:
-    """All estimators by their first names, without references and what asks for the task."""
+    """All estimators by their first names, without references, what asks for the task, and what has to be installed."""
     seen, names = set(), []
     for name in estimators.names():
         estimator = estimators.create(name)
         special = estimator.capabilities.role is not Role.ENTRANT or name == "benchmark-mi"
-        if not special and str(estimator) not in seen:
+        here = estimator.capabilities.memory is not None  # no network that does not come with mibench
+        if here and not special and str(estimator) not in seen:
             seen.add(str(estimator))
             names.append(name)
     return names

@@ -65,8 +65,6 @@ def estimate(x, y, seed):
     joint = np.hstack([x, y])
     radius = np.nextafter(KDTree(joint).query(joint, 4, p=np.inf)[0][:, -1], 0)
     return digamma(3) + digamma(len(x)) - (digamma(within(x, radius)) + digamma(within(y, radius))).mean()
-def prepare(x, y, seed):
-    estimate(x[:200], y[:200], seed)
 """,
     "benchmark-mi": """
 import bmi
@@ -96,8 +94,6 @@ def estimate(x, y, seed):
             x, y = y, x
         return npeet_plus.micd(x, y, k=3, base=np.e)
     return npeet_plus.mi(x, y, k=3, base=np.e)
-def prepare(x, y, seed):
-    estimate(x[:200], y[:200], seed)
 """,
     "infomeasure": """
 import infomeasure
@@ -108,58 +104,43 @@ def estimate(x, y, seed):
     if method == "ksg":
         return infomeasure.mutual_information(x, y, approach="ksg", k=3, noise_level=0)
     return infomeasure.mutual_information(letters(x), letters(y), approach=method, base="e")
-def prepare(x, y, seed):
-    estimate(x[:200], y[:200], seed)
 """,
     "ennemi": """
 import ennemi
 def estimate(x, y, seed):
-    if x.shape[1] > 1:
-        raise SystemExit(3)
+    of_one_column(x)
     return ennemi.estimate_mi(y[:, 0], x[:, 0], k=3, max_threads=1).item()
-def prepare(x, y, seed):
-    estimate(x[:200], y[:200], seed)
 """,
     "scikit-learn": """
 from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 def estimate(x, y, seed):
-    if x.shape[1] > 1:
-        raise SystemExit(3)
+    of_one_column(x)
     if OPTIONS.get("method") == "classif":  # of two variables, that with fewer values is the letter
         if len(np.unique(x)) < len(np.unique(y)):
             x, y = y, x
         return mutual_info_classif(x, np.unique(y, return_inverse=True)[1].reshape(-1), random_state=seed)[0]
     return mutual_info_regression(x, y[:, 0], n_neighbors=3, random_state=seed)[0]
-def prepare(x, y, seed):
-    estimate(x[:200], y[:200], seed)
 """,
     "unite-toolbox": """
 from unite_toolbox.knn_estimators import calc_knn_mutual_information
 def estimate(x, y, seed):
     return calc_knn_mutual_information(x, y)
-def prepare(x, y, seed):
-    estimate(x[:200], y[:200], seed)
 """,
     "entropy-estimators": """
 from entropy_estimators import continuous
 def estimate(x, y, seed):
     return continuous.get_mi(x, y, k=3)
-def prepare(x, y, seed):
-    estimate(x[:200], y[:200], seed)
 """,
     "copent": """
 from copent import copent
 def estimate(x, y, seed):
     # of the columns of x and y together, less what the columns of each share among themselves
     return copent(np.hstack([x, y])) - sum(copent(part) for part in (x, y) if part.shape[1] > 1)
-def prepare(x, y, seed):
-    estimate(x[:200], y[:200], seed)
 """,
     "gmm-mi": """
 from gmm_mi.mi import EstimateMI
 def estimate(x, y, seed):
-    if x.shape[1] + y.shape[1] > 2:
-        raise SystemExit(3)
+    of_one_column(x, y)
     np.random.seed(seed)
     return EstimateMI().fit_estimate(x[:, 0], y[:, 0])[0]
 def prepare(x, y, seed):
@@ -189,6 +170,11 @@ import numpy as np
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # what a package prints is no answer
 OPTIONS = json.loads(sys.argv[1])
+def prepare(x, y, seed):  # as most packages are made ready; the others have their own
+    estimate(x[:200], y[:200], seed)
+def of_one_column(*sides):
+    if max(values.shape[1] for values in sides) > 1:
+        raise SystemExit(3)
 {program}
 before = None
 for path, seed in OPTIONS["problems"]:

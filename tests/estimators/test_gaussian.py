@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from mibench.estimators.gaussian import CCA, GaussianCopula, gaussian_bias, variance_at_independence
@@ -116,3 +119,18 @@ def test_names() -> None:
     assert estimators.create("cca") == estimators.create("gaussian") == CCA()
     assert estimators.create("gaussian").label == "gaussian"
     assert estimators.create("gaussian-copula") == GaussianCopula()
+
+
+@pytest.mark.parametrize(
+    "name", ["gaussian-copula", "copula-ksg", "extrapolated", "gmm", "jmi", "genie", "kde", "edge"]
+)
+def test_what_takes_long_to_import_is_not_imported(name: str) -> None:
+    """Ranks and the F distribution come without scipy.stats, which takes longer to import than these to answer."""
+    code = (
+        "import sys, numpy as np; from mibench.registry import estimators; "
+        f"e = estimators.create('{name}'); e.warm_up(); "
+        "x, y = np.random.default_rng(0).standard_normal((2, 200, 1)); e.estimate(x, x + y); "
+        "print('scipy.stats' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "False"

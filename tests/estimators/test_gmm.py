@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from mibench.estimators.densities.gmm import GaussianMixtureModel, VectorCopula
-from mibench.estimators.densities.ladder import Ladder, Margins, paired
+from mibench.estimators.densities.ladder import Chosen, Ladder, Margins, paired
 from mibench.estimators.densities.margins import ranked, scaled, spacing_entropy, unmixed
-from mibench.estimators.densities.mixture import Pattern, Stack, fit, single, split
+from mibench.estimators.densities.mixture import Fit, Pattern, Stack, fit, single, split
 from mibench.estimators.densities.unmixing import scores, unmixing_matrix
 from mibench.estimators.gaussian import gaussian_information
 from scipy import stats
@@ -121,6 +121,45 @@ def test_canonical_pairs_are_the_same_density() -> None:
             np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+def gaussian_choice(values: Array, parts: Array, rho: float) -> Chosen:
+    """One standard normal component a fold, with this correlation."""
+    scatters = np.tile([[1.0, rho], [rho, 1.0]], (len(parts), 1, 1, 1))
+    made = replace(single(values, parts, False), means=np.zeros((len(parts), 1, 2)), scatters=scatters)
+    return Chosen(Margins("", values, 0.0), [values], [Fit(made, np.zeros(3), np.zeros(3))], "full", 0.0)
+
+
+def test_the_true_ratio_tells_pairs_from_independent_ones_the_best() -> None:
+    """A proper score: greatest at the correlation of the samples, and ln(1/4) where pairs are taken for independent."""
+    rng = np.random.default_rng(3)
+    x, noise = rng.standard_normal((2, 6000))
+    values = np.stack([x, 0.7 * x + math.sqrt(1 - 0.49) * noise], 1)
+    parts = np.arange(6000) % 3 != np.arange(3)[:, None]
+    told = {rho: gaussian_choice(values, parts, rho).told_apart(parts, 1) for rho in (0.0, 0.5, 0.7, 0.85)}
+    np.testing.assert_allclose(told[0.0], math.log(0.25))
+    means = {rho: found.mean() for rho, found in told.items()}
+    assert max(means, key=lambda rho: means[rho]) == 0.7
+
+    # by quadrature over both distributions
+    def both(y: float, x: float) -> float:
+        ratio = stats.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]]).pdf([x, y]) / (
+            product := float(stats.norm.pdf(x) * stats.norm.pdf(y))
+        )
+        return product * (ratio * math.log(ratio / (1 + ratio)) - math.log1p(ratio))
+
+    grid = np.linspace(-6, 6, 121)
+    expected = 0.01 * sum(both(float(a), float(b)) for a in grid for b in grid)
+    assert means[0.7] == pytest.approx(expected, abs=4 * told[0.7].std() / math.sqrt(6000))
+
+
+def test_every_fold_is_told_apart_by_its_own_fit() -> None:
+    x, y, _ = drawn("gauss[dim=2]", 300)
+    parts = np.arange(300) % 3 != np.arange(3)[:, None]
+    start = Ladder(1, 1, 10, (False,)).search([Margins("", np.hstack([x, y]), 0.0)], parts, 2, 0)
+    together, apart = start.told_apart(parts, 2), paired(start, parts, 2).told_apart(parts, 2)
+    np.testing.assert_allclose(together, apart, atol=1e-6)
+    assert together.shape == (300,)
+
+
 # Maps ----------------------------------------------------------------------------------------------------------------
 
 
@@ -188,6 +227,17 @@ def test_what_a_mixture_can_say_is_said(name: str) -> None:
     error = estimate.diagnostics["sampling_error"]
     assert 0.005 < error < 0.06
     assert estimate.mi == pytest.approx(truth, abs=3 * error)
+
+
+def test_the_map_with_the_better_ratio_is_taken_before_that_with_the_better_density() -> None:
+    """Ranks make any margins likely, here uniform ones, and bend what is straight between the variables."""
+    rng = np.random.default_rng(8)
+    x = rng.uniform(size=(1000, 1))
+    y = x + rng.uniform(-0.1, 0.1, size=(1000, 1))
+    truth = 0.1 - math.log(0.2)  # the entropy of a trapezoid less that of the noise
+    by_density, by_ratio = VectorCopula(most=16).estimate(x, y), GaussianMixtureModel(most=16).estimate(x, y)
+    assert (by_density.diagnostics["margins"], by_ratio.diagnostics["margins"]) == ("ranks", "scale")
+    assert abs(by_ratio.mi - truth) < 0.6 * abs(by_density.mi - truth)
 
 
 def test_a_single_student_component_finds_what_the_common_scale_carries() -> None:
