@@ -116,6 +116,8 @@ class Ladder:
         first = [self._one_component(margins, parts) for margins in among]
         best = max(first, key=lambda start: start.score)
         leading = [start for start in first if start.score >= best.score - SLACK]
+        if not leading:  # no density to compare: most values repeat
+            return best
         ends = []
         for start in [best] if dim > MANY else leading:
             climbs = [start] if dim < 4 or min(dim_x, dim - dim_x) < 2 else [start, paired(start, parts, dim_x)]

@@ -253,6 +253,13 @@ def test_independent_variables_carry_nothing() -> None:
         assert estimator.estimate(x, y).mi == pytest.approx(0, abs=0.02)
 
 
+@pytest.mark.parametrize("estimator", [GaussianMixtureModel(most=4), VectorCopula(most=4)], ids=["gmm", "vce"])
+def test_letters_have_an_answer(estimator: GaussianMixtureModel | VectorCopula) -> None:
+    """They have no density by which maps could be compared."""
+    x, y, truth = drawn("erasure-channel[letters=16]", 500)
+    assert 0 < estimator.estimate(x, y).mi < truth
+
+
 def test_monotone_maps_hardly_matter_on_ranks() -> None:
     x, y, truth = drawn("1v1-X-0.9", 1000)
     assert GaussianMixtureModel(most=4).estimate(np.exp(3 * x), y**3).mi == pytest.approx(truth, abs=0.06)
