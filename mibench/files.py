@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 Put: TypeAlias = Callable[[Path, "bytes | str"], None]
+
+_NUMBERS = itertools.count()
 
 
 @contextlib.contextmanager
@@ -128,5 +131,6 @@ def _places(path: Path) -> tuple[Path, Path | None]:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if stat.S_ISREG(mode) and not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, "the file is read-only", str(path))
-    partial = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
+    # a number of its own, since long names may differ only in what is cut off
+    partial = target.with_name(f".{target.name[:100]}.{os.getpid()}-{next(_NUMBERS)}.part")
     return target, partial if stat.S_ISREG(mode) else None
