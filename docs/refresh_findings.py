@@ -140,6 +140,7 @@ def sweep(rows: Sequence[Downstream], arms: Sequence[str]) -> str:
             if row.control and row.arm in known:
                 mean, se = known[row.arm]
                 ax.axhspan(mean - se, mean + se, color=GRID, label=f"{row.arm} (no weight)")
+        ticks: set[float] = set()
         for begin in arms:
             points = sorted(
                 (float(match[1]), *value)
@@ -147,9 +148,12 @@ def sweep(rows: Sequence[Downstream], arms: Sequence[str]) -> str:
                 if arm.startswith(begin) and (match := re.search(r", beta ([\d.e+-]+)", arm))
             )
             weights, means, errors = zip(*points, strict=True)
+            ticks.update(weights)
             look = Palette(arms)[begin]
             ax.errorbar(weights, means, errors, marker=look.marker, capsize=2, **look.line, label=begin)
         ax.set(xscale="log", xlabel="beta", ylabel=f"{first.metric.replace('_', ' ')}, {first.unit}".rstrip(", "))
+        ax.set_xticks(sorted(ticks), [f"{weight:g}" for weight in sorted(ticks)])
+        ax.minorticks_off()
         ax.legend()
         PICTURES.mkdir(exist_ok=True)
         task = first.group.partition("[")[0]
