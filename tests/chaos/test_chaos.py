@@ -48,8 +48,11 @@ def complete(out: Path, cells: int) -> None:
     run("quiet", "cheap", 20, cells, out=out, references=False, progress=False, workers=2)
 
 
-def kill_at_random(out: Path, cells: int, kills: int, seed: int) -> Counter[str]:
-    """Start the run again and again, and kill its parent or one of its workers, until so many kills are done."""
+def kill_at_random(out: Path, cells: int, kills: int, seed: int, longest: float) -> Counter[str]:
+    """Start the run again and again, and kill its parent or one of its workers, until so many kills are done.
+
+    longest : seconds until the next kill, at most; a run that ends before that was started for nothing.
+    """
     rng = random.Random(seed)
     done: Counter[str] = Counter()
 
@@ -64,7 +67,7 @@ def kill_at_random(out: Path, cells: int, kills: int, seed: int) -> Counter[str]
             if rng.random() < 0.9:  # the others are disturbed while they start
                 await_growth(parent, out / FILE)
             while parent.poll() is None and left():
-                time.sleep(rng.uniform(0.05, 1.5))
+                time.sleep(rng.uniform(0.05, longest))
                 [how] = rng.choices(["worker", "SIGKILL", "SIGTERM", "SIGINT"], [9, 1, 1, 1])
                 if how == "worker":
                     with contextlib.suppress(psutil.NoSuchProcess, IndexError):
@@ -93,9 +96,9 @@ def await_growth(parent: subprocess.Popen[str], file: Path) -> None:
         time.sleep(0.01)
 
 
-def killed(tmp_path: Path, cells: int, kills: int, seed: int = 0) -> dict[str, float]:
+def killed(tmp_path: Path, cells: int, kills: int, longest: float = 1.5, seed: int = 0) -> dict[str, float]:
     complete(tmp_path / "undisturbed", cells)
-    counts = kill_at_random(tmp_path / "killed", cells, kills, seed)
+    counts = kill_at_random(tmp_path / "killed", cells, kills, seed, longest)
     for _ in range(3):  # cells that lost their worker twice in a run are tried again in the next
         complete(tmp_path / "killed", cells)
     assert values(tmp_path / "killed") == values(tmp_path / "undisturbed")
@@ -105,7 +108,7 @@ def killed(tmp_path: Path, cells: int, kills: int, seed: int = 0) -> dict[str, f
 
 
 def test_a_few_random_kills_lose_double_and_change_nothing(tmp_path: Path) -> None:
-    killed(tmp_path, cells=300, kills=3, seed=4)  # two of a worker and one of the parent, so that one start is enough
+    killed(tmp_path, cells=600, kills=3, longest=0.2)
 
 
 @slow
