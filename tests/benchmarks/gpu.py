@@ -52,7 +52,7 @@ def main() -> int:
         problem = guarded(name, args.device, guard) if guard > LEAST else "not begun: the time for everything is over"
         if problem:
             failed.append(name)
-            print(f"{name:<52}{problem}", flush=True)
+            print(f"{name:<54}{problem}", flush=True)
     print(f"done in {args.limit - (end - time.monotonic()):.0f} s; without an answer: {', '.join(failed) or 'none'}")
     return 1 if failed else 0
 
@@ -63,7 +63,7 @@ def one_figure(name: str, device: str, seconds: float) -> None:
     clock = gpu_figures.Clock(device, seconds, json.loads(ANSWERS.read_text()))
     for what, figure, goal in gpu_figures.FIGURES[name][0](clock):
         shown = "" if goal is None or clock.small else f"goal {goal.text:<9} {'met' if goal.met else 'NOT MET'}"
-        print(f"{what:<52}{figure:<42}{shown}".rstrip(), flush=True)
+        print(f"{what:<54}{figure:<42}{shown}".rstrip(), flush=True)
 
 
 def guarded(name: str, device: str, seconds: float) -> str:
