@@ -42,7 +42,7 @@ from .plan import Plan, Point
 _MOST_SEEDS = 1_000_000
 _LARGEST = 2**63 - 1  # a seed or sample size
 _LONGEST_NUMBER = 20  # characters
-_NO_KEY, _DEEPEST_KEY = re.compile(r"[^\w.\"' -]+"), 100  # parts of a key, with dots between
+_NO_KEY, _DEEPEST_KEY = re.compile(r"[^\w.\"' -]+|\.(?: *\.)+"), 100  # parts of a key, with one dot between
 
 
 def _listed(value: Any) -> Any:

@@ -107,7 +107,8 @@ def test_files_are_read_and_their_defects_named(tmp_path: Path) -> None:
     (tmp_path / "parts.toml").write_text("a" + ".a" * 20_000 + " = 1")
     with pytest.raises(UsageError, match="it has a key of more than 100 parts"):
         load_grid(tmp_path / "parts.toml")
-    (tmp_path / "good.toml").write_text('tasks = ["gauss"]\ninclude = ["mine.py"]\n')
+    lines = f"# settings {'.' * 200}\n#{' .' * 200}\n"  # no key at all
+    (tmp_path / "good.toml").write_text(f'{lines}tasks = ["gauss"]\ninclude = ["mine.py"]\n')
     assert load_grid(tmp_path / "good.toml").include == (str(tmp_path / "mine.py"),)
 
 
