@@ -102,6 +102,11 @@ def ties(x: Array, y: Array) -> dict[str, Any]:
     return {"ties": round(share, 6)} if share > 0 else {}
 
 
+def commonest(values: Array) -> Array:
+    """The share of the most frequent value in each column of ``values`` (n, dim), shape (dim,)."""
+    return np.array([np.unique(column, return_counts=True)[1].max() for column in values.T]) / len(values)
+
+
 def pooled(parts: Sequence[Array]) -> tuple[float, float]:
     """Mean of the contributions of all parts together, and its standard error from their spread within each part.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -17,7 +17,7 @@ from mibench.parameters import Count, at_least
 from mibench.ranks import normal_scores
 from mibench.registry import estimators, register_estimator
 
-from ._samples import needing, outliers, tamed, ties
+from ._samples import commonest, needing, outliers, tamed, ties
 from .critics import methods as methods  # registers the critic
 from .critics.copula import STRONGEST, whitening
 from .gaussian import gaussian_bias
@@ -33,9 +33,12 @@ deviation of 0.9 with k = 3, and the difference to that with k = 1 one of 1.5, b
 SCATTER_OF_ONE = 1.5 * SCATTER
 """The same for the answers with 1 and with k neighbours."""
 NORMALISED = 0.25
-"""Nats by which the log of the mean of a density ratio over the product of the marginals may exceed 0."""
-ROWS = 400
-"""Of the product, over which that mean is taken."""
+"""Nats by which the log of the mean of a density ratio over the product of the marginals may exceed the surrogates'."""
+ROWS, OTHERS = 400, 10_000
+"""Samples whose y, and at most how many whose x, make the product over which that mean is taken."""
+MOST = 0.5
+"""The share of one value in a column above which less than half of it has an order, and scores say little; and the
+share of such columns above which the copula says little."""
 
 
 @register_estimator("copula-ksg")
@@ -52,11 +55,12 @@ class CopulaKSG(Estimator):
     on the scale of the samples, and the greater counts. Where it does not exceed the information of the Gaussian copula
     by more than its scatter, the answer is that of the copula, which scatters less and is a lower bound.
 
-    Where the density ratio of the Gaussian is no ratio of densities, because its mean over the product of the marginals
-    exceeds 1 (categories behind many columns, manifolds), the surrogates are not like the samples. What KSG then says
-    of canonical variables holds the correlations that so many columns have by chance, and nothing takes that off: the
-    answer is KSG's without the copula. Of 8 nats and more a few pairs decide about that mean, and samples of a Gaussian
-    may fail it as well: the answer is then far too low, as in one of three seeds of the published staircase.
+    The surrogates are not like the samples where the density ratio of the Gaussian is no ratio of densities (categories
+    behind many columns, manifolds, tails), which shows in a mean over the product of the marginals that exceeds that on
+    surrogates. What KSG then says of canonical variables holds the correlations that so many columns have by chance,
+    and nothing takes that off. The answer is KSG's without the copula or, if that is greater, the information of the
+    copula less the logarithm of the excess: the lower bound of Donsker and Varadhan (1983). Where one value is more
+    than half of most columns (detection limits), scores say little, and the answer is KSG's.
 
     There is no standard error: the scatter is the smaller part of what may be wrong.
 
@@ -69,7 +73,7 @@ class CopulaKSG(Estimator):
     k: Annotated[int, at_least(2)] = 3
     surrogates: Count = 3
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     citation: ClassVar[str] = (
         f"{KRASKOV}; Ince et al. (2017), A statistical framework for neuroimaging data analysis based on mutual "
         "information estimated via a Gaussian copula; bias by surrogates as a control variate: Glasserman (2003), "
@@ -86,17 +90,20 @@ class CopulaKSG(Estimator):
         said: dict[str, Any] = {**ties(x, y), **outliers(x, y)}
         found = self._extrapolated(self._neighbours(tamed(x), tamed(y)), len(x))
         copula = FittedCopula.of(normal_scores(x), normal_scores(y))
-        if copula is None:
+        if copula is None or max(np.mean(commonest(values) > MOST) for values in (x, y)) > MOST:
             return Estimate(found, diagnostics={**said, "copula": None})
+        said["copula"] = copula.information
         rng = rng_for(seed)
-        if copula.log_mean(rng.permutation(len(x))[:ROWS]) > NORMALISED:
-            return Estimate(found, diagnostics={**said, "copula": None})
-        answers = self._neighbours(*copula.scaled())
         drawn = [copula.surrogate(rng) for _ in range(self.surrogates)]
+        order = rng.permutation(len(x))
+        if _excess([copula, *drawn], order, lambda each: each.true_terms, least=-math.log(ROWS)) > NORMALISED:
+            bound = copula.information - _excess([copula, *drawn], order, lambda each: each.terms)
+            return Estimate(max(found, bound), diagnostics={**said, "bound": bound})
+        answers = self._neighbours(*copula.scaled())
         bias = np.mean([self._neighbours(*each.scaled()) for each in drawn], axis=0) - float(copula.true_terms.sum())
         corrected = self._extrapolated(answers - bias, len(x))
         found = max(found, corrected)
-        said |= {"copula": copula.information, "corrected": corrected}
+        said["corrected"] = corrected
         if found < copula.information + SCATTER / math.sqrt(len(x)):
             found = copula.information
         return Estimate(found, diagnostics=said)
@@ -110,6 +117,21 @@ class CopulaKSG(Estimator):
         if one - more < SCATTER_OF_ONE / math.sqrt(n):
             return more
         return one + (one - more) / (self.k - 1)
+
+
+def _excess(
+    copulas: Sequence[FittedCopula],
+    order: npt.NDArray[np.intp],
+    terms: Callable[[FittedCopula], Array],
+    least: float = -math.inf,
+) -> float:
+    """Nats by which the log of the mean of the ratio with these terms is greater in the first than in the others.
+
+    Means whose log is less than ``least`` count as that: where hardly any pair of the product is near the others, it
+    says nothing about the ratio.
+    """
+    own, *others = (max(least, each.log_mean(order, terms(each))) for each in copulas)
+    return own - float(np.mean(others))
 
 
 @register_estimator("copula-ksg-critic")
@@ -131,7 +153,7 @@ class CopulaKSGCritic(Estimator):
     surrogates: Count = 3
     critic: Estimator = _MINE
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     citation: ClassVar[str] = (
         f"{CopulaKSG.citation}; Belghazi et al. (2018), MINE: Mutual information neural estimation"
     )
@@ -230,11 +252,17 @@ class FittedCopula:
         assert found is not None  # it has the shape of this one
         return found
 
-    def log_mean(self, rows: npt.NDArray[np.intp]) -> float:
-        """The log of the mean of the density ratio over pairs of the y of these rows and the x of others."""
-        pairs, square, precision = len(self.terms), -np.expm1(-2 * self.terms), np.exp(2 * self.terms)
-        a, b = self.x[:, :pairs], self.y[rows, :pairs]
+    def log_mean(self, order: npt.NDArray[np.intp], terms: Array) -> float:
+        """The log of the mean of the density ratio with these terms over the product of the marginals.
+
+        That is over the y of the first ROWS samples in this order, each with the x of the others of the first OTHERS.
+        Ratios above n count as n: of much information a few pairs would decide about the mean.
+        """
+        order, rows, pairs = order[:OTHERS], order[:ROWS], len(terms)
+        square, precision = -np.expm1(-2 * terms), np.exp(2 * terms)
+        a, b = self.x[order, :pairs], self.y[rows, :pairs]
         of_x, of_y = ((0.5 * v**2) @ (square * precision) for v in (a, b))
-        product = b @ (a * (np.sqrt(square) * precision)).T - of_x - of_y[:, None]
-        product[np.arange(len(rows)), rows] = -np.inf
-        return float(logsumexp(product) + self.terms.sum()) - math.log(len(rows) * (len(a) - 1))
+        product = b @ (a * (np.sqrt(square) * precision)).T - of_x - of_y[:, None] + terms.sum()
+        np.fill_diagonal(product, -np.inf)
+        mean = float(logsumexp(np.minimum(product, math.log(len(self.x)))))
+        return mean - math.log(len(rows) * (len(order) - 1))
