@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn
 
 import numpy as np
@@ -38,6 +38,10 @@ class OfMixture(Estimator):
     one of its kind is in neither, so there is no standard error. Where one Gaussian component is best, whose bias is
     known exactly, the answer is that of ``cca`` on the mapped variables.
 
+    Values that repeat have no density. Their ranks, with ties in random order, have one and the same mutual
+    information. One Gaussian for the mean ranks of ties, as in ``gaussian-copula``, stands beside them, and is taken
+    where it is clearly better at telling held-out pairs from independent ones.
+
     Parameters
     ----------
     most : the greatest number of components; 1, 2, 4 ... are tried for as long as held-out rows become more likely.
@@ -53,7 +57,7 @@ class OfMixture(Estimator):
     restarts: Count = 2
     iterations: Count = 100
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     by_ratio: ClassVar[bool] = False
     """Between maps the ratio of densities decides, where it clearly does, and not the density."""
     capabilities: ClassVar[Capabilities] = Capabilities(min_n=40, trains=True, memory=0.5)
@@ -117,7 +121,7 @@ class GaussianMixtureModel(OfMixture):
     best it is that of ``cca``.
     """
 
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     by_ratio: ClassVar[bool] = True
     citation: ClassVar[str] = (
         "Piras et al. (2023), A robust estimator of mutual information for deep learning interpretability; "
@@ -127,8 +131,7 @@ class GaussianMixtureModel(OfMixture):
     def margins(self, x: Array, y: Array, rng: np.random.Generator) -> Sequence[Margins]:
         from .margins import ranked, scaled
 
-        # the density of what repeats is infinite on any scale but that of ranks
-        return [_both("ranks", ranked(x), ranked(y)), *([] if ties(x, y) else [_both("scale", scaled(x), scaled(y))])]
+        return _of_ties(x, y, rng) or [_both("ranks", ranked(x), ranked(y)), _both("scale", scaled(x), scaled(y))]
 
 
 @register_estimator("vce")
@@ -149,13 +152,22 @@ class VectorCopula(OfMixture):
     def margins(self, x: Array, y: Array, rng: np.random.Generator) -> Sequence[Margins]:
         from .margins import ranked, scaled, unmixed
 
-        plain = _both("ranks", ranked(x), ranked(y))
-        if ties(x, y):
-            return [plain]
-        found = [plain, _both("scale", scaled(x), scaled(y))]
+        if tied := _of_ties(x, y, rng):
+            return tied
+        found = [_both("ranks", ranked(x), ranked(y)), _both("scale", scaled(x), scaled(y))]
         if max(x.shape[1], y.shape[1]) > 1:
             found.append(_both("components", unmixed(x, rng), unmixed(y, rng)))
         return found
+
+
+def _of_ties(x: Array, y: Array, rng: np.random.Generator) -> Sequence[Margins]:
+    """The maps of samples in which values repeat, whose density is infinite on their own scale; else none."""
+    from .margins import apart, ranked
+
+    if not ties(x, y):
+        return []
+    together = replace(_both("ranks", ranked(x), ranked(y)), atoms=True)
+    return [_both("random ranks", apart(x, rng), apart(y, rng)), together]
 
 
 def _both(name: str, x: Any, y: Any) -> Margins:

@@ -2,7 +2,8 @@
 
 Between numbers of components, and between structures, the density of held-out rows decides. Between maps it may be the
 ratio of densities: a map that suits the variables one by one makes the density high, whether or not it suits what they
-share.
+share. It must be where values repeat and there is no density to compare; then the first map is left only for one that
+is clearly better.
 """
 
 from __future__ import annotations
@@ -39,11 +40,16 @@ CLEARLY = 1.0
 
 @dataclass(frozen=True)
 class Margins:
-    """Rows z = (x, y) behind a map of X and one of Y, (n, D), and the mean log Jacobian determinant in nats."""
+    """Rows z = (x, y) behind a map of X and one of Y, (n, D), and the mean log Jacobian determinant in nats.
+
+    The latter is not finite where the rows had no density before the map. atoms : nor have they one behind it, and of
+    more than one normal component some would sink to a point.
+    """
 
     name: str
     values: Array
     log_volume: float
+    atoms: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Chosen:
     """The mixtures that gave the held-out rows the highest density.
 
     values : what each of the fits describes; one of each for every fold, or one for all. score : the mean log density
-    of held-out rows in the variables as they were given, in nats.
+    of held-out rows in nats.
     """
 
     margins: Margins
@@ -59,6 +65,11 @@ class Chosen:
     fits: Sequence[Fit]
     structure: str
     score: float
+
+    @property
+    def unmapped(self) -> float:
+        """The score in the variables as they were given."""
+        return self.score + self.margins.log_volume
 
     @property
     def components(self) -> int:
@@ -114,16 +125,16 @@ class Ladder:
         if dim > MANY:
             among = [replace(margins, values=margins.values.astype(np.float32)) for margins in among]
         first = [self._one_component(margins, parts) for margins in among]
-        best = max(first, key=lambda start: start.score)
-        leading = [start for start in first if start.score >= best.score - SLACK]
-        if not leading:  # no density to compare: most values repeat
-            return best
+        comparable = all(math.isfinite(start.unmapped) for start in first)
+        best = max(first, key=lambda start: start.unmapped) if comparable else first[0]
+        leading = [start for start in first if not comparable or start.unmapped >= best.unmapped - SLACK]
         ends = []
         for start in [best] if dim > MANY else leading:
             climbs = [start] if dim < 4 or min(dim_x, dim - dim_x) < 2 else [start, paired(start, parts, dim_x)]
             ends.append(max((self._climb(lowest, parts, seed) for lowest in climbs), key=lambda end: end.score))
-        ends.sort(key=lambda end: -end.score)
-        return self._by_ratio(ends, parts, dim_x) if self.by_ratio else ends[0]
+        if comparable:
+            ends.sort(key=lambda end: -end.unmapped)
+        return self._by_ratio(ends, parts, dim_x) if self.by_ratio or not comparable else ends[0]
 
     def _by_ratio(self, ends: Sequence[Chosen], parts: Mask, dim_x: int) -> Chosen:
         """The first, or a later one that is clearly better at telling pairs from independent ones."""
@@ -139,18 +150,19 @@ class Ladder:
 
     def _one_component(self, margins: Margins, parts: Mask) -> Chosen:
         """Of the kind that is better."""
-        fits = [fit(single(margins.values, parts, kind), margins.values, parts, 20 * kind) for kind in self.kinds]
+        kinds = (False,) if margins.atoms else self.kinds
+        fits = [fit(single(margins.values, parts, kind), margins.values, parts, 20 * kind) for kind in kinds]
         simpler, better = fits[0], fits[-1]
         if float((better.test - simpler.test).mean()) * parts.shape[1] < LEAST_GAIN:
             better = simpler
-        return Chosen(margins, [margins.values], [better], "full", float(better.test.mean()) + margins.log_volume)
+        return Chosen(margins, [margins.values], [better], "full", float(better.test.mean()))
 
     def _climb(self, start: Chosen, parts: Mask, seed: int) -> Chosen:
         """Twice as many components for as long as that helps, and there are more rows than parameters."""
-        best = start
+        best, most = start, 1 if start.margins.atoms else self.most
         rows = int(parts.sum(axis=1).min())
         own = [parts] if len(start.fits) == 1 else [part[None] for part in parts]
-        while (count := 2 * best.fits[0].stack.components) <= self.most:
+        while (count := 2 * best.fits[0].stack.components) <= most:
             if count * best.fits[0].stack.pattern.features > rows:
                 break
             fits = [

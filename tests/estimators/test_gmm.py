@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from mibench.estimators.densities.gmm import GaussianMixtureModel, VectorCopula
 from mibench.estimators.densities.ladder import Chosen, Ladder, Margins, paired
-from mibench.estimators.densities.margins import ranked, scaled, spacing_entropy, unmixed
+from mibench.estimators.densities.margins import apart, ranked, scaled, spacing_entropy, unmixed
 from mibench.estimators.densities.mixture import Fit, Pattern, Stack, fit, single, split
 from mibench.estimators.densities.unmixing import scores, unmixing_matrix
 from mibench.estimators.gaussian import gaussian_information
 from scipy import stats
 
 from mibench.errors import Unsupported
-from mibench.estimator import Array
+from mibench.estimator import Array, Estimator
 from mibench.registry import tasks
 from mibench.task import Task
 
@@ -179,6 +179,33 @@ def test_volumes_are_mean_log_derivatives() -> None:
     assert np.abs(affine.values - x).max() < 0.2
 
 
+def test_ties_come_apart_at_random_and_nothing_else_moves() -> None:
+    values = np.stack([np.repeat([3.0, 1.0, 2.0], [200, 300, 500]), np.linspace(0, 1, 1000) ** 3], axis=1)
+    found = apart(values, np.random.default_rng(0))
+    assert math.isnan(found.log_volume)
+    np.testing.assert_array_equal(found.values[:, 1], ranked(values).values[:, 1])
+    np.testing.assert_array_equal(np.sort(found.values[:, 0]), found.values[:, 1])
+    low, middle, high = found.values[200:500, 0], found.values[500:, 0], found.values[:200, 0]
+    assert low.max() < middle.min() and middle.max() < high.min()
+    assert abs(stats.spearmanr(np.arange(500), middle).statistic) < 0.15  # 3 / sqrt(500)
+
+
+@pytest.mark.parametrize(
+    ("selector", "within"),
+    [
+        ("symmetric-channel[letters=2,crossover=0.1]", 0.1),
+        ("discrete-uniform[letters=3]", 0.12),
+        ("erasure-channel[letters=4,erasure=0.3]", 0.3),
+        ("rounded-gauss[rho=0.9,step=1.0]", 0.06),
+        ("zero-inflated-poisson[inflation=0.5]", 0.03),
+    ],
+)
+@pytest.mark.parametrize("estimator", [GaussianMixtureModel(restarts=1), VectorCopula(restarts=1)])
+def test_values_that_repeat(estimator: Estimator, selector: str, within: float) -> None:
+    x, y, truth = drawn(selector, 1500)
+    assert estimator.estimate(x, y, 3).mi == pytest.approx(truth, abs=within)
+
+
 def test_independent_components_are_found() -> None:
     rng = np.random.default_rng(2)
     sources = np.stack([rng.uniform(-1, 1, 5000), rng.laplace(size=5000), rng.exponential(size=5000)], axis=1)
@@ -255,7 +282,7 @@ def test_independent_variables_carry_nothing() -> None:
 
 @pytest.mark.parametrize("estimator", [GaussianMixtureModel(most=4), VectorCopula(most=4)], ids=["gmm", "vce"])
 def test_letters_have_an_answer(estimator: GaussianMixtureModel | VectorCopula) -> None:
-    """They have no density by which maps could be compared."""
+    """They have no density, and no component sinks to one of them, where the ratio would be without limit."""
     x, y, truth = drawn("erasure-channel[letters=16]", 500)
     assert 0 < estimator.estimate(x, y).mi < truth
 
