@@ -9,7 +9,6 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp
 
 from mibench.errors import UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, Kind, check_samples, rng_for
@@ -260,7 +259,11 @@ class FittedCopula:
         square, precision = -np.expm1(-2 * terms), np.exp(2 * terms)
         a, b = self.x[order, :pairs], self.y[rows, :pairs]
         of_x, of_y = ((0.5 * v**2) @ (square * precision) for v in (a, b))
-        product = b @ (a * (np.sqrt(square) * precision)).T - of_x - of_y[:, None] + terms.sum()
-        np.fill_diagonal(product, -np.inf)
-        mean = float(logsumexp(np.minimum(product, math.log(len(self.x)))))
-        return mean - math.log(len(rows) * (len(order) - 1))
+        ratios = b @ (a * (np.sqrt(square) * precision)).T  # their logs, in place: the greatest array by far
+        ratios -= of_x
+        ratios += terms.sum() - of_y[:, None]
+        np.fill_diagonal(ratios, -np.inf)
+        np.minimum(ratios, math.log(len(self.x)), out=ratios)
+        greatest = float(ratios.max())
+        total = float(np.exp(np.subtract(ratios, greatest, out=ratios), out=ratios).sum())
+        return greatest + math.log(total / (len(rows) * (len(order) - 1)))
