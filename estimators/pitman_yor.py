@@ -9,64 +9,90 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaln, digamma, expit, gammaln, polygamma, zeta
+from scipy.special import betaln, digamma, expit, gammaln, zeta
 
 from mibench.estimator import Array
 
-NEGLIGIBLE = 30.0  # by which the logarithm of the posterior lies below its maximum where nothing is left of it
-COARSE, FINE = 48, 128  # points an axis: to find where the posterior is, and to integrate there
+NEGLIGIBLE = 30.0  # by which the logarithm of a density lies below its maximum where nothing is left of it
+COARSE, FINE = 24, 128  # points an axis: to find where the posterior is, and to integrate there
 
 
 class PitmanYor:
-    """What counts say of a Pitman-Yor process with discount d and concentration alpha, on a grid of the two.
+    """What counts say of Pitman-Yor processes with discounts d, given by ``logit_d``, shape (b,).
 
     A process breaks sticks: p_k = V_k (1 - V_1) ... (1 - V_(k-1)), V_k having the distribution Beta(1 - d, alpha + kd).
-    The axes of the grid are ``log_alpha``, shape (a,), and ``logit_d``, shape (b,); the tables have shape (a, b).
+    The methods take the logarithms of concentrations alpha, shape (a, b), each column for the d of its own.
     """
 
-    def __init__(self, counts: npt.NDArray[Any], log_alpha: Array, logit_d: Array) -> None:
-        sizes, self._times = np.unique(counts, return_counts=True)
-        self._sizes = sizes.astype(float)
+    def __init__(self, counts: npt.NDArray[Any], logit_d: Array) -> None:
+        sizes, times = np.unique(counts, return_counts=True)
         self._n, self._letters = float(counts.sum()), len(counts)
-        self._alpha = np.exp(log_alpha)[:, None]
         self._d, self._kept = expit(logit_d), expit(-logit_d)  # d and 1 - d, of which neither may cancel
+        less = sizes - 1.0 + self._kept[:, None]  # c - d
+        self._of_seen = (less * digamma(less + 1)) @ times
+        self._repeated = _log_rising(self._kept[:, None], sizes - 1.0) @ times
 
-    def log_posterior(self) -> Array:
+    def log_posterior(self, log_alpha: Array) -> Array:
         """Up to a constant, as a density of ln(alpha) and logit(d)."""
-        posterior: Array = self.log_prior() + self.log_evidence()
+        posterior: Array = self.log_prior(log_alpha) + self.log_evidence(log_alpha)
         return posterior
 
-    def log_prior(self) -> Array:
+    def log_prior(self, log_alpha: Array) -> Array:
         """That of Archer, Park and Pillow, as a density of ln(alpha) and logit(d).
 
         The mean entropy is h = psi(alpha + 1) - psi(1 - d), all values of which are equally likely, and the share of it
         that comes from d, gamma = (psi(1) - psi(1 - d)) / h, has the density exp(-10 / (1 - gamma)) up to a constant.
         """
-        of_alpha, of_d = _digamma_beyond(self._alpha), -_digamma_beyond(-self._d, self._kept)
-        steps = self._alpha * polygamma(1, self._alpha + 1) * (self._d * self._kept * polygamma(1, self._kept))
+        alpha = np.exp(log_alpha)
+        of_alpha, of_d = _digamma_beyond(alpha), -_digamma_beyond(-self._d, self._kept)
+        steps = alpha * zeta(2, alpha + 1) * (self._d * self._kept * zeta(2, self._kept))  # psi'(z) = zeta(2, z)
         mean = of_alpha + of_d
         log_density: Array = np.log(steps) - np.log(mean) - 10 * mean / of_alpha
         return log_density
 
-    def log_evidence(self) -> Array:
+    def log_evidence(self, log_alpha: Array) -> Array:
         """The logarithm of the probability that n samples fall into K letters just as they do, with counts c.
 
         It is prod_(l=1)^(K-1) (alpha + l d) prod_i (1 - d)_(c_i - 1) / (alpha + 1)_(n - 1), where (z)_m stands for
         z (z + 1) ... (z + m - 1).
         """
-        new = (self._letters - 1) * np.log(self._d) + _log_rising(self._alpha / self._d + 1, self._letters - 1.0)
-        again = _log_rising(self._kept[:, None], self._sizes - 1) @ self._times
-        evidence: Array = new + again - _log_rising(self._alpha + 1, self._n - 1)
+        alpha = np.exp(log_alpha)
+        new = (self._letters - 1) * np.log(self._d) + _log_rising(alpha / self._d + 1, self._letters - 1.0)
+        evidence: Array = new + self._repeated - _log_rising(alpha + 1, self._n - 1)
         return evidence
 
-    def entropy(self) -> Array:
-        """The posterior mean of H in nats, for every alpha and d."""
-        again = self._sizes - 1 + self._kept[:, None]  # c - d
-        of_seen = (again * digamma(again + 1)) @ self._times
-        of_unseen = (self._alpha + self._letters * self._d) * digamma(self._kept)
-        whole = self._alpha + self._n
-        entropy: Array = digamma(whole + 1) - (of_seen + of_unseen) / whole
+    def entropy(self, log_alpha: Array) -> Array:
+        """The posterior mean of H in nats."""
+        alpha = np.exp(log_alpha)
+        of_unseen = (alpha + self._letters * self._d) * digamma(self._kept)
+        whole = alpha + self._n
+        entropy: Array = digamma(whole + 1) - (self._of_seen + of_unseen) / whole
         return entropy
+
+    def where(self) -> Array:
+        """The ends, shape (2, b), between which the density of ln(alpha) is not negligible, for every d.
+
+        It has one maximum, next to which the highest of points lies however few they are.
+        """
+        # it falls at least as fast as alpha towards 0, and as 1 / alpha upwards from n^2
+        before, ends = np.inf, np.repeat([[-40.0], [2 * np.log(self._n) + 40]], len(self._d), axis=1)
+        while (ends[1] - ends[0] < 0.6 * before).any():
+            before = ends[1] - ends[0]
+            log_alpha = np.linspace(ends[0], ends[1], COARSE)
+            ends = _holding(log_alpha, self.log_posterior(log_alpha))
+        return ends
+
+    def integrated(self, ends: Array, points: int) -> tuple[Array, Array]:
+        """For every d: the logarithm of its density, up to a constant, and the mean of H; shape (b,) each.
+
+        By trapezoidal sums over ln(alpha) between ``ends``, shape (2, b).
+        """
+        log_alpha = np.linspace(ends[0], ends[1], points)
+        density = self.log_posterior(log_alpha)
+        top = density.max(axis=0)
+        weights = np.exp(density - top)
+        whole = weights.sum(axis=0)
+        return top + np.log(whole * (ends[1] - ends[0])), (weights * self.entropy(log_alpha)).sum(axis=0) / whole
 
 
 def pym(counts: npt.NDArray[Any], possible: int = 0) -> float:
@@ -75,42 +101,32 @@ def pym(counts: npt.NDArray[Any], possible: int = 0) -> float:
     Infinite where every letter occurs once: then the posterior is as flat as the prior. ``possible``, how many letters
     there could be, makes no difference.
 
-    The integral over ln(alpha) and logit(d) is a trapezoidal sum over the rectangle outside of which the posterior is
-    negligible, as coarser ones show.
+    The integral over logit(d) is a trapezoidal sum, as that over ln(alpha) for every d, between ends beyond which the
+    posterior is negligible, as coarser ones show.
     """
-    n = int(counts.sum())
-    if n == len(counts):
+    if counts.sum() == len(counts):
         return float("inf")
-    # the posterior falls at least as fast as alpha and d towards 0, as 1 / alpha upwards from n^2, and e^(-1 / (1 - d))
-    before, ends = None, np.array([[-40.0, 2 * np.log(n) + 40], [-40.0, 34.0]])
-    while before is None or (np.ptp(ends, axis=1) < 0.6 * np.ptp(before, axis=1)).any():
-        before, ends = ends, _holding(counts, _grid(ends, COARSE))
-    process = PitmanYor(counts, *_grid(ends, FINE))
-    density = process.log_posterior()
+    before, ends = np.inf, np.array([-40.0, 34.0])  # it falls at least as fast as d towards 0, and as 1 - d towards 1
+    while np.ptp(ends) < 0.6 * before:
+        before, logit_d = np.ptp(ends), np.linspace(ends[0], ends[1], COARSE)
+        process = PitmanYor(counts, logit_d)
+        density, _ = process.integrated(process.where(), COARSE)
+        ends = _holding(logit_d[:, None], density[:, None])[:, 0]
+    process = PitmanYor(counts, np.linspace(ends[0], ends[1], FINE))
+    density, entropy = process.integrated(process.where(), FINE)
     weights = np.exp(density - density.max())
-    return float((weights * process.entropy()).sum() / weights.sum())
+    return float(weights @ entropy / weights.sum())
 
 
-def _grid(ends: Array, points: int) -> tuple[Array, Array]:
-    of_alpha, of_d = np.linspace(ends[:, 0], ends[:, 1], points).T
-    return of_alpha, of_d
+def _holding(points: Array, density: Array) -> Array:
+    """The ends, shape (2, b), of where the density at the points is not negligible, both of shape (a, b).
 
-
-def _holding(counts: npt.NDArray[Any], axes: tuple[Array, Array]) -> Array:
-    """The ends, shape (2, 2), of the rectangle where the posterior is not negligible, with a point more on each side.
-
-    At least a third of each axis stays, around the greatest value: where the posterior is a narrow ridge, the highest
-    of the points may not be the one next to its summit.
+    They have one point more on either side: how far it falls between two of them nobody knows.
     """
-    density = PitmanYor(counts, *axes).log_posterior()
-    top = np.unravel_index(density.argmax(), density.shape)
-    kept = density > density.max() - NEGLIGIBLE
-    ends = []
-    for axis, best, of_one in zip(axes, top, (kept.any(axis=1), kept.any(axis=0)), strict=True):
-        [at] = np.nonzero(of_one)
-        low, high = min(at[0] - 1, best - COARSE // 6), max(at[-1] + 1, best + COARSE // 6)
-        ends.append([axis[max(0, low)], axis[min(COARSE - 1, high)]])
-    return np.array(ends)
+    kept = density > density.max(axis=0) - NEGLIGIBLE
+    first, last = kept.argmax(axis=0), len(kept) - 1 - kept[::-1].argmax(axis=0)
+    each = np.arange(density.shape[1])
+    return np.stack([points[np.maximum(first - 1, 0), each], points[np.minimum(last + 1, len(kept) - 1), each]])
 
 
 def _log_rising(z: Array, m: Array | float) -> Array:

@@ -8,6 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from mibench.estimators import pitman_yor
 from mibench.estimators.discrete import ENTROPIES, Counts
 from mibench.estimators.pitman_yor import PitmanYor, pym
 from scipy import integrate, optimize, special
@@ -17,9 +18,12 @@ from mibench.estimator import Array
 from mibench.registry import estimators
 
 
-def at(counts: tuple[int, ...], alpha: float, d: float) -> PitmanYor:
-    """On a grid of one point."""
-    return PitmanYor(np.array(counts), np.array([math.log(alpha)]), np.array([special.logit(d)]))
+def evidence(counts: tuple[int, ...], alpha: float, d: float) -> float:
+    return float(PitmanYor(np.array(counts), np.array([special.logit(d)])).log_evidence(np.log([[alpha]])).item())
+
+
+def mean_entropy(counts: tuple[int, ...], alpha: float, d: float) -> float:
+    return float(PitmanYor(np.array(counts), np.array([special.logit(d)])).entropy(np.log([[alpha]])).item())
 
 
 def one_by_one(letters: tuple[int, ...], alpha: float, d: float) -> float:
@@ -62,7 +66,7 @@ class TestProcess:
     @pytest.mark.parametrize(("alpha", "d"), [(0.5, 0.1), (3.0, 0.6), (1e-3, 0.9), (200.0, 1e-9)])
     @pytest.mark.parametrize("letters", [(0,), (0, 0, 0), (0, 1, 0, 2), (0, 1, 2, 3), (0, 1, 1, 0, 0, 2, 0)])
     def test_the_evidence_is_that_of_samples_one_by_one(self, letters: tuple[int, ...], alpha: float, d: float) -> None:
-        found = at(tuple(Counter(letters).values()), alpha, d).log_evidence().item()
+        found = evidence(tuple(Counter(letters).values()), alpha, d)
         assert found == pytest.approx(math.log(one_by_one(letters, alpha, d)), abs=1e-9)
 
     def test_the_evidence_of_all_partitions_is_one(self) -> None:
@@ -70,7 +74,7 @@ class TestProcess:
         total = 0.0
         for letters in itertools.product(range(5), repeat=5):
             if all(letter <= max(letters[:i], default=-1) + 1 for i, letter in enumerate(letters)):
-                total += math.exp(at(tuple(Counter(letters).values()), 0.7, 0.3).log_evidence().item())
+                total += math.exp(evidence(tuple(Counter(letters).values()), 0.7, 0.3))
         assert total == pytest.approx(1, abs=1e-12)
 
     @pytest.mark.parametrize("counts", [(5,), (3, 1, 1), (40, 7, 2, 1, 1, 1)])
@@ -84,7 +88,7 @@ class TestProcess:
         times = np.append(np.ones(len(counts)), letters - len(counts))
         whole = sum(counts) + alpha
         expected = special.digamma(whole + 1) - (times * each * special.digamma(each + 1)).sum() / whole
-        assert at(counts, alpha, 1e-14).entropy().item() == pytest.approx(expected, abs=1e-8)
+        assert mean_entropy(counts, alpha, 1e-14) == pytest.approx(expected, abs=1e-8)
 
     @pytest.mark.parametrize(("alpha", "d"), [(2.0, 0.35), (0.3, 0.2), (6.0, 0.01)])
     def test_the_entropy_is_the_mean_over_broken_sticks(self, alpha: float, d: float) -> None:
@@ -96,7 +100,7 @@ class TestProcess:
             rest = broken(d, alpha + len(counts) * d, 400, rng)
             found.append(special.entr(np.append(seen[:-1], seen[-1] * rest)).sum())
         error = np.std(found) / math.sqrt(len(found))
-        assert at(counts, alpha, d).entropy().item() == pytest.approx(np.mean(found), abs=4 * error)
+        assert mean_entropy(counts, alpha, d) == pytest.approx(np.mean(found), abs=4 * error)
         assert error < 0.01
 
 
@@ -108,7 +112,7 @@ class TestPrior:
         alpha, d = np.exp(log_alpha)[:, None], special.expit(logit_d)
         of_d = special.digamma(1) - special.digamma(1 - d)
         mean = special.digamma(alpha + 1) - special.digamma(1) + of_d
-        prior = np.exp(PitmanYor(np.array([1]), log_alpha, logit_d).log_prior())
+        prior = np.exp(PitmanYor(np.array([1]), logit_d).log_prior(log_alpha[:, None]))
 
         def mass(low: float, high: float) -> float:
             return float(prior[(low < mean) & (mean < high)].sum())
@@ -151,6 +155,21 @@ class TestMixture:
                 bottom += outer * inner * weight
                 top += outer * inner * value
         assert pym(np.array(counts)) == pytest.approx(top / bottom, rel=1e-6)
+
+    @pytest.mark.parametrize(
+        "counts",
+        [
+            np.append(517, np.ones(4275, dtype=int)),  # d may be anything near 1
+            counts_of(np.random.default_rng(0).integers(10**6, size=600_000)),  # a curved ridge, 0.01 wide
+            counts_of(np.random.default_rng(0).zipf(1.2, size=100_000)),
+            np.append(np.full(20, 29), np.ones(35, dtype=int)),
+        ],
+    )
+    def test_more_points_make_no_difference(self, counts: Counts, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = pym(counts)
+        for name, value in (("COARSE", 100), ("FINE", 300), ("NEGLIGIBLE", 36.0)):
+            monkeypatch.setattr(pitman_yor, name, value)
+        assert found == pytest.approx(pym(counts), abs=3e-8)
 
     @pytest.mark.parametrize("counts", [(1,), (1, 1), (1,) * 50])
     def test_without_a_letter_seen_twice_it_is_infinite(self, counts: tuple[int, ...]) -> None:
