@@ -146,7 +146,7 @@ class _FromCounts(Estimator):
     No standard error is given where it would miss a bias of its own size: from samples that leave a percent of the
     distribution of (X, Y) unseen, and by estimators whose bias of order 1 / n grows with the number of letters.
 
-    corrected : whether that bias is removed or, as in trials of NSB, small beside the spread.
+    corrected : whether that bias is removed.
     """
 
     corrected: ClassVar[bool] = True
@@ -302,7 +302,8 @@ class NSB(_OfAlphabet):
     """Posterior means of the entropies under Nemenman, Shafee and Bialek's prior: all values of H equally likely.
 
     The three entropies have three priors, which no prior of the joint distribution unites, so there is no posterior
-    standard deviation of the sum.
+    standard deviation of the sum. Nor is there a standard error: of many linked letters the joint entropy comes out too
+    great by several of them.
 
     Parameters
     ----------
@@ -310,7 +311,9 @@ class NSB(_OfAlphabet):
         there are pairs.
     """
 
+    version: ClassVar[str] = "2"
     citation: ClassVar[str] = "Nemenman, Shafee & Bialek (2002), Entropy and inference, revisited, NIPS 14"
+    corrected: ClassVar[bool] = False
 
 
 @register_estimator("pym")

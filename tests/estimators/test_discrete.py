@@ -19,7 +19,7 @@ from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_sa
 from mibench.registry import estimators
 
 NAMES = list(ENTROPIES)
-WITH_ERROR = ["miller-madow", "jackknife", "grassberger", "nsb"]
+WITH_ERROR = ["miller-madow", "jackknife", "grassberger"]
 FAIR = np.full(3, 1 / 3)
 SKEWED = np.array([0.6, 0.3, 0.1])
 
