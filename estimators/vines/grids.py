@@ -1,0 +1,189 @@
+"""A density of two variables on a grid: a weighted sum of kernel densities of several widths and of formulas.
+
+The grid lies in s = (a + b) / sqrt(2 + 2 rho) and d = (a - b) / sqrt(2 - 2 rho), which are uncorrelated with variance
+1, so that one width of kernel fits both directions however strong the correlation is (Nagler 2018 turns the kernel
+likewise). The weights are those that make rows likeliest which are left out of the kernels (Smyth & Wolpert 1999).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from mibench.estimator import Array
+
+from ..neighbours.compiled import Floats, compiler
+from .pairs import MOST, Pair
+
+SIZE = 128
+EDGE = 5.6
+STEP = 2 * EDGE / (SIZE - 1)
+POINTS = np.linspace(-EDGE, EDGE, SIZE)
+WIDTHS = (0.06, 0.1, 0.16, 0.25, 0.4)
+"""Standard deviations of the kernels; the grid adds a variance of STEP^2 / 3."""
+SMOOTH = 0.02
+"""Least weight of the smooth densities together: no pair of scores is impossible."""
+ROUNDS = 40
+ALONG, REACH = 201, 8.0
+ALONG_STEP = 2 * REACH / (ALONG - 1)
+
+_compiled = compiler(frozenset({"nnan", "nsz"}))
+
+
+@dataclass(frozen=True)
+class OnGrid:
+    """A copula whose density is interpolated.
+
+    density : (SIZE, SIZE) in s and d. Of the first variable given the second, and the other way round: log_margins (2,
+    SIZE) of what is given, and scores (2, SIZE, ALONG) at steps of sqrt(1 - rho^2) around rho times what is given.
+    """
+
+    rho: float
+    density: Array
+    log_margins: Array
+    scores: Array
+    name = "kernel"
+
+    @classmethod
+    def of(cls, rho: float, density: Array) -> OnGrid:
+        """Tables of the conditional distributions of a density."""
+        tables = [_conditional(density, rho, sign) for sign in (1.0, -1.0)]
+        margins, scores = (np.array(each) for each in zip(*tables, strict=True))
+        return cls(rho, density, margins, scores)
+
+    def log_density(self, a: Array, b: Array) -> Array:
+        s, d = turned(a, b, self.rho)
+        joint = np.log(_at(self.density, s, d, STEP, EDGE, STEP, EDGE)) - 0.5 * math.log1p(-(self.rho**2))
+        given_b, given_a = (np.interp(v, POINTS, m) for v, m in zip((b, a), self.log_margins, strict=True))
+        found: Array = joint - given_a - given_b
+        return found
+
+    def conditional(self, a: Array, b: Array) -> tuple[Array, Array]:
+        scale = math.sqrt(1 - self.rho**2)
+        of_a = _at(self.scores[0], b, (a - self.rho * b) / scale, STEP, EDGE, ALONG_STEP, REACH)
+        of_b = _at(self.scores[1], a, (b - self.rho * a) / scale, STEP, EDGE, ALONG_STEP, REACH)
+        return of_a, of_b
+
+
+def turned(a: Array, b: Array, rho: float) -> tuple[Array, Array]:
+    """s and d."""
+    return (a + b) / math.sqrt(2 + 2 * rho), (a - b) / math.sqrt(2 - 2 * rho)
+
+
+def stacked(a: Array, b: Array, rho: float, smooth: list[Pair]) -> tuple[OnGrid, float]:
+    """The best weighted sum of kernel densities and of ``smooth`` ones, and its log likelihood of rows left out.
+
+    The latter is that of the copula: less what the marginals of the scores would have in a normal distribution.
+    """
+    n = len(a)
+    s, d = turned(a, b, rho)
+    counts = _binned(s, d)
+    kernels = _kernels()
+    grids = [kernel @ counts @ kernel for kernel in kernels]
+    own = [_own(s, kernel) * _own(d, kernel) for kernel in kernels]
+    left_out = [
+        np.maximum(_at(grid, s, d, STEP, EDGE, STEP, EDGE) - each, 0) / (n - 1)
+        for grid, each in zip(grids, own, strict=True)
+    ]
+    over, across = np.meshgrid(POINTS, POINTS, indexing="ij")
+    up, down = math.sqrt((1 + rho) / 2), math.sqrt((1 - rho) / 2)
+    first, second = up * over + down * across, up * over - down * across
+    at_rows, volume = [], math.sqrt(1 - rho * rho)
+    normal = -0.5 * (a * a + b * b) - math.log(2 * math.pi)
+    for pair in smooth:
+        on_grid = -0.5 * (first**2 + second**2) - math.log(2 * math.pi)
+        inside = [np.clip(v, -MOST, MOST).ravel() for v in (first, second)]
+        on_grid += pair.log_density(*inside).reshape(on_grid.shape)
+        grids.append(n * volume * np.exp(on_grid))
+        at_rows.append(volume * np.exp(normal + pair.log_density(a, b)))
+    densities = np.array(left_out + at_rows)
+    weights = _weights(densities, len(left_out))
+    likelihood = float((np.log(weights @ densities) - math.log(volume) - normal).sum())
+    density = np.einsum("k,kij->ij", weights / n, np.array(grids)) + 1e-30
+    return OnGrid.of(rho, density), likelihood
+
+
+def _weights(densities: Array, kernels: int) -> Array:
+    """By expectation-maximization, from the densities (K, n); those after the first ``kernels`` have SMOOTH."""
+    weights = np.full(len(densities), 1 / len(densities))
+    for _ in range(ROUNDS):
+        shares = weights[:, None] * densities
+        weights = (shares / shares.sum(axis=0)).mean(axis=1)
+        smooth = weights[kernels:].sum()
+        if smooth < SMOOTH:
+            weights[kernels:] = SMOOTH / (len(weights) - kernels)
+            weights[:kernels] *= (1 - SMOOTH) / weights[:kernels].sum()
+    return weights
+
+
+@functools.cache
+def _kernels() -> list[Array]:
+    """One (SIZE, SIZE) matrix for each width, whose columns are its density around every point."""
+    distances = POINTS[:, None] - POINTS
+    kernels = [np.exp(-0.5 * (distances / width) ** 2) for width in WIDTHS]
+    return [kernel / (STEP * kernel[SIZE // 2].sum()) for kernel in kernels]
+
+
+def _own(values: Array, kernel: Array) -> Array:
+    """What a row itself adds to the interpolated kernel density at its place, in one direction."""
+    place = (np.clip(values, -EDGE, EDGE) + EDGE) / STEP
+    right = place - np.floor(place)
+    left = 1 - right
+    found: Array = (left * left + right * right) * kernel[0, 0] + 2 * left * right * kernel[0, 1]
+    return found
+
+
+def _conditional(density: Array, rho: float, sign: float) -> tuple[Array, Array]:
+    """The log margin of what is given, (SIZE,), and normal scores (SIZE, ALONG); sign says whose d is positive."""
+    steps = np.linspace(-REACH, REACH, ALONG)
+    given, along = (v.ravel() for v in np.meshgrid(POINTS, steps, indexing="ij"))
+    s, d = turned(rho * given + math.sqrt(1 - rho * rho) * along, given, rho)
+    d = sign * d
+    line = _at(density, s, d, STEP, EDGE, STEP, EDGE) * ((np.abs(s) <= EDGE) & (np.abs(d) <= EDGE))
+    line = line.reshape(SIZE, ALONG) + 1e-30 * np.exp(-0.5 * steps**2)
+    sums = np.zeros_like(line)
+    np.cumsum(0.5 * ALONG_STEP * (line[:, 1:] + line[:, :-1]), axis=1, out=sums[:, 1:])
+    rest = np.zeros_like(line)
+    np.cumsum(0.5 * ALONG_STEP * (line[:, :0:-1] + line[:, -2::-1]), axis=1, out=rest[:, -2::-1])
+    total = sums[:, -1:]
+    scores = np.where(sums < rest, ndtri(sums / total), -ndtri(rest / total))
+    return np.log(total[:, 0]), np.clip(scores, -MOST, MOST)
+
+
+def _binned(s: Array, d: Array) -> Array:
+    counts: Array = _deposited(np.clip(s, -EDGE, EDGE), np.clip(d, -EDGE, EDGE))
+    return counts
+
+
+@_compiled
+def _deposited(s: Floats, d: Floats) -> Floats:
+    """Every row shared among the four nearest points."""
+    counts = np.zeros((SIZE, SIZE))
+    for k in range(len(s)):
+        x, y = (s[k] + EDGE) / STEP, (d[k] + EDGE) / STEP
+        i, j = min(int(x), SIZE - 2), min(int(y), SIZE - 2)
+        u, v = x - i, y - j
+        counts[i, j] += (1 - u) * (1 - v)
+        counts[i + 1, j] += u * (1 - v)
+        counts[i, j + 1] += (1 - u) * v
+        counts[i + 1, j + 1] += u * v
+    return counts
+
+
+@_compiled
+def _at(table: Floats, x: Floats, y: Floats, step_x: float, edge_x: float, step_y: float, edge_y: float) -> Floats:
+    """A table over [-edge_x, edge_x] x [-edge_y, edge_y], interpolated; beyond it is that of the edge."""
+    found = np.empty(len(x))
+    rows, columns = table.shape
+    for k in range(len(x)):
+        p = (min(max(x[k], -edge_x), edge_x) + edge_x) / step_x
+        q = (min(max(y[k], -edge_y), edge_y) + edge_y) / step_y
+        i, j = min(int(p), rows - 2), min(int(q), columns - 2)
+        u, v = p - i, q - j
+        lower = (1 - v) * table[i, j] + v * table[i, j + 1]
+        found[k] = (1 - u) * lower + u * ((1 - v) * table[i + 1, j] + v * table[i + 1, j + 1])
+    return found
