@@ -14,7 +14,7 @@ from .grids import stacked
 from .pairs import Gaussian, Independent, Pair, fitted_gaussian, fitted_student
 
 BINS = 10
-SUSPECT = 1.0
+SUSPECT = 1.6
 """Standard deviations of chi squared above its mean from which it is looked further."""
 SQUARES = 2.0
 """The same of the correlation of squares, which tails and ambiguous signs give, in nats."""
@@ -43,8 +43,9 @@ def chosen(a: Array, b: Array) -> Choice:
     if abs(gaussian.rho) < STRONG and _suspect(a, b, gaussian):
         student, likelihood = fitted_student(a, b, gaussian.rho)
         found.append(Choice(student, likelihood - PRICES[1]))
-        kernel, likelihood = stacked(a, b, gaussian.rho, [Independent(), gaussian, student])
-        found.append(Choice(kernel, likelihood - PRICES[2]))
+        stack = stacked(a, b, gaussian.rho, [Independent(), gaussian, student])
+        if (gain := stack.likelihood - PRICES[2]) > max(each.gain for each in found):
+            return Choice(stack.pair(len(a)), gain)
     return max(found, key=lambda each: each.gain)
 
 

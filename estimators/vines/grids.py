@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,8 @@ WIDTHS = (0.06, 0.1, 0.16, 0.25, 0.4)
 """Standard deviations of the kernels; the grid adds a variance of STEP^2 / 3."""
 SMOOTH = 0.02
 """Least weight of the smooth densities together: no pair of scores is impossible."""
+LEAST = 1e-30
+"""Densities where there is none."""
 ROUNDS = 40
 ALONG, REACH = 201, 8.0
 ALONG_STEP = 2 * REACH / (ALONG - 1)
@@ -74,37 +77,58 @@ def turned(a: Array, b: Array, rho: float) -> tuple[Array, Array]:
     return (a + b) / math.sqrt(2 + 2 * rho), (a - b) / math.sqrt(2 - 2 * rho)
 
 
-def stacked(a: Array, b: Array, rho: float, smooth: list[Pair]) -> tuple[OnGrid, float]:
-    """The best weighted sum of kernel densities and of ``smooth`` ones, and its log likelihood of rows left out.
+@dataclass(frozen=True)
+class Stack:
+    """Densities on the grid, n times as great, and their weights (K,); how likely they make rows that are left out.
 
-    The latter is that of the copula: less what the marginals of the scores would have in a normal distribution.
+    likelihood : log c summed over all rows in nats, each with the kernels of the others.
     """
-    n = len(a)
+
+    rho: float
+    densities: Sequence[Array]
+    weights: Array
+    likelihood: float
+
+    def pair(self, n: int) -> OnGrid:
+        """The copula of the weighted sum."""
+        total = sum(weight / n * density for weight, density in zip(self.weights, self.densities, strict=True))
+        return OnGrid.of(self.rho, total + LEAST)
+
+
+def stacked(a: Array, b: Array, rho: float, smooth: Sequence[Pair]) -> Stack:
+    """The best weighted sum of kernel densities of scores (n,) and of ``smooth`` copulas with normal marginals."""
+    n, volume = len(a), math.sqrt(1 - rho * rho)
     s, d = turned(a, b, rho)
-    counts = _binned(s, d)
-    kernels = _kernels()
-    grids = [kernel @ counts @ kernel for kernel in kernels]
-    own = [_own(s, kernel) * _own(d, kernel) for kernel in kernels]
-    left_out = [
-        np.maximum(_at(grid, s, d, STEP, EDGE, STEP, EDGE) - each, 0) / (n - 1)
-        for grid, each in zip(grids, own, strict=True)
-    ]
-    over, across = np.meshgrid(POINTS, POINTS, indexing="ij")
-    up, down = math.sqrt((1 + rho) / 2), math.sqrt((1 - rho) / 2)
-    first, second = up * over + down * across, up * over - down * across
-    at_rows, volume = [], math.sqrt(1 - rho * rho)
-    normal = -0.5 * (a * a + b * b) - math.log(2 * math.pi)
+    counts = _deposited(np.clip(s, -EDGE, EDGE), np.clip(d, -EDGE, EDGE))
+    grids, at_rows = [], []
+    for kernel in _kernels():
+        grids.append(kernel @ counts @ kernel)
+        others = _at(grids[-1], s, d, STEP, EDGE, STEP, EDGE) - _own(s, kernel) * _own(d, kernel)
+        at_rows.append(np.maximum(others, 0) / (n - 1))
+    first, second = _points(rho)
+    inside = [np.clip(v, -MOST, MOST) for v in (first, second)]
+    normal = _log_normal(a, b)
     for pair in smooth:
-        on_grid = -0.5 * (first**2 + second**2) - math.log(2 * math.pi)
-        inside = [np.clip(v, -MOST, MOST).ravel() for v in (first, second)]
-        on_grid += pair.log_density(*inside).reshape(on_grid.shape)
-        grids.append(n * volume * np.exp(on_grid))
+        on_grid = _log_normal(first, second) + pair.log_density(*inside)
+        grids.append(n * volume * np.exp(on_grid).reshape(SIZE, SIZE))
         at_rows.append(volume * np.exp(normal + pair.log_density(a, b)))
-    densities = np.array(left_out + at_rows)
-    weights = _weights(densities, len(left_out))
-    likelihood = float((np.log(weights @ densities) - math.log(volume) - normal).sum())
-    density = np.einsum("k,kij->ij", weights / n, np.array(grids)) + 1e-30
-    return OnGrid.of(rho, density), likelihood
+    densities = np.array(at_rows)
+    weights = _weights(densities, len(WIDTHS))
+    likelihood = float((np.log(weights @ densities + LEAST) - math.log(volume) - normal).sum())
+    return Stack(rho, grids, weights, likelihood)
+
+
+def _log_normal(a: Array, b: Array) -> Array:
+    """The log density of two independent standard normal variables."""
+    found: Array = -0.5 * (a * a + b * b) - math.log(2 * math.pi)
+    return found
+
+
+def _points(rho: float) -> tuple[Array, Array]:
+    """The scores at all points of the grid, each (SIZE * SIZE,)."""
+    s, d = (each.ravel() for each in np.meshgrid(POINTS, POINTS, indexing="ij"))
+    up, down = math.sqrt((1 + rho) / 2) * s, math.sqrt((1 - rho) / 2) * d
+    return up + down, up - down
 
 
 def _weights(densities: Array, kernels: int) -> Array:
@@ -144,7 +168,7 @@ def _conditional(density: Array, rho: float, sign: float) -> tuple[Array, Array]
     s, d = turned(rho * given + math.sqrt(1 - rho * rho) * along, given, rho)
     d = sign * d
     line = _at(density, s, d, STEP, EDGE, STEP, EDGE) * ((np.abs(s) <= EDGE) & (np.abs(d) <= EDGE))
-    line = line.reshape(SIZE, ALONG) + 1e-30 * np.exp(-0.5 * steps**2)
+    line = line.reshape(SIZE, ALONG) + LEAST * np.exp(-0.5 * steps**2)
     sums = np.zeros_like(line)
     np.cumsum(0.5 * ALONG_STEP * (line[:, 1:] + line[:, :-1]), axis=1, out=sums[:, 1:])
     rest = np.zeros_like(line)
@@ -152,11 +176,6 @@ def _conditional(density: Array, rho: float, sign: float) -> tuple[Array, Array]
     total = sums[:, -1:]
     scores = np.where(sums < rest, ndtri(sums / total), -ndtri(rest / total))
     return np.log(total[:, 0]), np.clip(scores, -MOST, MOST)
-
-
-def _binned(s: Array, d: Array) -> Array:
-    counts: Array = _deposited(np.clip(s, -EDGE, EDGE), np.clip(d, -EDGE, EDGE))
-    return counts
 
 
 @_compiled
