@@ -17,7 +17,7 @@ from scipy.special import ndtri
 
 from mibench.estimator import Array
 
-from ..neighbours.compiled import Floats, compiler
+from ..neighbours.compiled import compiler
 from .pairs import MOST, Pair
 
 SIZE = 128
@@ -31,7 +31,7 @@ SMOOTH = 0.02
 LEAST = 1e-30
 """Densities where there is none."""
 ROUNDS = 40
-ALONG, REACH = 201, 8.0
+ALONG, REACH = 321, 8.0
 ALONG_STEP = 2 * REACH / (ALONG - 1)
 
 _compiled = compiler(frozenset({"nnan", "nsz"}))
@@ -179,7 +179,7 @@ def _conditional(density: Array, rho: float, sign: float) -> tuple[Array, Array]
 
 
 @_compiled
-def _deposited(s: Floats, d: Floats) -> Floats:
+def _deposited(s: Array, d: Array) -> Array:
     """Every row shared among the four nearest points."""
     counts = np.zeros((SIZE, SIZE))
     for k in range(len(s)):
@@ -194,7 +194,7 @@ def _deposited(s: Floats, d: Floats) -> Floats:
 
 
 @_compiled
-def _at(table: Floats, x: Floats, y: Floats, step_x: float, edge_x: float, step_y: float, edge_y: float) -> Floats:
+def _at(table: Array, x: Array, y: Array, step_x: float, edge_x: float, step_y: float, edge_y: float) -> Array:
     """A table over [-edge_x, edge_x] x [-edge_y, edge_y], interpolated; beyond it is that of the edge."""
     found = np.empty(len(x))
     rows, columns = table.shape

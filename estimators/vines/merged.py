@@ -35,8 +35,8 @@ Coordinates: TypeAlias = Callable[[Array, Array, Mask], tuple[Array, Array]]
 class Merged:
     """What vines that were fitted to all folds but one say, each a list over the folds.
 
-    seen, held_out : log ratios of training and of held-out rows, (rows,), in nats. apart : those of independent pairs of
-    held-out rows, (OTHERS, rows). pairs : how many of each kind were fitted. level : trees above are truncated.
+    seen, held_out : log ratios of training and of held-out rows, (rows,), in nats. apart : those of independent pairs
+    made of held-out rows, (OTHERS, rows). pairs : how many of each kind were fitted. level : trees above are truncated.
     """
 
     coordinates: str

@@ -15,6 +15,9 @@ from .._samples import pooled, ties, with_density
 COLUMNS = 64
 """Of X and Y together: their pairs, and the time, grow as the square."""
 
+ROWS_PER_COLUMN = 2
+"""Training rows at least."""
+
 
 @register_estimator("vine")
 class Vine(Estimator):
@@ -60,10 +63,9 @@ class Vine(Estimator):
 
     def warm_up(self) -> None:
         """Compile what interpolates, or load it from disk."""
-        rng = rng_for(0)
         from .choice import chosen
 
-        a, b = rng.standard_normal((2, 200))
+        a, b = rng_for(0).standard_normal((2, 200))
         chosen(a, a * b)
 
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
@@ -71,7 +73,7 @@ class Vine(Estimator):
 
         Raises
         ------
-        Unsupported : more than 64 columns, no more samples than columns, or columns that follow from one another.
+        Unsupported : more than 64 columns, too few samples for them, or columns that follow from one another.
         """
         from ..densities.margins import apart
         from .merged import canonical, columns, merged, once
@@ -82,10 +84,14 @@ class Vine(Estimator):
         who, (n, dim) = self.registered_name, (len(x), x.shape[1] + y.shape[1])
         if dim > COLUMNS:
             raise Unsupported(f"{who}: {dim} columns have too many pairs; it takes {COLUMNS}, of X and Y together.")
+        least = math.ceil(ROWS_PER_COLUMN * dim * self.folds / (self.folds - 1))
+        if n < least:
+            raise Unsupported(f"{who}: {n} samples are too few for {dim} columns; give at least {least}.")
         x, y = (with_density(who, apart(values, rng).values) for values in (x, y))
         fold_of = rng.permutation(n) % self.folds
-        ways = {"columns": [once(columns)], "canonical": [canonical], "either": [once(columns), canonical]}
-        among = ways[self.coordinates][: 1 if dim == 2 else None]
+        among = [once(columns)] if self.coordinates != "canonical" or dim == 2 else []
+        if self.coordinates != "columns" and dim > 2:
+            among.append(canonical)
         best = max((merged(x, y, fold_of, each) for each in among), key=lambda found: found.told_apart)
         (high, _), (low, error) = pooled(best.seen), pooled(best.held_out)
         spread = math.hypot(error, 0.5 * (high - low) / math.sqrt(3))
