@@ -43,7 +43,7 @@ def chosen(a: Array, b: Array) -> Choice:
     if abs(gaussian.rho) < STRONG and _suspect(a, b, gaussian):
         student, likelihood = fitted_student(a, b, gaussian.rho)
         found.append(Choice(student, likelihood - PRICES[1]))
-        stack = stacked(a, b, gaussian.rho, [Independent(), gaussian, student])
+        stack = stacked(a, b, gaussian.rho, [gaussian, student])
         if (gain := stack.likelihood - PRICES[2]) > max(each.gain for each in found):
             return Choice(stack.pair(len(a)), gain)
     return max(found, key=lambda each: each.gain)

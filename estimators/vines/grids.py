@@ -31,7 +31,7 @@ SMOOTH = 0.02
 LEAST = 1e-30
 """Densities where there is none."""
 ROUNDS = 40
-ALONG, REACH = 321, 8.0
+ALONG, REACH = 201, 8.0
 ALONG_STEP = 2 * REACH / (ALONG - 1)
 
 _compiled = compiler(frozenset({"nnan", "nsz"}))
