@@ -21,6 +21,7 @@ from mibench.registry import register_estimator
 
 from ._samples import stderr_of_mean, ties
 from .histogram import WELL_COVERED, cells, coverage
+from .pitman_yor import pym
 
 Counts: TypeAlias = npt.NDArray[Any]
 Entropy: TypeAlias = Callable[[Counts, int], float]
@@ -132,6 +133,7 @@ ENTROPIES: dict[str, Entropy] = {
     "chao-shen": chao_shen,
     "james-stein": james_stein,
     "nsb": nsb,
+    "pym": pym,
 }
 
 
@@ -309,3 +311,33 @@ class NSB(_OfAlphabet):
     """
 
     citation: ClassVar[str] = "Nemenman, Shafee & Bialek (2002), Entropy and inference, revisited, NIPS 14"
+
+
+@register_estimator("pym")
+class PYM(_FromCounts):
+    """Posterior means of the entropies under a mixture of Pitman-Yor processes, whose letters are infinitely many.
+
+    For alphabets of unknown size of which the samples show a part. All mean entropies are equally likely a priori, and
+    probabilities may fall with the rank as a power does, or faster. Many letters that are equally likely are what such
+    a process hardly ever makes: where few of them were seen twice their entropy is overestimated.
+    """
+
+    citation: ClassVar[str] = (
+        "Archer, Park & Pillow (2014), Bayesian entropy estimation for countable discrete distributions, JMLR 15, 2833"
+    )
+    corrected: ClassVar[bool] = False
+
+    def entropies(self, *tables: tuple[Counts, int]) -> list[float]:
+        """Of x, of y and of both.
+
+        Raises
+        ------
+        Unsupported : no row of x and y together occurs twice, so that the posterior mean of H(X, Y) is infinite.
+        """
+        of_x, of_y, of_both = super().entropies(*tables)
+        if np.isinf(of_both):
+            raise Unsupported(
+                f"{self.label}: all {len(tables[-1][0])} rows of x and y together differ, so that their entropy may be "
+                "of any size: use more samples, or merge letters."
+            )
+        return [of_x, of_y, of_both]

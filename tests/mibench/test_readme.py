@@ -39,11 +39,15 @@ def generator() -> ModuleType:
     return module
 
 
-def test_what_it_tells_of_the_published_results_is_what_they_say(generator: ModuleType, text: str) -> None:
+@pytest.mark.parametrize(("page", "tables"), [("README.md", 2), ("docs/boards.md", 5)])
+def test_what_pages_tell_of_the_published_results_is_what_they_say(
+    generator: ModuleType, page: str, tables: int
+) -> None:
+    text = (README.parent / page).read_text()
     fresh = generator.refreshed(text)
     stale = [line for line in fresh.splitlines() if line not in text.splitlines()]
     assert not stale and fresh == text, "run `python docs/refresh_readme.py`"
-    assert [match[1] for match in generator.BLOCK.finditer(text)].count("table") == 2
+    assert [match[1] for match in generator.BLOCK.finditer(text)].count("table") == tables
 
 
 def test_a_stale_figure_is_noticed(generator: ModuleType, text: str) -> None:
