@@ -122,7 +122,7 @@ def test_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["gaussian-copula", "copula-ksg", "extrapolated", "gmm", "jmi", "genie", "kde", "edge"]
+    "name", ["gaussian-copula", "copula-ksg", "extrapolated", "gmm", "jmi", "genie", "kde", "edge", "vine"]
 )
 def test_what_takes_long_to_import_is_not_imported(name: str) -> None:
     """Ranks and the F distribution come without scipy.stats, which takes longer to import than these to answer."""

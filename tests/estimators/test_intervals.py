@@ -16,7 +16,7 @@ from mibench.registry import estimators
 ROOT = Path(__file__).parents[2]
 FOLDERS = [str(ROOT / "tests" / "benchmarks"), str(ROOT / "results" / "reference")]
 MODELS = ["cca", "gaussian-copula", "doe[max_steps=5]", "flow[max_steps=5]", "minde[max_steps=5]", "mmg[max_steps=5]"]
-MODELS += ["gmm[most=2]", "vce[most=2]", "latent[folds=2,max_steps=5]", "histogram", "smile[max_steps=5]"]
+MODELS += ["gmm[most=2]", "vce[most=2]", "vine", "latent[folds=2,max_steps=5]", "histogram", "smile[max_steps=5]"]
 
 
 @pytest.fixture(scope="module")
