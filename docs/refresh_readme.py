@@ -1,8 +1,8 @@
-"""Write what the README tells of the published results anew from them: ``python docs/refresh_readme.py``.
+"""Write what README and docs/boards.md tell of the published results anew: ``python docs/refresh_readme.py``.
 
 ``<!-- table quick -->`` and ``<!-- end -->`` hold the leaderboard of ``results/published/quick``. Within sentences
 ``<!-- size full -->`` holds its cells and CPU time, ``<!-- size full: ksg cca -->`` those of some estimators,
-``<!-- leaders full: 3 -->`` who leads it. The text around them is written by hand. A test fails while the page and the
+``<!-- leaders full: 3 -->`` who leads it. The text around them is written by hand. A test fails while a page and the
 results differ.
 """
 
@@ -21,7 +21,7 @@ from mibench.report.values import Unit
 from mibench.words import counted
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "boards.md")
 BLOCK = re.compile(r"<!-- (table|size|leaders) ([\w-]+)(?:: ([^>]*?))? -->.*?<!-- end -->", re.DOTALL)
 HEADINGS = {
     "#": "",
@@ -34,12 +34,13 @@ HEADINGS = {
     "success": "success",
     "CPU": "CPU per cell",
 }
-"""The columns of the leaderboard that the README shows, and what it calls them."""
+"""The columns of the leaderboard that the pages show, and what they call them."""
 
 
 def main() -> None:
-    """Rewrite the page."""
-    PAGE.write_text(refreshed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    """Rewrite the pages."""
+    for page in PAGES:
+        page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def refreshed(page: str) -> str:
@@ -68,9 +69,11 @@ def board(name: str) -> Board:
 def table(of: Board) -> str:
     """Its columns that matter most, a row per estimator."""
     whole = ranking(of, Unit("nats"))
-    places = [[column.heading for column in whole.columns].index(heading) for heading in HEADINGS]
+    headings = [column.heading for column in whole.columns]
+    shown = [heading for heading in HEADINGS if heading in headings]  # of one family there is no interval
+    places = [headings.index(heading) for heading in shown]
     lines = [
-        list(HEADINGS.values()),
+        [HEADINGS[heading] for heading in shown],
         ["---:" if whole.columns[place].numeric else "---" for place in places],
         *([escaped(row[place].text) for place in places] for row in whole.rows),
     ]

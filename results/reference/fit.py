@@ -202,7 +202,7 @@ class Validation:
 
     def markdown(self, facts: str) -> str:
         """The tables of results/reference/validation.md."""
-        whole = np.array(["mine-ema" in row["answers"] for row in self.table.rows])
+        whole = np.logical_and.reduce([self._asked(member) for member in self.table.members])
         parts = [
             "# The recommended value, families left out\n",
             facts,
@@ -213,6 +213,10 @@ class Validation:
             parts += [f"## {title} ({int(kept.sum())})\n", self._scores(kept), self._coverage(kept)]
         parts += ["## By family, all samples\n", self._families()]
         return "\n".join(parts)
+
+    def _asked(self, member: str) -> np.typing.NDArray[np.bool_]:
+        """About which samples (n,): dear members about some."""
+        return np.array([member in row["answers"] for row in self.table.rows])
 
     def _by_family(self, values: Floats, kept: np.typing.NDArray[np.bool_]) -> Floats:
         return np.array([values[kept & (self.table.family == f)].mean() for f in np.unique(self.table.family)])
@@ -225,7 +229,7 @@ class Validation:
         others = {m: self.table.column(m) for m in self.table.members}
         others["greatest of the base"] = self.table.column("base")
         for name, values in others.items():
-            if name == "mine-ema" and not np.isfinite(values[kept]).all():
+            if name in self.table.members and not self._asked(name)[kept].all():
                 continue
             theirs = self._by_family(
                 np.where(np.isnan(values), 0.0, score(np.nan_to_num(values) - self.table.truth)), kept
