@@ -26,7 +26,8 @@ def test_the_references_are_where_they_must_be(folder: Path) -> None:
     scores = {row.estimator: row.score for row in board.ranking}
     assert board.best is not None
     assert {scores[name] for name in board.named(Role.CEILING)} == {1.0}
-    assert all(scores[name] < board.best.score for name in board.named(Role.FLOOR))
+    dependent = any(cell.truth for cell in board.cells)  # where nothing is, whoever says 0 is right
+    assert all((scores[name] < board.best.score) is dependent for name in board.named(Role.FLOOR))
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
