@@ -93,11 +93,15 @@ def _contributions(bound: Bound, critic: CriticStack, p: Parameters, x: Tensor, 
     if others < n - 1:
         size = min(size, n - others)
     met = _all_others if others == n - 1 else _next_others
-    rows = []
+    rows: Tensor | None = None
     for start in range(0, n, size):
         here = slice(start, start + size)
-        rows.append(bound.rows(joint[:, here], met(critic, p, u, v, here)))
-    return bound.contributions(joint, torch.cat(rows, 1))
+        found = bound.rows(joint[:, here], met(critic, p, u, v, here))
+        if rows is None:  # kept apart, many small ones among the chunks would keep the freed memory from being used again
+            rows = found.new_empty(models, n, *found.shape[2:])
+        rows[:, here] = found
+    assert rows is not None
+    return bound.contributions(joint, rows)
 
 
 def _all_others(critic: CriticStack, p: Parameters, u: Tensor, v: Tensor, here: slice) -> Tensor:
