@@ -97,7 +97,7 @@ def _contributions(bound: Bound, critic: CriticStack, p: Parameters, x: Tensor, 
     for start in range(0, n, size):
         here = slice(start, start + size)
         found = bound.rows(joint[:, here], met(critic, p, u, v, here))
-        if rows is None:  # kept apart, many small ones among the chunks would keep the freed memory from being used again
+        if rows is None:  # many small results among the chunks would keep their memory from being used again
             rows = found.new_empty(models, n, *found.shape[2:])
         rows[:, here] = found
     assert rows is not None
