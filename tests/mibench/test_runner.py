@@ -57,7 +57,7 @@ class Watcher:
 def test_every_cell_ends_as_one_result_whatever_happens(tmp_path: Path) -> None:
     expected = {
         "correlation": "ok",
-        "odd": "ok",
+        "strange": "ok",
         "hog": "oom",
         "die": "crash",
         "exit": "crash",

@@ -59,7 +59,7 @@ def test_misfortunes_become_statuses(estimator: str, status: Status, message: st
 
 
 def test_what_json_cannot_hold_is_told_in_words_and_a_curve_that_is_none_is_left_out() -> None:
-    found = one("odd")
+    found = one("strange")
     assert found.status is Status.OK and found.mi == 0.25 and found.curve == {}
     told = found.diagnostics
     assert (told["set"], told["3"], told["array"], told["path"]) == ([1, 2], "5 bytes", [0, 1, 2], "p")

@@ -215,7 +215,7 @@ class Nan(Correlation):
         return Estimate(float("nan"))
 
 
-@mibench.register_estimator("odd")
+@mibench.register_estimator("strange")
 class Odd(Correlation):
     """Says things that JSON cannot hold, and a curve that is none."""
 
