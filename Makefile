@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # one thread per process: critics are small, and estimates run side by side
 export OMP_NUM_THREADS ?= 1
-# tests at a time; those of one file stay together
+# tests at a time; those of one file stay together, and files in order
 JOBS ?= 2
 # random kills of runs and workers that `make chaos` does
 CHAOS_KILLS ?= 300
@@ -26,10 +26,10 @@ test: $(INSTALLED) ## lint, strict types and the fast tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-all: $(INSTALLED) ## the fast tests and the slow statistical ones
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -m 'not benchmark'
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m 'not benchmark'
 
 # `python docs/refresh_tallies.py build/tallies.jsonl` puts them into docs/reliability.md
 chaos: $(INSTALLED) ## kill, starve and lie to whole runs for half an hour, and leave the tallies in build/
