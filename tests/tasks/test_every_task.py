@@ -52,6 +52,12 @@ multinormal-sparse-with-inliers[dim_x=2,dim_y=2,fraction=0.5,rho=0.5]
 wrapped[base=gauss[dim=2,rho=0.9]] paired-mixture[dim=1,shifts=(0.0 1.0),rhos=(-0.5 0.9)] paired-mixture[dim=16]
 multinormal[covariance=((2.0 0.5 0.1) (0.5 1.0 0.2) (0.1 0.2 3.0)),dim_x=2]
 rows-monotone[rows=(1 4)] rows-processing[rows=6,fewer=1]
+archimedean[tau=0.0001] archimedean[tau=0.9] archimedean[copula=frank,tau=0.25,dim=5] archimedean[copula=frank,tau=0.8]
+archimedean[copula=gumbel,tau=0.4,dim=5] archimedean[copula=joe,tau=0.001,dim=2] archimedean[copula=joe,tau=0.8]
+uniform-ball[dim=1] uniform-ball[dim=20] chequerboard[cells=2] chequerboard[cells=20]
+parity[dim=1,relevant=1] parity[dim=5,relevant=3] multiplicative-noise[spread=0.3] multiplicative-noise[spread=3.0]
+product[noise=0.01] product[noise=10.0] logistic[dim=5,slope=0.5] logistic[slope=30.0]
+beta-binomial[trials=1,a=0.5] beta-binomial[trials=1000,a=0.1,b=5.0]
 """
 
 
@@ -101,6 +107,11 @@ def test_the_contract_is_kept_at_other_parameters(selector: str) -> None:
         ("additive-uniform[eps=.1,mutual_information=1]", "not both"),
         ("log-gamma[mutual_information=1e-9]", "at least 1e-6 nats"),
         ("log-gamma[mutual_information=31,dim=2]", "and at most 15"),
+        ("archimedean[tau=0]", "at least 0.0001"),
+        ("archimedean[tau=0.995]", "at most 0.99"),
+        ("archimedean[copula=gauss]", "one of 'clayton', 'frank', 'gumbel', 'joe'"),
+        ("chequerboard[cells=5]", "must be even"),
+        ("parity[dim=2,relevant=3]", "at most dim=2"),
         ("concatenate[second=gan-ring]", "second must be a task"),
         ("gan-ring[batch=3,clipping=placebo]", "at least 4"),
         ("ib-digits[encoder=additive,variant=dvb]", "set encoder=gaussian"),
