@@ -32,6 +32,8 @@ REQUIREMENTS = {
     "torch-mist": ("torch-mist==0.2.17", "pandas<3", "torch==2.13.0"),  # it imports pandas without asking for it
     "benchmark-mi": ("benchmark-mi==0.1.3", "jax==0.4.33", "jaxlib==0.4.33"),
     "gmm-mi": ("gmm-mi==0.8.2", "scikit-learn<=1.5", "numpy<2"),
+    "pyvinecopulib": ("pyvinecopulib==1.0.1",),
+    "diffusion-mi": ("diffusion-mi==0.1.0", "torch==2.13.0"),
 }
 """What is installed into each environment; packages that agree with each other share one."""
 SHARED = {requirement.partition("==")[0]: "numpy" for requirement in WITH_NUMPY}
@@ -160,6 +162,42 @@ def estimate(x, y, seed):
         verbose=False, logger=False
     )
     return float(answer[0] if isinstance(answer, tuple) else answer)
+def prepare(x, y, seed):
+    pass
+""",
+    "pyvinecopulib": """
+import pyvinecopulib
+CONTROLS = {} if OPTIONS["method"] == "default" else {"family_set": [pyvinecopulib.BicopFamily.tll]}
+def log_density(u):
+    if u.shape[1] == 1:
+        return 0.0
+    fitted = evaluated = u
+    if OPTIONS["method"] == "tll-held-out":
+        fitted, evaluated = u[len(u) // 5 :], u[: len(u) // 5]
+    controls = pyvinecopulib.FitControlsVinecop(num_threads=1, **CONTROLS)
+    return pyvinecopulib.Vinecop.from_data(fitted, controls=controls).loglik(evaluated) / len(evaluated)
+def estimate(x, y, seed):
+    # a vine of both less one of each, at the samples that they are fitted to unless they are held out
+    u, v = pyvinecopulib.to_pseudo_obs(x), pyvinecopulib.to_pseudo_obs(y)
+    return log_density(np.hstack([u, v])) - log_density(u) - log_density(v)
+""",
+    "diffusion-mi": """
+import torch
+torch.set_num_threads(1)
+if torch.version.cuda is None:  # it imports torchvision, which asks for two operators that load beside CUDA alone
+    for name in ("nms", "qnms"):
+        torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+from dmi.estimators import MINDEEstimator, MMGEstimator
+CLASSES = {"minde": MINDEEstimator, "mmg": MMGEstimator}
+def estimate(x, y, seed):
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    held = len(x) // 5
+    # mean 0 and variance 1, which MMG is shown with and MINDE does itself
+    x, y = ((values - values[held:].mean(axis=0)) / values[held:].std(axis=0) for values in (x, y))
+    estimator = CLASSES[OPTIONS["method"]]()
+    estimator.fit(x[held:], y[held:], x[:held], y[:held])
+    return estimator.estimate(x[:held], y[:held])
 def prepare(x, y, seed):
     pass
 """,

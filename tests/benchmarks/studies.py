@@ -146,4 +146,22 @@ STUDIES = {
         (2_000,),
         1,
     ),
+    "vines": Study(
+        "Vine copulas",
+        (
+            Pair("vine", "pyvinecopulib", "default", COLUMNS + VECTORS[:-1]),  # not the 1,825 pairs of 25 + 25 columns
+            Pair("vine", "pyvinecopulib", "tll"),
+            Pair("vine", "pyvinecopulib", "tll-held-out", COLUMNS + VECTORS[:-1]),
+        ),
+        COLUMNS + VECTORS,
+        (2_000,),
+        3,
+    ),
+    "diffusion": Study(
+        "Diffusion",
+        tuple(Pair(name, "diffusion-mi", name) for name in ("minde", "mmg")),
+        TRAINED,
+        (2_000,),
+        1,
+    ),
 }
