@@ -22,15 +22,11 @@ from mibench.estimators.densities.training import isolated, shrunk_moments
 from scipy.stats import multivariate_normal
 
 from mibench.errors import Unsupported
-from mibench.estimator import Array
+
+from .conftest import correlated
 
 Density: TypeAlias = type[MixtureDensity] | type[KernelMixture]
 densities = pytest.mark.parametrize("density", [MixtureDensity, KernelMixture])
-
-
-def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
 
 
 @densities
