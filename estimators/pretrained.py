@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -27,8 +28,25 @@ WEIGHTS = ("config.json", "model.safetensors")
 """The files of MIST's weights, as its authors publish them."""
 
 
+class Pretrained(Estimator):
+    """Estimates by a network that :meth:`network` loads from the data directory, once in a process."""
+
+    @abstractmethod
+    def network(self) -> Any:
+        """What answers, on the device that was chosen.
+
+        Raises
+        ------
+        NotInstalled : its code or its weights are missing.
+        """
+
+    def warm_up(self) -> None:
+        """Load the network; raises what :meth:`network` does."""
+        self.network()
+
+
 @register_estimator("mist")
-class MIST(Estimator):
+class MIST(Pretrained):
     """A set transformer that has learned mutual information from 600,000 samples whose information is known.
 
     It saw 10 to 500 rows of normal, Student-t and additive-noise variables, of 2 to 32 columns a side, as they are and
@@ -57,15 +75,6 @@ class MIST(Estimator):
     )
     capabilities: ClassVar = Capabilities(min_n=10, max_dim=32, devices=("cpu", "cuda"))
 
-    def warm_up(self) -> None:
-        """Load the network.
-
-        Raises
-        ------
-        NotInstalled : its package or its weights are missing.
-        """
-        _mist(self._folder, runtime.device())
-
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
         """Estimate I(X; Y) in nats.
 
@@ -83,7 +92,7 @@ class MIST(Estimator):
                 f"mist: it is not told where x ends, and takes as many columns of x as of y, not {x.shape[1]} and "
                 f"{y.shape[1]}."
             )
-        network = _mist(self._folder, runtime.device())
+        network = self.network()
         if len(x) > TRAINED_ON:
             said["beyond_training"] = True
         if self.standardize:
@@ -95,9 +104,8 @@ class MIST(Estimator):
         said |= {"lower": float(found["lower"]), "upper": float(found["upper"])}
         return Estimate(float(found["median"]), diagnostics=said)
 
-    @property
-    def _folder(self) -> Path:
-        return runtime.data_dir() / ("mist" if self.head == "mean" else "mist-qr")
+    def network(self) -> Any:
+        return _mist(runtime.data_dir() / ("mist" if self.head == "mean" else "mist-qr"), runtime.device())
 
 
 @functools.lru_cache(maxsize=2)
@@ -118,7 +126,7 @@ def _mist(folder: Path, device: str) -> Any:
 
 
 @register_estimator("infonet")
-class InfoNet(Estimator):
+class InfoNet(Pretrained):
     """A transformer that reads the ranks of a sample and answers with a critic, whose Donsker-Varadhan value is given.
 
     E_p T - log E_q e^T over the sample, where T is a table over the unit square that the network makes of the same
@@ -139,15 +147,6 @@ class InfoNet(Estimator):
     )
     capabilities: ClassVar = Capabilities(min_n=10, max_dim=1, devices=("cpu", "cuda"))
 
-    def warm_up(self) -> None:
-        """Load the network.
-
-        Raises
-        ------
-        NotInstalled : its code or its weights are missing.
-        """
-        _infonet(runtime.data_dir() / "InfoNet", runtime.device())
-
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
         """Estimate I(X; Y) in nats; ``seed`` permutes y.
 
@@ -159,12 +158,15 @@ class InfoNet(Estimator):
         x, y = check_samples(x, y, self.capabilities.min_n)
         if max(x.shape[1], y.shape[1]) > 1:
             raise Unsupported("infonet: it takes one column a side; sliced[estimator=infonet] takes more.")
-        code, network = _infonet(runtime.data_dir() / "InfoNet", runtime.device())
+        code, network = self.network()
         from .densities.training import isolated  # torch is there, now that the network is
 
         with isolated(rng_for(seed)):
             found = code.estimate_mi(network, x[:, 0], y[:, 0])
         return Estimate(float(found.reshape(-1)[0]), diagnostics=ties(x, y))
+
+    def network(self) -> tuple[Any, Any]:
+        return _infonet(runtime.data_dir() / "InfoNet", runtime.device())
 
 
 @functools.lru_cache(maxsize=2)

@@ -18,6 +18,20 @@ def normal_scores(values: Array) -> Array:
     return scores
 
 
+def untied_scores(values: Array, rng: np.random.Generator) -> Array:
+    """Normal scores, shape (n, dim), of ranks among which ties are in random order: the distributional transform.
+
+    What chance adds to a value is independent of all else, so mutual information stays as it is, and what repeats has a
+    density behind the map, though none before it (Rueschendorf 2009).
+    """
+    from scipy.special import ndtri
+
+    order = np.lexsort((rng.random(values.shape), values), axis=0)
+    scores = np.empty(values.shape)
+    np.put_along_axis(scores, order, ndtri(np.arange(1, len(values) + 1) / (len(values) + 1))[:, None], axis=0)
+    return scores
+
+
 def ranks(values: Array) -> Array:
     """1, ..., n column by column, shape (n, dim); ties have the mean of theirs. scipy's take 0.6 s to be imported."""
     found = np.empty(values.shape)

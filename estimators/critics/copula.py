@@ -11,6 +11,8 @@ import numpy.typing as npt
 from mibench.estimator import Array
 from mibench.ranks import normal_scores, ranks
 
+from ..learned import Scaling, scaled
+
 Pair: TypeAlias = tuple[Array, Array]
 
 RIDGES = (1e-9, 0.03, 0.2)
@@ -21,6 +23,14 @@ CREDIBLE = 2  # standard errors by which a bound must exceed 0
 SHIFTS = 16  # product pairs per joint pair that the choice looks at
 ENOUGH = 1024  # validation samples that it looks at
 STRONGEST = 1 - 1e-6  # for correlations: a density ratio without bound would leave nothing to learn
+
+
+def margins(values: Array, train: npt.NDArray[np.intp], scaling: Scaling) -> Array:
+    """``values`` (n, dim) as columns of a copula, their normal scores among all rows, where the scaling is "rank".
+
+    Else as elsewhere, by what the training rows show.
+    """
+    return normal_scores(values) if scaling == "rank" else scaled(values, train, scaling)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mibench.estimator import Array, Estimate
+from mibench.estimator import Estimate
 from mibench.parameters import Count, NotNegative, Positive
-from mibench.ranks import normal_scores
 from mibench.registry import register_estimator
 
-from ..learned import Folds, Scaling, scaled
+from ..learned import Folds, Scaling
 from . import copula
 from .base import Assignment, FreeCritic, TrainedCritic
 from .bounds import NWJ, InfoNCE, MovingAverageDV
@@ -78,20 +77,17 @@ class CopulaCritic(FreeCritic):
     def prepared(self, assigned: Assignment) -> dict[str, npt.NDArray[np.float32]]:
         """The columns that the network sees (scores and the rank of their length), then what the ratio is made of."""
         split = assigned.split
-        plain = self._margins(assigned.x, split.train), self._margins(assigned.y, split.train)
-        round_x, round_y = copula.spherical(plain[0], split.train), copula.spherical(plain[1], split.train)
+        plain = [copula.margins(v, split.train, self.standardize) for v in (assigned.x, assigned.y)]
+        spheres = [copula.spherical(v, split.train) for v in plain]
         found = []
-        for x, y in (plain, (round_x, round_y)):
+        for x, y in (plain, spheres):
             ratio, value = copula.chosen((x[split.train], y[split.train]), (x[split.validation], y[split.validation]))
             found.append((value, ratio, x, y))
         _, ratio, x, y = max(found, key=lambda each: each[0])
-        width = min(round_x.shape[1], round_y.shape[1]) + 3
+        width = min(v.shape[1] for v in spheres) + 3
         given = (np.pad(part, ((0, 0), (width - part.shape[1], 0))) for part in ratio.embeddings(x, y))
-        seen = np.hstack([plain[0], round_x[:, -1:]]), np.hstack([plain[1], round_y[:, -1:]])
-        return assigned.parts(*(np.hstack(pair) for pair in zip(seen, given, strict=True)))
-
-    def _margins(self, values: Array, train: npt.NDArray[np.intp]) -> Array:
-        return normal_scores(values) if self.standardize == "rank" else scaled(values, train, self.standardize)
+        every = zip(plain, spheres, given, strict=True)
+        return assigned.parts(*(np.hstack([scores, sphere[:, -1:], part]) for scores, sphere, part in every))
 
     def _estimate(self, trained: Sequence[TrainedCritic]) -> Estimate:
         """As in the base, with a standard error that the spread between the folds may widen."""

@@ -13,13 +13,12 @@ import numpy.typing as npt
 from mibench import runtime
 from mibench.estimator import Array, Kind
 from mibench.parameters import Count
-from mibench.ranks import normal_scores
 from mibench.registry import register_estimator
 
-from ..learned import Scaling, scaled
+from ..learned import Scaling
 from .base import Assignment, TrainedCritic, Variational
 from .bounds import PlugIn
-from .copula import CREDIBLE, RIDGES, GaussianRatio
+from .copula import CREDIBLE, RIDGES, GaussianRatio, margins
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,16 +72,13 @@ class TRE(Variational):
         """All that a critic is given, but for the a of its waymarks: columns, canonical variables, correlations."""
         split = assigned.split
         # y is centred, so that mixing rows and taking canonical variables may change places
-        x, y = (_centred(self._margins(v, split.train), split.train) for v in (assigned.x, assigned.y))
+        x, y = (_centred(margins(v, split.train, self.standardize), split.train) for v in (assigned.x, assigned.y))
         parts = (x[split.train], y[split.train]), (x[split.validation], y[split.validation])
         ratio = fitted_ratio(*parts)
         room = (0, 0), (0, min(x.shape[1], y.shape[1]) - len(ratio.rho))
         of_x, of_y = (np.pad(v, room) for v in ratio.variables(x, y))
         rho = np.broadcast_to(np.pad(ratio.rho, room[1]), of_x.shape)
         return {**assigned.parts(np.hstack([x, of_x, rho]), np.hstack([y, of_y])), "rho": ratio.rho.astype(np.float32)}
-
-    def _margins(self, values: Array, train: npt.NDArray[np.intp]) -> Array:
-        return normal_scores(values) if self.standardize == "rank" else scaled(values, train, self.standardize)
 
     def _train(self, assigned: Sequence[Assignment]) -> Iterator[TrainedCritic]:
         import torch

@@ -59,7 +59,13 @@ def fit(
 
         kind = RecordedStack
     here = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
-    with here, kind(critic, bound, how, train, validation, rngs) as stack:
+    with here:
+        return trained(kind(critic, bound, how, train, validation, rngs))
+
+
+def trained(stack: Stack) -> Fit:
+    """All steps of a stack, and what they leave."""
+    with stack:
         stack.validate(0)
         for step in range(1, stack.total + 1):
             stack.advance(step)

@@ -3,7 +3,7 @@ pairs of rows that have nothing to do with each other."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from mibench.estimator import Array
 
@@ -17,17 +17,23 @@ Target: TypeAlias = Literal["smaller", "x", "y"]
 """The variable that is described: that of lower dimension (Y where they are equal), or a given one."""
 
 
-def described(who: str, target: Target, x: Array, y: Array) -> tuple[Array, Array]:
-    """``x`` and ``y`` without columns that do not vary, last the variable whose density an estimator ``who`` models.
+class Described:
+    """An estimator of which ``target`` says whose density it models."""
 
-    Raises
-    ------
-    Unsupported : its columns follow from one another.
-    """
-    x, y = varying(x), varying(y)
-    if target == "x" or (target == "smaller" and x.shape[1] < y.shape[1]):
-        x, y = y, x
-    return x, with_density(who, y)
+    target: Target
+    registered_name: ClassVar[str]
+
+    def oriented(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """``x`` and ``y`` without columns that do not vary, last the variable whose density is modelled.
+
+        Raises
+        ------
+        Unsupported : its columns follow from one another.
+        """
+        x, y = varying(x), varying(y)
+        if self.target == "x" or (self.target == "smaller" and x.shape[1] < y.shape[1]):
+            x, y = y, x
+        return x, with_density(self.registered_name, y)
 
 
 def starting_at_zero(inputs: int, outputs: int, hidden: tuple[int, ...]) -> nn.Sequential:

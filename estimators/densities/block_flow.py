@@ -8,10 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mibench.estimator import Array
-
-from .folds import HeldOutEstimate
-from .training import Pure, shrunk_moments
+from .entropies import DensityPair
+from .training import shrunk_moments
 
 
 class BlockLinear(nn.Module):
@@ -113,20 +111,9 @@ class BlockFlow(nn.Module):
         return values, log_slope[..., 0]
 
 
-class FlowEntropies(Pure):
-    """One flow for the densities of y and of y given x, and the mean of log q(y | x) - log q(y)."""
+class FlowEntropies(DensityPair):
+    """One flow for the densities of y and of y given x."""
 
     def __init__(self, x: Tensor, y: Tensor, hidden: tuple[int, ...], units: int) -> None:
-        self.model = BlockFlow(y, x, hidden, units).to(y.device)
-        self.models = (self.model,)
-
-    def given(self, x: Tensor, y: Tensor, *drawn: Tensor) -> Tensor:
-        """Both cross-entropies in nats, shape (2,)."""
-        return -torch.stack([self.model(y).mean(), self.model(y, x).mean()])
-
-    def value(self, losses: Array) -> Array:
-        difference: Array = losses[:, 0] - losses[:, 1]
-        return difference
-
-    def tested(self, x: Tensor, y: Tensor, generator: torch.Generator) -> HeldOutEstimate:
-        return HeldOutEstimate.mean((self.model(y, x) - self.model(y)).double().cpu().numpy())
+        flow = BlockFlow(y, x, hidden, units).to(y.device)
+        super().__init__(flow, flow)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from mibench.estimator import Array, Capabilities
 from mibench.parameters import Count, Positive
 from mibench.registry import register_estimator
 
+from .beginnings import Target
 from .trained import STACKED, Trained
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class DoE(Trained):
     learning_rate: Positive = 6e-3
     components: Count = 8
     hidden: tuple[Count, ...] = (128, 128, 128)
-    target: Literal["smaller", "x", "y"] = "smaller"
+    target: Target = "smaller"
 
     version: ClassVar[str] = "3"
     citation: ClassVar[str] = "McAllester & Stratos (2020), Formal limitations on the measurement of mutual information"

@@ -14,14 +14,16 @@ from .training import Pure
 class DensityPair(Pure):
     """The densities of y and of y given x, and the mean of log q(y | x) - log q(y).
 
-    marginal, conditional : modules that give log q(y) and log q(y | x), shape (n,), for y, and for y and x.
+    marginal, conditional : modules that give log q(y) and log q(y | x), shape (n,), for y, and for y and x. They may
+        be one, which is trained on both losses.
     """
 
     def __init__(self, marginal: nn.Module, conditional: nn.Module) -> None:
         self.marginal, self.conditional = marginal, conditional
-        self.models = marginal, conditional
+        self.models = (marginal,) if marginal is conditional else (marginal, conditional)
 
     def given(self, x: Tensor, y: Tensor, *drawn: Tensor) -> Tensor:
+        """Both cross-entropies in nats, shape (2,)."""
         return -torch.stack([self.marginal(y).mean(), self.conditional(y, x).mean()])
 
     def value(self, losses: Array) -> Array:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from mibench.estimator import Array, Capabilities
-from mibench.parameters import Count, Finite, NotNegative, Positive, at_least
+from mibench.parameters import Count, Finite
 from mibench.registry import register_estimator
 
-from ..learned import BelowOne
-from .beginnings import Target, described
-from .trained import STACKED, Trained
+from .beginnings import Described, Target
+from .levels import OverLevels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @register_estimator("fmmi")
-class FMMI(Trained):
+class FMMI(Described, OverLevels):
     """Minus the integral over t of E div v, for the velocity v of a flow from independent pairs to the joint ones.
 
     Flow matching learns v from pairs: of samples (x, y) and an independent y', y' moves to y in a straight line, and v
@@ -42,14 +40,7 @@ class FMMI(Trained):
     target : the variable that is moved; ``smaller`` is that of lower dimension (Y where they are equal).
     """
 
-    max_epochs: Count = 500
-    learning_rate: Positive = 6e-3
-    weight_decay: NotNegative = 1e-2
-    average: BelowOne = 0.99
-    width: Count = 64
-    blocks: Annotated[int, at_least(0)] = 2
     span: tuple[Finite, Finite] = (-4.0, 7.0)
-    draws: Count = 20
     probes: Count = 5
     target: Target = "smaller"
 
@@ -58,21 +49,6 @@ class FMMI(Trained):
         "Butakov et al. (2025), FMMI: Flow matching mutual information estimation; "
         "flow matching: Lipman et al. (2023), Flow matching for generative modeling, ICLR"
     )
-    capabilities: ClassVar[Capabilities] = STACKED
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.span[0] >= self.span[1]:
-            self.refuse(f"span = {self.span}; give the lower end first.")
-
-    def oriented(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """Last the one that is moved, without columns that do not vary.
-
-        Raises
-        ------
-        Unsupported : its columns follow from one another.
-        """
-        return described(self.registered_name, self.target, x, y)
 
     def learner(self, x: Tensor, y: Tensor) -> Learner:
         from .velocity import FlowMatching

@@ -13,6 +13,7 @@ import numpy as np
 from mibench.errors import Unsupported
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples, rng_for
 from mibench.parameters import Count, at_least
+from mibench.ranks import untied_scores
 from mibench.registry import register_estimator
 
 from .._samples import outliers, pooled, ties
@@ -162,12 +163,13 @@ class VectorCopula(OfMixture):
 
 def _of_ties(x: Array, y: Array, rng: np.random.Generator) -> Sequence[Margins]:
     """The maps of samples in which values repeat, whose density is infinite on their own scale; else none."""
-    from .margins import apart, ranked
+    from .ladder import Margins
+    from .margins import ranked
 
     if not ties(x, y):
         return []
     together = replace(_both("ranks", ranked(x), ranked(y)), atoms=True)
-    return [_both("random ranks", apart(x, rng), apart(y, rng)), together]
+    return [Margins("random ranks", np.hstack([untied_scores(x, rng), untied_scores(y, rng)]), math.nan), together]
 
 
 def _both(name: str, x: Any, y: Any) -> Margins:

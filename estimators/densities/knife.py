@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mibench.estimator import Array
 from mibench.parameters import Count
 from mibench.registry import register_estimator
 
-from .beginnings import described
+from .beginnings import Described
 from .doe import DoE
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @register_estimator("knife")
-class KNIFE(DoE):
+class KNIFE(Described, DoE):
     """H(Y) - H(Y | X), each term the held-out cross-entropy of a learned mixture of Gaussian kernels.
 
     Where ``doe`` takes Y apart into one-dimensional densities, a kernel here spans all coordinates: it has a mean and a
@@ -40,15 +39,6 @@ class KNIFE(DoE):
         "Pichler, Colombo, Boudiaf, Koliander & Piantanida (2022), A differential entropy estimator for training "
         "neural networks, ICML"
     )
-
-    def oriented(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """Last the one whose entropies are taken, without columns that do not vary.
-
-        Raises
-        ------
-        Unsupported : its columns follow from one another.
-        """
-        return described(self.registered_name, self.target, x, y)
 
     def learner(self, x: Tensor, y: Tensor) -> Learner:
         from .kernels import KernelEntropies

@@ -50,20 +50,6 @@ def ranked(values: Array) -> Mapped:
     return Mapped(scores, float(np.sum(entropies)))
 
 
-def apart(values: Array, rng: np.random.Generator) -> Mapped:
-    """Normal scores, column by column, of ranks among which ties are in random order: the distributional transform.
-
-    What chance adds to a value is independent of all else, so mutual information stays as it is, and what repeats has a
-    density behind the map (Rueschendorf 2009), though none before it, and so no volume.
-    """
-    from scipy.special import ndtri
-
-    order = np.lexsort((rng.random(values.shape), values), axis=0)
-    scores = np.empty(values.shape)
-    np.put_along_axis(scores, order, ndtri(np.arange(1, len(values) + 1) / (len(values) + 1))[:, None], axis=0)
-    return Mapped(scores, math.nan)
-
-
 def unmixed(values: Array, rng: np.random.Generator) -> Mapped:
     """Columns that are as independent as a linear map makes them, then their normal scores (``unmixing.py``)."""
     centred = values - values.mean(axis=0)

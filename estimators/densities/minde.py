@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
-from mibench.estimator import Array, Capabilities
-from mibench.parameters import Count, Finite, NotNegative, Positive, at_least
+from mibench.estimator import Array
+from mibench.parameters import Finite
 from mibench.registry import register_estimator
 
-from ..learned import BelowOne
-from .trained import STACKED, Trained
+from .beginnings import Target
+from .levels import OverLevels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @register_estimator("minde")
-class MINDE(Trained):
+class MINDE(OverLevels):
     """Half the integral over noise levels of g(t)^2 E |s(x_t | y) - s(x_t)|^2, with learned scores s.
 
     X is noised by a variance-preserving diffusion. One network learns the scores with and without Y, as a correction
@@ -37,26 +37,13 @@ class MINDE(Trained):
     target : the variable that is noised; ``smaller`` is that of lower dimension (X where they are equal).
     """
 
-    max_epochs: Count = 500
-    learning_rate: Positive = 6e-3
-    weight_decay: NotNegative = 1e-2
-    average: BelowOne = 0.99
-    width: Count = 64
-    blocks: Annotated[int, at_least(0)] = 2
     span: tuple[Finite, Finite] = (-7.0, 8.0)
-    draws: Count = 20
-    target: Literal["smaller", "x", "y"] = "smaller"
+    target: Target = "smaller"
 
     version: ClassVar[str] = "3"
     citation: ClassVar[str] = (
         "Franzese, Bounoua & Michiardi (2024), MINDE: Mutual information neural diffusion estimation"
     )
-    capabilities: ClassVar[Capabilities] = STACKED
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.span[0] >= self.span[1]:
-            self.refuse(f"span = {self.span}; give the lower end first.")
 
     def oriented(self, x: Array, y: Array) -> tuple[Array, Array]:
         """First the one that is noised."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mibench.estimator import Array, Capabilities
+from mibench.estimator import Capabilities
 from mibench.parameters import Count, Positive, Widths
 from mibench.registry import register_estimator
 
-from .beginnings import Target, described
+from .beginnings import Described, Target
 from .trained import STACKED, Trained
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @register_estimator("ndoe")
-class NDoE(Trained):
+class NDoE(Described, Trained):
     """H(Y) - H(Y | X), both from one block autoregressive flow, with what comes from x left out for H(Y).
 
     The flow makes standard normal variables of y, coordinate by coordinate, each by an increasing function that depends
@@ -47,15 +47,6 @@ class NDoE(Trained):
         "flow: De Cao, Aziz & Titov (2019), Block neural autoregressive flow"
     )
     capabilities: ClassVar[Capabilities] = STACKED
-
-    def oriented(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """Last the one whose entropies are taken, without columns that do not vary.
-
-        Raises
-        ------
-        Unsupported : its columns follow from one another.
-        """
-        return described(self.registered_name, self.target, x, y)
 
     def learner(self, x: Tensor, y: Tensor) -> Learner:
         from .block_flow import FlowEntropies

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from mibench.errors import Unsupported
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, check_samples, rng_for
 from mibench.parameters import at_least
+from mibench.ranks import untied_scores
 from mibench.registry import register_estimator
 
 from .._samples import pooled, ties, with_density
@@ -75,7 +76,6 @@ class Vine(Estimator):
         ------
         Unsupported : more than 64 columns, too few samples for them, or columns that follow from one another.
         """
-        from ..densities.margins import apart
         from .merged import canonical, columns, merged, once
 
         x, y = check_samples(x, y, self.capabilities.min_n)
@@ -87,7 +87,7 @@ class Vine(Estimator):
         least = math.ceil(ROWS_PER_COLUMN * dim * self.folds / (self.folds - 1))
         if n < least:
             raise Unsupported(f"{who}: {n} samples are too few for {dim} columns; give at least {least}.")
-        x, y = (with_density(who, apart(values, rng).values) for values in (x, y))
+        x, y = (with_density(who, untied_scores(values, rng)) for values in (x, y))
         fold_of = rng.permutation(n) % self.folds
         among = [once(columns)] if self.coordinates != "canonical" or dim == 2 else []
         if self.coordinates != "columns" and dim > 2:

@@ -58,7 +58,7 @@ def show(files: Sequence[Path], declared: Declared, asked: Asked) -> None:
         found = screen(table, target, asked.seed, asked.time_series, progress)
     for name, why in {**unread, **found.left_out}.items():
         say(f"left out {printable(name)}: it {printable(why)}")
-    remarks = list(_remarks(found, asked))
+    remarks = list(_remarks(found))
     for remark in remarks:
         say(f"warning: {remark}")
     rows = len(table.values)
@@ -143,7 +143,7 @@ def _progress() -> Iterator[Progress]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _remarks(found: Screen, asked: Asked) -> Iterator[str]:
+def _remarks(found: Screen) -> Iterator[str]:
     from mibench.estimator import Nature
 
     if found.autocorrelated:
@@ -266,6 +266,6 @@ def _file(found: Screen, asked: Asked, rows: int) -> bytes:
         f"{counted(rows, 'row')}, {counted(count, 'pair')}, mutual information in {unit}, each by the estimator usual "
         f"for its kind of columns. p: of a test of independence on ranks; q: the false discovery rate among the "
         f"{count:,} {plural('pair', count)} (Benjamini and Hochberg).{few}",
-        *_remarks(found, asked),
+        *_remarks(found),
     ]
     return page(title, lead, [drawing], "Strongest pairs", headings, lines).encode()

@@ -2,6 +2,7 @@
 
 PLUGINS = (
     "bigan",
+    "bigan_convolutional",
     "bottleneck",
     "capacity",
     "experiment",

@@ -135,7 +135,7 @@ class BiganTask(AdversarialTask):
         import torch
         import torch.nn.functional as F
 
-        from .regularizer import apply_gradients, global_norm, gradients, information_gradient
+        from .regularizer import apply_gradients, gradients, information_gradient
         from .training import Diverged, Training, adam, due
 
         problem = self.problem(seed)
@@ -174,33 +174,27 @@ class BiganTask(AdversarialTask):
                 torch.autograd.backward(loss_d.mean())
                 adam_d.step()
                 logged: dict[str, Tensor] = {"loss/discriminator": loss_d.mean()}
-                if information is not None:
-                    information.train_critics(x, code)
+                information.train_critics(x, code)
                 loss_e, loss_g = F.softplus(discriminator(x, code)).mean(), F.softplus(-discriminator(fake, z)).mean()
                 loss = loss_e + loss_g
                 if self.variant == "alice-l2":
                     error = (generator(code) - x).flatten(1).square().sum(1).mean()
                     logged["loss/reconstruction"] = error
                     loss = loss + self.beta * error
-                g = gradients(loss, [*of_encoder, *of_generator], retain_graph=information is not None)
+                g = gradients(loss, [*of_encoder, *of_generator], retain_graph=bound is not None)
                 g_e, g_g = g[: len(of_encoder)], g[len(of_encoder) :]
-                if information is not None:
-                    g_e, norms = information.add_to(g_e, x, code, of_encoder)
-                    logged |= norms
-                else:
-                    logged["gradient_norm/model"] = global_norm(g_e)
+                g_e, norms = information.add_to(g_e, x, code, of_encoder)
+                logged |= norms
                 apply_gradients(adam_e, of_encoder, g_e)
                 apply_gradients(adam_g, of_generator, g_g)
                 if due(step, self.steps, LOSSES):
-                    if information is not None:
-                        logged["bound_on_batch"] = information.regularizer.on_batch()
-                    run.log(step, {"loss/encoder": loss_e, "loss/generator": loss_g, **logged})
+                    of_model = {"loss/encoder": loss_e, "loss/generator": loss_g}
+                    run.log(step, {**of_model, **logged, **information.on_batch()})
                 if due(step, self.steps, SCORES):
                     codes, rebuilt, samples = judged(step)
                     scores = problem.score(truth, rebuilt, samples)
-                    run.log(step, {f"metric/{name}": value for name, value in scores.items()})
-                    if information is not None:
-                        run.log(step, {"estimate": information.regularizer.value(test[:1_000], codes[:1_000])})
+                    run.log_scores(step, scores)
+                    run.log(step, information.on_fresh(test[:1_000], codes[:1_000]))
                 if due(step, self.steps, 2):
                     run.images[f"reconstructions_{step:06d}"] = problem.picture(truth, rebuilt)
         except Diverged as reason:
@@ -258,107 +252,6 @@ class Bigan25Gaussians(BiganTask):
             }
 
         return Problem(train, test, score, lambda x, rebuilt: figures.points(rebuilt, plane.centres))
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class ConvolutionalBigan(BiganTask):
-    """A bidirectional GAN of images with DCGAN networks; needs the data's files, and a GPU to be practical.
-
-    Parameters
-    ----------
-    width : channels of the first convolution.
-    """
-
-    latent: Count = 64
-    noise: Count = 64
-    hidden: Widths = (512,)
-    width: Count = 64
-    steps: Count = 50_000
-    lr: Positive = 1e-4
-
-    version: ClassVar[str] = "3"
-
-    @abstractmethod
-    def images(self) -> Images:
-        """The same for every seed."""
-
-    def problem(self, seed: int) -> Problem:
-        from .labelers import image_labeler
-
-        images = self.images()
-        labeler = image_labeler(images)
-        made = image_problem(images, labeler, scale=1)
-        return replace(made, facts={"labeler_accuracy": labeler.accuracy})
-
-    def new_generator(self) -> nn.Module:
-        from . import nets
-
-        channels, side, _ = self.shape
-        return nets.dcgan_generator(self.latent, channels, side, self.width)
-
-    def new_encoder(self) -> nn.Module:
-        return self._joined(self.noise, self.latent)
-
-    def new_discriminator(self) -> nn.Module:
-        return self._joined(self.latent, 1)
-
-    def new_critic(self, conditional: bool) -> Critic:
-        from torch import nn
-
-        from . import nets
-
-        features, size = self._features(batch_norm=False)
-        hidden, last = self.hidden, self.hidden[-1]
-        if conditional:
-            return nets.GaussianCritic(nn.Sequential(features, nets.mlp([size, *hidden, 2 * self.latent])))
-        return nets.SeparableCritic(
-            nn.Sequential(features, nets.mlp([size, *hidden, last])), nets.mlp([self.latent, *hidden, last])
-        )
-
-    def _joined(self, other: int, outputs: int) -> nn.Module:
-        """A network of images and of another variable with so many coordinates."""
-        from . import nets
-
-        features, size = self._features()
-        return nets.Joined(nets.mlp([size + other, *self.hidden, outputs]), features)
-
-    def _features(self, batch_norm: bool = True) -> tuple[nn.Module, int]:
-        from . import nets
-
-        channels, side, _ = self.shape
-        return nets.dcgan_features(channels, side, self.width, batch_norm)
-
-
-@register_task("bigan-mnist")
-class BiganMnist(ConvolutionalBigan):
-    """MNIST with DCGAN networks; a CNN labels."""
-
-    shape = (1, 28, 28)
-
-    def images(self) -> Images:
-        return data.mnist()
-
-
-@register_task("bigan-celeba")
-class BiganCeleba(ConvolutionalBigan):
-    """CelebA at 64 x 64 with DCGAN networks; a CNN labels the 40 attributes."""
-
-    latent: Count = 256
-    steps: Count = 150_000
-
-    metrics: ClassVar[tuple[Metric, ...]] = (
-        RECONSTRUCTION,
-        replace(
-            AGREEMENT, description="Attributes of test images that a classifier gives to their reconstruction too."
-        ),
-        SSIM,
-        ENERGY,
-    )
-
-    shape = (3, 64, 64)
-
-    def images(self) -> Images:
-        return data.celeba()
 
 
 def image_problem(images: Images, labeler: Labeler, scale: int) -> Problem:

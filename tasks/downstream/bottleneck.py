@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, cast
 
 from mibench.datasets import Bytes, Images
 from mibench.errors import UsageError
@@ -21,8 +19,9 @@ from mibench.parameters import Count, Positive, Range, Widths, at_least
 from mibench.registry import register_task
 from mibench.task import Metric, Outcome
 
-from . import data, figures, metrics
+from . import data, metrics
 from .arms import PLAIN, RegularizedTask, is_control
+from .bottleneck_curves import CLASSES, hidden_information, information_plane
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,11 +39,9 @@ REFERENCE = Metric(
     "reference", "", "nats", "I(X; Z) on the same test images, by Monte Carlo with the encoder's density (Gaussian)."
 )
 
-CLASSES = 10
 CODES = 12  # codes per test image over which class probabilities are averaged
 LOSSES, SCORES = 40, 20  # how often the losses are logged and the model is scored along training
 HELD_OUT = 1_000  # test images on which estimate and reference are computed
-FELL, STAYED = 0.2, 0.05  # a fall of the estimate worth a flag, and how far the reference may fall meanwhile
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -236,34 +233,36 @@ class BottleneckTask(RegularizedTask):
                 if self.encoder == "gaussian":
                     scores["reference"] = reference_information(code, *judged.encoder.gaussian(x))
             judged.train()
-            run.log(step, {f"metric/{name}": value for name, value in scores.items()})
+            run.log_scores(step, scores)
             return scores
+
+        def learn(critic_steps: int) -> dict[str, Tensor]:
+            """The critic's steps, then one of the model; the losses of the latter."""
+            if regularizer is not None:
+                for _ in range(critic_steps):
+                    train_critic(regularizer)
+            chosen = run.integers("batches", len(train_x), self.batch)
+            x, y = train_x[chosen], train_y[chosen]
+            z = encode("training", x)
+            scores = model.decoder(z)
+            classified = F.cross_entropy(scores, y, label_smoothing=smoothing)
+            added = self.penalty(model, x, scores) if regularizer is None else regularizer.objective(x, z)
+            loss = classified + self.beta * added
+            apply_gradients(optimizer, parameters, gradients(loss, parameters))
+            if average is not None:
+                average.update_parameters(model)
+            return {"loss": loss, "loss/classifier": classified}
 
         try:
             for step in range(1, self.steps + 1):
-                if regularizer is not None:
-                    for _ in range(self.critic_steps + (self.pretraining if step == 1 else 0)):
-                        train_critic(regularizer)
-                chosen = run.integers("batches", len(train_x), self.batch)
-                x, y = train_x[chosen], train_y[chosen]
-                z = encode("training", x)
-                scores_y = model.decoder(z)
-                loss = F.cross_entropy(scores_y, y, label_smoothing=smoothing)
-                logged = {"loss/classifier": loss}
-                if regularizer is not None:
-                    loss = loss + self.beta * regularizer.objective(x, z)
-                else:
-                    loss = loss + self.beta * self.penalty(model, x, scores_y)
-                apply_gradients(optimizer, parameters, gradients(loss, parameters))
-                if average is not None:
-                    average.update_parameters(model)
+                logged = learn(self.critic_steps + (self.pretraining if step == 1 else 0))
                 if step % self.decay_every == 0:
                     for group in (group for each in optimizers for group in each.param_groups):
                         group["lr"] *= self.decay
                 if due(step, self.steps, LOSSES):
                     if regularizer is not None:
                         logged["bound_on_batch"] = regularizer.on_batch()
-                    run.log(step, {"loss": loss, **logged})
+                    run.log(step, logged)
                 if due(step, self.steps, SCORES):
                     scores = judge(step)
         except Diverged as reason:
@@ -315,44 +314,6 @@ class BottleneckMnist(BottleneckTask):
 
     def images(self, seed: int) -> Images:
         return data.mnist()
-
-
-# What the estimate hides ---------------------------------------------------------------------------------------------
-
-Curves = Mapping[str, Sequence[tuple[int, float]]]
-
-
-def hidden_information(curves: Curves, n: int) -> dict[str, Any]:
-    """Whether the estimate fell from its peak while the information itself stayed: the flag and both falls in nats.
-
-    Curves are smoothed by a running median over a quarter of the training, because the bound fluctuates from one score
-    to the next, some bounds by orders of magnitude.
-    """
-    facts: dict[str, Any] = {"images": n, "reference_ceiling": math.log(n)}
-    relative = {}
-    for name in ("estimate", "reference"):
-        values = np.array([value for _, value in curves.get(f"metric/{name}", [])])
-        if len(values):
-            window = max(1, len(values) // 4)
-            smooth = np.median(np.lib.stride_tricks.sliding_window_view(values, window), axis=1)
-            facts[f"{name}_fall"] = float(smooth.max() - smooth[-1])
-            relative[name] = facts[f"{name}_fall"] / max(abs(float(smooth.max())), 1e-12)
-    if len(relative) == 2:
-        facts["estimate_fell_information_did_not"] = relative["estimate"] > FELL and relative["reference"] < STAYED
-    return facts
-
-
-def information_plane(curves: Curves, ceiling: float) -> bytes | None:
-    """I(Z; Y) (a lower bound: ln 10 minus the test NLL) against I(X; Z), by estimate and by reference."""
-    relevant = [math.log(CLASSES) - value for _, value in curves["metric/test_nll"]]
-    paths = {
-        name: [(x, y) for (_, x), y in zip(curves[f"metric/{name}"], relevant, strict=True)]
-        for name in ("estimate", "reference")
-        if f"metric/{name}" in curves
-    }
-    if not paths:
-        return None
-    return figures.information_plane(paths, ceiling, "I(X; Z) in nats", "I(Z; Y) in nats, at least")
 
 
 def _flat(images: Images, part: Bytes) -> Tensor:

@@ -185,7 +185,7 @@ class GanTask(AdversarialTask):
         import torch
         import torch.nn.functional as F
 
-        from .regularizer import apply_gradients, global_norm, gradients, information_gradient
+        from .regularizer import apply_gradients, gradients, information_gradient
         from .training import Diverged, Training, due
 
         problem = self.problem(seed)
@@ -211,16 +211,12 @@ class GanTask(AdversarialTask):
                     torch.autograd.backward(loss_d)
                     adam_d.step()
                     logged["loss/discriminator"] = loss_d.detach()
-                if information is not None:
-                    information.train_critics(fake, code)
+                information.train_critics(fake, code)
                 loss_g = F.softplus(-discriminator(fake)).mean()
-                g = gradients(loss_g, parameters, retain_graph=information is not None)
+                g = gradients(loss_g, parameters, retain_graph=bound is not None)
                 logged["loss/generator"] = loss_g.detach()
-                if information is not None:
-                    g, norms = information.add_to(g, fake, code, parameters)
-                    logged |= norms
-                else:
-                    logged["gradient_norm/model"] = global_norm(g)
+                g, norms = information.add_to(g, fake, code, parameters)
+                logged |= norms
                 apply_gradients(adam_g, parameters, g)
             return logged
 
@@ -241,15 +237,12 @@ class GanTask(AdversarialTask):
                 real = problem.decode(reals[run.integers("batches", len(reals), self.batch)])
                 logged = learning(real, *itertools.chain.from_iterable(drawn))
                 if due(step, self.steps, LOSSES):
-                    if information is not None:
-                        logged = {**logged, "bound_on_batch": information.regularizer.on_batch()}
-                    run.log(step, logged)
+                    run.log(step, {**logged, **information.on_batch()})
                 if due(step, self.steps, self.watched or SCORES):
                     samples = generate(step, "watching", SCORED)[0].cpu().numpy()
-                    run.log(step, {f"metric/{k}": v for k, v in problem.score(samples).items()})
-                    if information is not None:
-                        held_out = generate(step, "held out", HELD_OUT)
-                        run.log(step, {"estimate": information.regularizer.value(*held_out)})
+                    run.log_scores(step, problem.score(samples))
+                    if bound is not None:
+                        run.log(step, information.on_fresh(*generate(step, "held out", HELD_OUT)))
                 if due(step, self.steps, 2):
                     run.images[f"samples_{step:06d}"] = problem.picture(samples)
             samples = generate(self.steps, "final", self.generated)[0].cpu().numpy()

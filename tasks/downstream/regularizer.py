@@ -129,6 +129,14 @@ class InformationGradient:
     ) -> None:
         self.regularizer, self.clipping, self.beta, self.placebo = regularizer, clipping, beta, placebo
 
+    def on_batch(self) -> dict[str, Tensor]:
+        """As :meth:`Regularizer.on_batch`, to be logged."""
+        return {"bound_on_batch": self.regularizer.on_batch()}
+
+    def on_fresh(self, x: Tensor, y: Tensor) -> dict[str, float]:
+        """As :meth:`Regularizer.value`, to be logged."""
+        return {"estimate": self.regularizer.value(x, y)}
+
     def train_critics(self, x: Tensor, y: Tensor) -> None:
         """One critic step on the pairs, and one on shuffled pairs for the placebo."""
         if self.placebo is not None:
@@ -157,15 +165,34 @@ class InformationGradient:
         return list(torch._foreach_add(list(g_u), torch._foreach_mul(g_a, self.beta))), norms
 
 
+class NoInformation:
+    """What stands in the place of an :class:`InformationGradient` where no bound does: the model is trained alone."""
+
+    def on_batch(self) -> dict[str, Tensor]:
+        return {}
+
+    def on_fresh(self, x: Tensor, y: Tensor) -> dict[str, float]:
+        return {}
+
+    def train_critics(self, x: Tensor, y: Tensor) -> None:
+        """There are none."""
+
+    def add_to(
+        self, g_u: Sequence[Tensor], x: Tensor, y: Tensor, parameters: Sequence[nn.Parameter]
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """g_u as it is, and its norm."""
+        return list(g_u), {"gradient_norm/model": global_norm(g_u)}
+
+
 def information_gradient(
     run: Training, bound: Bound | None, critic: Callable[[bool], Critic], lr: float, clipping: str, beta: float
-) -> InformationGradient | None:
-    """The information term of a training, with critics of its own; None without a bound.
+) -> InformationGradient | NoInformation:
+    """The information term of a training, with critics of its own where there is a bound.
 
     ``critic`` builds a critic's module, as a log-density log q(y | x) where it is called with True.
     """
     if bound is None:
-        return None
+        return NoInformation()
 
     def regularizer(name: str) -> Regularizer:
         module = run.module(name, lambda: critic(bound.conditional))

@@ -79,6 +79,10 @@ class Training:
         if bad:
             raise Diverged(f"{', '.join(bad)} is not finite at step {step}")
 
+    def log_scores(self, step: int, scores: Mapping[str, float]) -> None:
+        """Append to the curves of the task's metrics; see :meth:`log`."""
+        self.log(step, {f"metric/{name}": value for name, value in scores.items()})
+
     def check(self, step: int, samples: Tensor) -> Tensor:
         """The generated samples, which must be finite before anything scores them.
 

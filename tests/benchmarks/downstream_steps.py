@@ -17,6 +17,7 @@ from mibench.tasks.downstream import nets
 from mibench.tasks.downstream.bottleneck import BottleneckMnist
 from mibench.tasks.downstream.gan_stacked import GanStackedMnist
 from mibench.tasks.downstream.regularizer import (
+    InformationGradient,
     Regularizer,
     adaptive_clip,
     apply_gradients,
@@ -70,7 +71,7 @@ def stacked() -> None:
     discriminator = run.module("discriminator", task.new_discriminator)
     adam_g, adam_d = adam(generator, 1e-3), adam(discriminator, 1e-3)
     information = information_gradient(run, mine(), task.new_critic, 1e-3, "adaptive", 1.0)
-    assert information is not None
+    assert isinstance(information, InformationGradient)
     regularizer, parameters = information.regularizer, list(generator.parameters())
     inputs, code = task.draw_inputs(run, "training", task.batch)
     real, fake = run.uniform("images", task.batch, *task.shape), generator(inputs)

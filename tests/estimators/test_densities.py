@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mibench.estimators.densities.autoregressive import MixtureDensity
-from mibench.estimators.densities.beginnings import described, random_shifts, starting_at_zero
+from mibench.estimators.densities.beginnings import random_shifts, starting_at_zero
 from mibench.estimators.densities.fmmi import FMMI
 from mibench.estimators.densities.kernels import KernelMixture
 from mibench.estimators.densities.knife import KNIFE
@@ -22,15 +22,11 @@ from mibench.estimators.densities.training import isolated, shrunk_moments
 from scipy.stats import multivariate_normal
 
 from mibench.errors import Unsupported
-from mibench.estimator import Array
+
+from .conftest import correlated
 
 Density: TypeAlias = type[MixtureDensity] | type[KernelMixture]
 densities = pytest.mark.parametrize("density", [MixtureDensity, KernelMixture])
-
-
-def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
 
 
 @densities
@@ -86,8 +82,8 @@ def test_the_variable_that_is_described_comes_last() -> None:
     x, y = correlated(50, 0.5, 2)
     wide = np.hstack([x, y[:, :1] ** 2, np.zeros((50, 1))])
     for target, last in (("smaller", y), ("y", y), ("x", wide[:, :3])):
-        np.testing.assert_array_equal(described("it", target, wide, y)[1], last)
-    np.testing.assert_array_equal(described("it", "smaller", x, y)[1], y)
+        np.testing.assert_array_equal(KNIFE(target=target).oriented(wide, y)[1], last)
+    np.testing.assert_array_equal(KNIFE().oriented(x, y)[1], y)
 
 
 def test_networks_begin_at_nothing_and_shifts_move_every_row() -> None:

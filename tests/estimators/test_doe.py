@@ -12,10 +12,7 @@ from mibench.estimators.densities.training import Schedule, fit, isolated
 
 from mibench.estimator import Array
 
-
-def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
+from .conftest import correlated
 
 
 def rho_for(mi: float, dim: int) -> float:

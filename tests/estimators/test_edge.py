@@ -13,10 +13,7 @@ from mibench.estimators.histogram import Histogram, entropy
 from mibench.errors import Unsupported
 from mibench.estimator import Array
 
-
-def correlated(n: int, rho: float, dim: int = 1, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
+from .conftest import correlated
 
 
 def test_rows_share_a_cell_where_every_column_does() -> None:

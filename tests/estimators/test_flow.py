@@ -13,12 +13,8 @@ from mibench.estimators.gaussian import gaussian_information
 from scipy.stats import multivariate_normal
 
 from mibench.errors import Unsupported
-from mibench.estimator import Array
 
-
-def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
+from .conftest import correlated
 
 
 def pair(dims: tuple[int, int], layers: Layers, noise: float) -> GaussianPair:

@@ -14,14 +14,10 @@ from mibench.estimators.densities.training import isolated
 from mibench.estimators.densities.velocity import FlowMatching, GaussianVelocity, Velocity, _partners
 
 from mibench.errors import Unsupported, UsageError
-from mibench.estimator import Array
+
+from .conftest import correlated
 
 SPAN = (-4.0, 7.0)
-
-
-def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
 
 
 def mixed(n: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,10 +11,7 @@ from mibench.estimators.jmi import JMI, WIDEST, ranks
 
 from mibench.estimator import Array
 
-
-def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
+from .conftest import correlated
 
 
 @pytest.mark.parametrize(("bandwidths", "terms"), [(1, 2), (2, 1), (3, 2), (7, 2), (7, 4)])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mibench.estimators.densities.gmm import GaussianMixtureModel, VectorCopula
 from mibench.estimators.densities.ladder import Chosen, Ladder, Margins, paired
-from mibench.estimators.densities.margins import apart, ranked, scaled, spacing_entropy, unmixed
+from mibench.estimators.densities.margins import ranked, scaled, spacing_entropy, unmixed
 from mibench.estimators.densities.mixture import Fit, Pattern, Stack, fit, single, split
 from mibench.estimators.densities.unmixing import scores, unmixing_matrix
 from mibench.estimators.gaussian import gaussian_information
@@ -177,17 +177,6 @@ def test_volumes_are_mean_log_derivatives() -> None:
     affine = scaled(x * [2.0, 5.0] + 3)
     assert affine.log_volume == pytest.approx(-math.log(10), abs=0.05)
     assert np.abs(affine.values - x).max() < 0.2
-
-
-def test_ties_come_apart_at_random_and_nothing_else_moves() -> None:
-    values = np.stack([np.repeat([3.0, 1.0, 2.0], [200, 300, 500]), np.linspace(0, 1, 1000) ** 3], axis=1)
-    found = apart(values, np.random.default_rng(0))
-    assert math.isnan(found.log_volume)
-    np.testing.assert_array_equal(found.values[:, 1], ranked(values).values[:, 1])
-    np.testing.assert_array_equal(np.sort(found.values[:, 0]), found.values[:, 1])
-    low, middle, high = found.values[200:500, 0], found.values[500:, 0], found.values[:200, 0]
-    assert low.max() < middle.min() and middle.max() < high.min()
-    assert abs(stats.spearmanr(np.arange(500), middle).statistic) < 0.15  # 3 / sqrt(500)
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,8 @@ import pytest
 from mibench.estimators.histogram import Histogram, entropy
 
 from mibench.errors import Unsupported
-from mibench.estimator import Array
 
-
-def gaussian(n: int, dim: int, rho: float, seed: int) -> tuple[Array, Array]:
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((n, dim))
-    return x, rho * x + np.sqrt(1 - rho**2) * rng.standard_normal((n, dim))
+from .conftest import correlated
 
 
 def by_definition(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
@@ -75,7 +70,7 @@ def test_discrete_variables_are_taken_as_they_are(dim: int) -> None:
 
 @pytest.mark.parametrize("bins", [2, 7])
 def test_bins_by_definition(bins: int) -> None:
-    x, y = gaussian(300, 1, 0.7, seed=1)
+    x, y = correlated(300, 0.7, 1, seed=1)
     ranks = [np.argsort(np.argsort(v[:, 0])) for v in (x, y)]
     quantiles = [(r * bins / 300 + 1e-9).astype(int)[:, None] for r in ranks]
     # at n = 300 and 7 bins the edges fall between samples, save for rounding of the edge itself
@@ -87,12 +82,12 @@ def test_bins_by_definition(bins: int) -> None:
 
 def test_truth_and_independence() -> None:
     for rho in (0.0, 0.5, 0.9):
-        estimate = Histogram().estimate(*gaussian(10_000, 1, rho, seed=2))
+        estimate = Histogram().estimate(*correlated(10_000, rho, 1, seed=2))
         assert estimate.mi == pytest.approx(-0.5 * np.log(1 - rho**2), abs=0.03)
 
 
 def test_correction_removes_the_bias_at_independence() -> None:
-    values = [Histogram(bins=6).estimate(*gaussian(500, 1, 0.0, seed)) for seed in range(200)]
+    values = [Histogram(bins=6).estimate(*correlated(500, 0.0, 1, seed)) for seed in range(200)]
     mi = np.array([v.mi for v in values])
     assert abs(mi.mean()) < 4 * mi.std() / np.sqrt(200)
     assert np.sqrt(np.mean([v.diagnostics["sampling_error"] ** 2 for v in values])) == pytest.approx(mi.std(), rel=0.25)
@@ -101,7 +96,7 @@ def test_correction_removes_the_bias_at_independence() -> None:
 
 
 def test_sampling_error_under_dependence_is_the_spread() -> None:
-    values = [Histogram(bins=5).estimate(*gaussian(1000, 1, 0.7, seed)) for seed in range(150)]
+    values = [Histogram(bins=5).estimate(*correlated(1000, 0.7, 1, seed)) for seed in range(150)]
     errors = [v.diagnostics["sampling_error"] for v in values]
     assert np.mean(errors) == pytest.approx(np.std([v.mi for v in values]), rel=0.25)
 
@@ -120,7 +115,7 @@ def test_a_standard_error_is_stated_of_what_is_not_binned() -> None:
 
 
 def test_quantile_bins_are_invariant_under_monotone_maps() -> None:
-    x, y = gaussian(500, 2, 0.8, seed=3)
+    x, y = correlated(500, 0.8, 2, seed=3)
     mi = Histogram().estimate(x, y).mi
     # edges lie between samples and are interpolated, so that a sample may change sides
     assert Histogram().estimate(np.exp(x), y**3).mi == pytest.approx(mi, abs=0.03)
@@ -128,6 +123,6 @@ def test_quantile_bins_are_invariant_under_monotone_maps() -> None:
 
 
 def test_what_it_refuses() -> None:
-    x, y = gaussian(50, 3, 0.5, seed=4)
+    x, y = correlated(50, 0.5, 3, seed=4)
     with pytest.raises(Unsupported, match="1 or 2 dimensions, not 3 and 1"):
         Histogram().estimate(x, y[:, :1])

@@ -13,10 +13,7 @@ from scipy.stats import multivariate_normal
 
 from mibench.estimator import Array
 
-
-def gaussian(n: int, rho: float, dim: int = 1, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
+from .conftest import correlated
 
 
 @pytest.mark.parametrize(("n", "dim_x", "dim_y"), [(50, 1, 1), (300, 1, 1), (257, 3, 2)])
@@ -44,7 +41,7 @@ def test_narrow_kernels_of_samples_far_from_each_other_are_not_taken_for_informa
 
 
 def test_the_log_ratio_is_that_of_densities() -> None:
-    u, v = (ranks(values) for values in gaussian(80, 0.6))
+    u, v = (ranks(values) for values in correlated(80, 0.6))
     both = np.hstack([u, v])
 
     def density(values: Array, i: int) -> float:
@@ -56,7 +53,7 @@ def test_the_log_ratio_is_that_of_densities() -> None:
 
 
 def test_the_answer_is_the_greatest_over_bandwidths() -> None:
-    x, y = gaussian(400, 0.8, seed=1)
+    x, y = correlated(400, 0.8, seed=1)
     found = JMI().estimate(x, y)
     u, v = ranks(x), ranks(y)
     others = [log_ratios(u, v, WIDEST * 2**-power, 1).mean() for power in np.arange(0, 8, 0.25)]
@@ -65,7 +62,7 @@ def test_the_answer_is_the_greatest_over_bandwidths() -> None:
 
 
 def test_only_ranks_count() -> None:
-    x, y = gaussian(300, 0.7, dim=2, seed=2)
+    x, y = correlated(300, 0.7, dim=2, seed=2)
     mi = JMI().estimate(x, y).mi
     assert JMI().estimate(np.exp(x), np.sinh(y)).mi == mi
     assert JMI().estimate(y, x).mi == pytest.approx(mi, abs=1e-12)
@@ -74,19 +71,19 @@ def test_only_ranks_count() -> None:
 def test_truths() -> None:
     for rho, below, above in ((0.0, 0.01, 0.02), (0.6, 0.06, 0.04), (0.95, 0.12, 0.05)):
         truth = -0.5 * math.log(1 - rho**2)
-        found = JMI().estimate(*gaussian(1500, rho, seed=3)).mi
+        found = JMI().estimate(*correlated(1500, rho, seed=3)).mi
         assert truth - below < found < truth + above
     x = np.random.default_rng(4).integers(4, size=1000)
     assert JMI().estimate(x, x).mi == pytest.approx(math.log(4), abs=0.01)  # letters: all that there is
 
 
 def test_independent_samples_share_less_than_with_any_fixed_narrow_kernel() -> None:
-    found = [JMI().estimate(*gaussian(300, 0.0, seed=seed)).mi for seed in range(20)]
+    found = [JMI().estimate(*correlated(300, 0.0, seed=seed)).mi for seed in range(20)]
     assert -0.01 < np.mean(found) < 0.01 and max(found) < 0.05
 
 
 def test_memory_grows_with_the_samples_and_not_with_their_pairs() -> None:
-    x, y = gaussian(4000, 0.5)
+    x, y = correlated(4000, 0.5)
     JMI().warm_up()
     tracemalloc.start()
     JMI(steps=8).estimate(x, y)

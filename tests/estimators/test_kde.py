@@ -10,18 +10,13 @@ from mibench.estimators.kde import KDE, log_density
 from scipy.stats import multivariate_normal
 
 from mibench.errors import Unsupported
-from mibench.estimator import Array
 
-
-def gaussian(n: int, dim: int, rho: float, seed: int) -> tuple[Array, Array]:
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((n, dim))
-    return x, rho * x + np.sqrt(1 - rho**2) * rng.standard_normal((n, dim))
+from .conftest import correlated
 
 
 @pytest.mark.parametrize("dim", [1, 3])
 def test_density_by_definition(dim: int) -> None:
-    x, _ = gaussian(60, dim, 0.5, seed=dim)
+    x, _ = correlated(60, 0.5, dim, seed=dim)
     x[:, 0] *= 100
     covariance = np.atleast_2d(np.cov(x.T, bias=True)) * 0.4**2
     expected = [
@@ -40,19 +35,19 @@ def test_samples_far_from_all_others_have_a_finite_density() -> None:
 @pytest.mark.parametrize("marginals", ["normal", "raw"])
 def test_truth_of_gaussians(marginals: Literal["normal", "raw"]) -> None:
     for rho in (0.0, 0.6, 0.95):
-        estimate = KDE(marginals=marginals).estimate(*gaussian(2000, 1, rho, seed=1))
+        estimate = KDE(marginals=marginals).estimate(*correlated(2000, rho, 1, seed=1))
         assert estimate.mi == pytest.approx(-0.5 * np.log(1 - rho**2), abs=0.06)
 
 
 def test_narrow_kernels_do_not_report_information_where_there_is_none() -> None:
-    x, y = gaussian(500, 1, 0.0, seed=2)
+    x, y = correlated(500, 0.0, 1, seed=2)
     # with the sample's own kernel this would tend to log n = 6.2
     assert KDE(bandwidth=0.2).estimate(x, y).mi < 0.1
 
 
 def test_heavy_tails() -> None:
     rng = np.random.default_rng(3)
-    x, y = gaussian(2000, 1, 0.5, seed=3)
+    x, y = correlated(2000, 0.5, 1, seed=3)
     scale = np.sqrt(rng.chisquare(3, (2000, 1)) / 3)
     # bivariate Student t with 3 degrees of freedom: Gaussian information plus the constant of Calsaverini & Vicente
     from scipy.special import digamma, gammaln
@@ -67,7 +62,7 @@ def test_heavy_tails() -> None:
 
 
 def test_invariances() -> None:
-    x, y = gaussian(300, 2, 0.8, seed=4)
+    x, y = correlated(300, 0.8, 2, seed=4)
     mi = KDE().estimate(x, y).mi
     assert KDE().estimate(np.exp(x), y**3).mi == pytest.approx(mi, abs=1e-9)
     assert KDE().estimate(y, x).mi == pytest.approx(mi, abs=1e-9)
@@ -77,7 +72,7 @@ def test_invariances() -> None:
 
 
 def test_what_it_refuses() -> None:
-    x, y = gaussian(50, 1, 0.5, seed=5)
+    x, y = correlated(50, 0.5, 1, seed=5)
     with pytest.raises(Unsupported, match="linearly dependent"):
         KDE(marginals="raw").estimate(x, 2 * x)
     with pytest.raises(Unsupported, match="linearly dependent"):

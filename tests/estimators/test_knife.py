@@ -15,10 +15,7 @@ from scipy.stats import multivariate_normal, norm
 
 from mibench.estimator import Array
 
-
-def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
+from .conftest import correlated
 
 
 def randomized(dim: int, context: int, hidden: tuple[int, ...], components: int) -> KernelMixture:

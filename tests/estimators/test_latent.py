@@ -9,12 +9,7 @@ from mibench.estimators.densities.autoencoder import CrossPredictor, aligned
 from mibench.estimators.densities.latent import LatentMI
 from mibench.estimators.ksg import KSG
 
-from mibench.estimator import Array
-
-
-def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
+from .conftest import correlated
 
 
 def test_errors_are_those_of_the_four_predictions() -> None:

@@ -8,13 +8,8 @@ from mibench.estimators.ksg import KSG2
 from mibench.estimators.lnc import LEVEL, LNC, evenly_spread, log_volume_ratio
 
 from mibench.errors import Unsupported
-from mibench.estimator import Array
 
-
-def gaussian(n: int, dim: int, rho: float, seed: int) -> tuple[Array, Array]:
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((n, dim))
-    return x, rho * x + np.sqrt(1 - rho**2) * rng.standard_normal((n, dim))
+from .conftest import correlated
 
 
 def test_volumes_of_known_neighbourhoods() -> None:
@@ -39,7 +34,7 @@ def test_threshold_is_the_quantile_of_even_neighbourhoods() -> None:
 
 @pytest.mark.parametrize(("dim", "rho"), [(1, 0.99999), (2, 0.999)])
 def test_strong_dependence(dim: int, rho: float) -> None:
-    x, y = gaussian(1000, dim, rho, seed=1)
+    x, y = correlated(1000, rho, dim, seed=1)
     truth = -0.5 * dim * np.log(1 - rho**2)
     error, uncorrected = (abs(e.estimate(x, y).mi - truth) for e in (LNC(), KSG2(10)))
     assert error < 0.5
@@ -48,7 +43,7 @@ def test_strong_dependence(dim: int, rho: float) -> None:
 
 def test_no_harm_under_weak_dependence_or_none() -> None:
     for dim, rho in ((1, 0.0), (1, 0.6), (2, 0.0)):
-        x, y = gaussian(2000, dim, rho, seed=2)
+        x, y = correlated(2000, rho, dim, seed=2)
         assert LNC().estimate(x, y).mi == pytest.approx(-0.5 * dim * np.log(1 - rho**2), abs=0.06)
 
 
@@ -60,14 +55,14 @@ def test_strips_within_x_alone_are_no_information() -> None:
 
 
 def test_without_corrections_it_is_ksg2() -> None:
-    x, y = gaussian(300, 2, 0.9, seed=4)
+    x, y = correlated(300, 0.9, 2, seed=4)
     estimate = LNC(alpha=0.0).estimate(x, y)
     assert estimate.mi == pytest.approx(KSG2(10).estimate(x, y).mi, abs=1e-10)
     assert estimate.diagnostics["corrected"] == 0
 
 
 def test_duplicates_and_ties() -> None:
-    x, y = gaussian(300, 1, 0.9, seed=5)
+    x, y = correlated(300, 0.9, 1, seed=5)
     many = LNC().estimate(np.repeat(x, 15, axis=0), np.repeat(y, 15, axis=0))
     assert many.mi == pytest.approx(np.log(300), abs=0.1)
     assert np.isfinite(LNC().estimate(np.round(x), y).mi)
@@ -75,7 +70,7 @@ def test_duplicates_and_ties() -> None:
 
 
 def test_what_it_refuses() -> None:
-    x, y = gaussian(60, 5, 0.5, seed=6)
+    x, y = correlated(60, 0.5, 5, seed=6)
     with pytest.raises(Unsupported, match="more neighbours than the 5 \\+ 5 dimensions"):
         LNC().estimate(x, y)
     assert np.isfinite(LNC(k=12).estimate(x, y).mi)

@@ -20,12 +20,7 @@ from mibench.estimators.densities.mime import MIME
 from mibench.estimators.densities.training import isolated, shrunk_moments
 from scipy.stats import multivariate_normal
 
-from mibench.estimator import Array
-
-
-def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
+from .conftest import correlated
 
 
 def mixed(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

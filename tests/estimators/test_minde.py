@@ -22,12 +22,9 @@ from torch import Tensor
 
 from mibench.estimator import Array
 
+from .conftest import correlated
+
 SPAN = (-7.0, 8.0)
-
-
-def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
 
 
 def gap(conditional: Tensor, marginal: Tensor, log_snr: Tensor) -> Tensor:

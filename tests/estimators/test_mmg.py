@@ -12,14 +12,9 @@ from mibench.estimators.densities.error_gap import BINS, EVERYWHERE, ErrorGap, L
 from mibench.estimators.densities.mmg import MMG
 from torch import Tensor
 
-from mibench.estimator import Array
+from .conftest import correlated
 
 SPAN = (-9.0, 9.0)
-
-
-def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
 
 
 def uneven() -> Levels:

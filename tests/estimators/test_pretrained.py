@@ -25,6 +25,8 @@ from mibench.errors import NotInstalled, Unsupported, UsageError
 from mibench.estimator import Array
 from mibench.registry import estimators
 
+from .conftest import correlated
+
 
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path) -> Iterator[Path]:
@@ -33,11 +35,6 @@ def data(tmp_path: Path) -> Iterator[Path]:
     pretrained._infonet.cache_clear()
     with runtime.using(data_dir=tmp_path):
         yield tmp_path
-
-
-def correlated(n: int, rho: float, dim: int = 1, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
 
 
 class MISTForHF(torch.nn.Module):

@@ -102,15 +102,7 @@ def trained(kind: Callable[..., Stack], bound: Bound, how: Optimisation = HOW, m
     architecture = "gaussian" if bound.conditional else "separable"
     critic = build(architecture, (2, 2), (8, 8), 4, "silu", bound.offset, bound.second)
     rngs = [np.random.default_rng(s) for s in range(models)]
-    with kind(critic, bound, how, samples(models, 300), samples(models, 100), rngs, **options) as stack:
-        stack.validate(0)
-        for step in range(1, stack.total + 1):
-            stack.advance(step)
-            if step % stack.interval == 0 or step == stack.total:
-                stack.validate(step)
-            if not stack.live:
-                break
-    return Fit(stack.best, stack.curves, stack.steps, stack.diverged, stack.note)
+    return trainer.trained(kind(critic, bound, how, samples(models, 300), samples(models, 100), rngs, **options))
 
 
 def assert_same(found: Fit, expected: Fit) -> None:

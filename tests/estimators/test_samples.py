@@ -14,7 +14,6 @@ from mibench.estimators._samples import outliers, pooled, standardized, tamed
 
 from mibench.engine.grid import Job
 from mibench.engine.worker import answer
-from mibench.ranks import ranks
 from mibench.registry import estimators, tasks
 from mibench.result import Cell, Status
 
@@ -108,15 +107,6 @@ def test_a_column_with_outliers_is_ranked() -> None:
     np.testing.assert_array_equal(np.argsort(scaled, axis=0), np.argsort(x, axis=0))
     np.testing.assert_array_equal(scaled[:, 1], standardized(x)[:, 1])
     np.testing.assert_allclose(scaled.std(axis=0), 1, atol=0.02)
-
-
-def test_ranks_are_the_mean_place_among_the_sorted() -> None:
-    values = np.array([[3.0, 0.0], [1.0, -0.0], [3.0, 5.0], [2.0, -7.0], [3.0, 5.0]])
-    slow = [
-        [sum(other < value for other in column) + (sum(other == value for other in column) + 1) / 2 for value in column]
-        for column in values.T
-    ]
-    assert ranks(values).T.tolist() == slow == [[4.0, 1.0, 4.0, 2.0, 4.0], [2.5, 2.5, 4.5, 1.0, 4.5]]
 
 
 def test_wild_samples_load_nothing_that_warming_up_did_not() -> None:

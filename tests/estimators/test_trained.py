@@ -20,9 +20,11 @@ from torch import Tensor
 
 import mibench
 from mibench.errors import Unsupported, UsageError
-from mibench.estimator import Array, Estimator
+from mibench.estimator import Estimator
 from mibench.parameters import constructor
 from mibench.registry import estimators
+
+from .conftest import correlated
 
 CLASSES = [cls for cls in map(estimators.factory, estimators.names()) if isinstance(cls, type)]
 LEARNED = [cls for cls in CLASSES if issubclass(cls, Learned)]
@@ -32,11 +34,6 @@ QUICK: list[Trained] = [
     MINDE(max_steps=20, width=16),
     LatentMI(max_steps=30, hidden=(16,)),
 ]
-
-
-def correlated(n: int, rho: float, dim: int, seed: int = 0) -> tuple[Array, Array]:
-    x, noise = np.random.default_rng(seed).standard_normal((2, n, dim))
-    return x, rho * x + math.sqrt(1 - rho**2) * noise
 
 
 each = pytest.mark.parametrize("estimator", QUICK, ids=lambda e: e.registered_name)

@@ -76,7 +76,7 @@ def setting(clipping: str = "adaptive", beta: float = 1.0) -> tuple[nn.Module, I
         clipping,
         beta,
     )
-    assert information is not None
+    assert isinstance(information, InformationGradient)
     code = run.normal("code", 8, 3)
     return generator, information, code, generator(code)
 
@@ -296,8 +296,14 @@ def test_images_convolved_once_score_as_images_convolved_twice() -> None:
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
-def test_information_gradient_is_none_without_a_bound() -> None:
-    assert information_gradient(Training(0), None, lambda _: nn.Identity(), 1e-3, "adaptive", 1.0) is None
+def test_without_a_bound_the_model_s_gradient_stays_as_it_is() -> None:
+    generator, _, code, fake = setting()
+    information = information_gradient(Training(0), None, lambda _: nn.Identity(), 1e-3, "adaptive", 1.0)
+    information.train_critics(fake, code)
+    g, norms = information.add_to(LOOSE, fake, code, list(generator.parameters()))
+    assert all(map(torch.equal, g, LOOSE))
+    assert norms == {"gradient_norm/model": global_norm(LOOSE)}
+    assert information.on_batch() == information.on_fresh(fake, code) == {}
 
 
 def test_conditional_bounds_get_a_density() -> None:

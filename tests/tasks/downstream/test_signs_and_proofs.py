@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mibench.tasks.downstream import densities, nets
-from mibench.tasks.downstream.bottleneck import hidden_information
+from mibench.tasks.downstream.bottleneck_curves import hidden_information
 from mibench.tasks.downstream.regularizer import Regularizer, apply_gradients, gradients
 from torch import Tensor
 
