@@ -187,6 +187,7 @@ def compare(
     new: str | Path | Iterable[Result],
     tolerance: float | None = None,
     max_slowdown: float | None = None,
+    complete: bool = False,
 ) -> Comparison:
     """Compare NEW results with BASE on the cells that both have.
 
@@ -195,6 +196,7 @@ def compare(
     base, new : folders of results, or results.
     tolerance : the fall of a score that is a regression; for metrics, the change relative to their size.
     max_slowdown : the growth of the CPU time that is a regression, as a ratio; None to leave time out of it.
+    complete : whether an estimator or a task of BASE that NEW lacks is a regression.
 
     Raises
     ------
@@ -204,7 +206,7 @@ def compare(
     from .leaderboard.compare import compare as compare_results
 
     old, fresh = (load_results(side) if isinstance(side, (str, Path)) else side for side in (base, new))
-    return compare_results(old, fresh, TOLERANCE if tolerance is None else tolerance, max_slowdown)
+    return compare_results(old, fresh, TOLERANCE if tolerance is None else tolerance, max_slowdown, complete)
 
 
 def estimate(

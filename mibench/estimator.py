@@ -21,6 +21,7 @@ from .bound import Bound
 from .bound import Kind as Kind
 from .errors import DataError, UsageError
 from .plugin import Plugin
+from .words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -213,7 +214,8 @@ def check_samples(x: npt.ArrayLike, y: npt.ArrayLike, min_n: int = 2) -> tuple[A
             f"x has {len(checked[0])} samples and y has {len(checked[1])}: they must be paired, row by row."
         )
     if len(checked[0]) < min_n:
-        raise DataError(f"{len(checked[0])} samples are too few: at least {min_n} are needed.")
+        few = f"{counted(len(checked[0]), 'sample')} {'is' if len(checked[0]) == 1 else 'are'} too few"
+        raise DataError(f"{few}: at least {min_n} are needed.")
     for name, values in zip("xy", checked, strict=True):
         if (values == values[0]).all():
             raise DataError(f"{name} is constant: mutual information with a constant is 0 and needs no estimator.")

@@ -9,17 +9,19 @@ import glob
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import api, registry
 from .errors import UsageError
+from .estimator import Role
 from .leaderboard.changes import Comparison
 from .report import comparison as report_of
 from .report import markdown
-from .result import Status
+from .result import Result, Status
 from .results import Results, load_results
+from .task import TaskKind
 from .words import counted, listed, printable
 
 LARGEST = 2**20
@@ -95,7 +97,7 @@ class Outcome:
         """The exit code: 0 no regression, 1 a regression, 3 nothing could be measured, 4 cells are left."""
         if self.results is None:
             return 0
-        if self.comparison is not None and self.comparison.worse:
+        if self.comparison is not None and self.comparison.regression:
             return 1
         if self.results.left:
             return 4
@@ -119,11 +121,13 @@ def examine(
     ------
     UsageError : something named is unknown or unusable.
     """
-    if not names:
-        return Outcome(None, None, "No estimator is touched by this change: nothing was run.\n")
     known = load_results(baseline) if baseline is not None and baseline.exists() else None
+    gone = _unregistered(known or ())
+    missed = [f"**The baseline has {listed(gone, 20)}, which no file registers any more.**\n"] if gone else []
+    if not names:
+        return Outcome(None, None, "\n".join([*missed, "No estimator is touched by this change: nothing was run.\n"]))
     results = api.run(names, grid=list(grids), out=out, time_budget=time_budget, workers=workers)
-    parts, comparison = [f"Run: {listed(list(names), 20)}.\n"], None
+    parts, comparison = [*missed, f"Run: {listed(list(names), 20)}.\n"], None
     if results.left:
         parts.append(f"**The time budget is spent, {counted(results.left, 'cell')} left.**\n")
     own = set(registry.estimators.select(list(names)))
@@ -145,6 +149,13 @@ def examine(
         results.report(out, title)
         parts.append(markdown.render(results.leaderboard(), title))  # figures are files: a summary cannot show them
     return Outcome(results, comparison, shortened("\n".join(parts)))
+
+
+def _unregistered(results: Iterable[Result]) -> list[str]:
+    """The names of estimators that were measured once, and are no more."""
+    asked = (r for r in results if r.role is Role.ENTRANT and r.kind is TaskKind.INFORMATION)
+    names = {r.cell.estimator.partition("[")[0] for r in asked}
+    return sorted(names - set(registry.estimators.names()))
 
 
 def shortened(text: str, most: int = LARGEST) -> str:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mibench.errors import DataError
 from mibench.estimator import Array, check_samples
 from mibench.registry import estimators
 from mibench.samples.order import in_both
+from mibench.samples.repeats import repeated_rows
 
 from .model import Model, usual_model
 from .panel import Answer, Panel, ask, observe
@@ -63,8 +65,8 @@ class Advice:
 def advise(x: npt.ArrayLike, y: npt.ArrayLike, seed: int = 0, fast: bool = False) -> Advice:
     """The recommended value of I(X; Y) for paired samples, (n,) or (n, dim) each, with its interval and the reason.
 
-    Where the rows of both variables follow one another, as in time series, only rows as far apart as they are worth
-    samples are used, and ``why`` says so.
+    Rows that are copies of earlier ones are left out. Where the rows of both variables follow one another, as in time
+    series, only rows as far apart as they are worth samples are used. ``why`` says so.
 
     >>> mibench.advise(x, y).why
 
@@ -72,20 +74,30 @@ def advise(x: npt.ArrayLike, y: npt.ArrayLike, seed: int = 0, fast: bool = False
 
     Raises
     ------
-    DataError : samples that cannot be used.
+    DataError : samples that cannot be used, or so few that no member of the panel answers.
     """
     x, y = check_samples(x, y)
+    again = repeated_rows(np.hstack([x, y]))
+    rows = len(x)
+    x, y = x[~again], y[~again]
     every = _apart(x, y)
     x, y = x[::every], y[::every]
     model, members = usual_model(), usual_members(fast)
     answers = [ask(name, x, y, seed) for name in members]
+    if all(a.estimate is None for a in answers):
+        raise DataError(
+            f"none of the {len(answers)} estimators of the panel answers; {answers[0].estimator}: {answers[0].reason}"
+        )
     observed = observe(x, y, Panel.of(model.facts).probes, seed)
     known = {a.estimator: math.nan if a.estimate is None else float(a.estimate.mi) for a in answers} | observed
     found = _judge(model, known, answers, x, y)
-    if every == 1:
-        return found
-    thinned = f" Rows that follow one another are alike: only every {every}th of them was used."
-    return replace(found, why=found.why + thinned)
+    why = found.why
+    if again.any():
+        used = f"{rows - int(again.sum()):,} of {rows:,} were used"
+        why += f" Rows that repeat an earlier one are no further samples: {used}."
+    if every > 1:
+        why += f" Rows that follow one another are alike: only every {every}th of them was used."
+    return replace(found, why=why)
 
 
 def _apart(x: Array, y: Array) -> int:
@@ -150,7 +162,7 @@ def _most(values: Array) -> float:
 def _why(value: float, answers: Sequence[Answer], typical: Sequence[Typical | None], cells: int, tested: bool) -> str:
     pairs = [(a, t) for a, t in zip(answers, typical, strict=True) if a.estimate is not None and t is not None]
     if not pairs:
-        return "No member of the panel answered. The value rests on what the sample looks like alone."
+        return "No reference sample is like this one. The value rests on what the sample looks like alone."
     pairs.sort(key=lambda pair: pair[1].error if pair[1] else math.inf)
     best, err = pairs[0]
     assert best.estimate is not None and err is not None

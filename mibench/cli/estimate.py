@@ -74,7 +74,7 @@ def estimate(
             "-e", "--estimator", help="Names, selectors, globs. [default: the panel of the recommended value]"
         ),
     ] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="Ask no estimator that trains: about a second.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Ask no estimator that trains: seconds.")] = False,
     thorough: Annotated[bool, typer.Option("--thorough", help="Ask all other estimators too: minutes.")] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     unit: Annotated[Unit, typer.Option(help="Unit of the answers.")] = Unit.NATS,
@@ -100,6 +100,7 @@ def estimate(
     from mibench.estimator import check_samples
     from mibench.registry import estimators as registry
     from mibench.samples import Declared, answer_remarks, read_pair, remarks
+    from mibench.samples.repeats import distinct
 
     if target is not None or all_pairs:
         from . import screen
@@ -124,9 +125,10 @@ def estimate(
         rows = f"{pair.dropped} of {pair.dropped + len(pair.x.values)} rows"
         say(f"dropped {rows} with a missing value in a column used")
     check_samples(pair.x.values, pair.y.values)
+    given, pair = pair, pair if estimators else distinct(pair)
     panel = chosen if estimators else _panel(fast, thorough, pair)
-    found = remarks(pair, panel)
-    advice = None if estimators else advise(pair.x.values, pair.y.values, seed, fast)
+    found = remarks(given, panel)
+    advice = None if estimators else advise(given.x.values, given.y.values, seed, fast)
     known = {a.estimator: a for a in advice.answers} if advice else {}
     answers = [known.get(e.label) or ask(e, pair.x.values, pair.y.values, seed) for e in panel]
     found += answer_remarks(pair, [(a.estimator, a.estimate) for a in answers if a.estimate is not None], found)
@@ -141,7 +143,9 @@ def estimate(
     else:
         tell(told.text())
     if all(a.estimate is None for a in answers):
-        raise UsageError("no estimator answered: " + "; ".join(f"{a.estimator}: {a.reason}" for a in answers))
+        raise UsageError(
+            "no estimator answered: " + "; ".join(f"{a.estimator}: {a.reason.rstrip('.')}" for a in answers) + "."
+        )
 
 
 def _panel(fast: bool, thorough: bool, pair: Pair) -> list[Estimator]:

@@ -88,7 +88,7 @@ def merge(
 @app.command(
     epilog=examples(
         "mibench compare results/published/quick results/quick",
-        "mibench compare before after --tolerance 0.005 --max-slowdown 2",
+        "mibench compare before after --tolerance 0.005 --max-slowdown 2 --complete",
         "mibench compare before after --markdown >> summary.md",
     )
 )
@@ -97,6 +97,9 @@ def compare(
     new: Annotated[Path, typer.Argument(metavar="NEW", help="Folder of results to judge.")],
     tolerance: Tolerance = None,
     max_slowdown: MaxSlowdown = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="An estimator or task that NEW lacks is a regression.")
+    ] = False,
     unit: Annotated[Unit, typer.Option(help="Unit of the printed tables.")] = Unit.NATS,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     as_json: Json = False,
@@ -104,7 +107,8 @@ def compare(
     """Compare NEW results with BASE on the cells that both have: exit with 1 if an estimator became worse.
 
     Versions do not matter, only what was asked: estimator, task, n and seed. An estimator is worse if its score falls
-    by more than the tolerance or if a cell that had an answer fails. Exit codes: 0 no regression, 1 regression, 2 bad
+    by more than the tolerance or if a cell that had an answer fails. Cells that one of them lacks are told, and count
+    with --complete. Exit codes: 0 no regression, 1 regression, 2 bad
     usage, 3 nothing to compare.
     """
     from mibench.leaderboard.compare import TOLERANCE
@@ -114,9 +118,8 @@ def compare(
 
     if as_markdown and as_json:
         raise UsageError("choose one of --markdown and --json.")
-    found = compare_results(
-        load_results(base), load_results(new), TOLERANCE if tolerance is None else tolerance, max_slowdown
-    )
+    limit = TOLERANCE if tolerance is None else tolerance
+    found = compare_results(load_results(base), load_results(new), limit, max_slowdown, complete)
     if as_json:
         print_json({"base": str(base), "new": str(new), **found.to_json()})
     elif as_markdown:
@@ -127,7 +130,7 @@ def compare(
         what = "no cell in common" if not found.cells else "no answer in any cell that both have"
         say(f"mibench: nothing to compare: '{base}' and '{new}' have {what}.")
         raise typer.Exit(3)
-    if found.worse:
+    if found.regression:
         raise typer.Exit(1)
 
 

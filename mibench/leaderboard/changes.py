@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from mibench.words import counted
+from mibench.words import counted, listed
 
 from .schema import column, lower_end, plain, schema, upper_end
 
@@ -135,6 +135,8 @@ class Comparison:
     changes : one row per estimator, the worst first.
     points : where |error| grew, the most first.
     cells, answered : how many cells both sets hold, and how many of these have an answer in either.
+    lost : those with the answers that BASE has and NEW was not asked for, or could not be for want of a package.
+    complete : whether such a loss fails the gate.
     environment : versions and machines that differ, as (in BASE, in NEW) by key.
     like_with_like : whether CPU times come from the same kind of machine and from batches of the same size.
     """
@@ -148,6 +150,8 @@ class Comparison:
     answered: int
     tolerance: float
     max_slowdown: float | None
+    lost: LeftOut | None = None
+    complete: bool = False
     environment: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     like_with_like: bool = True
 
@@ -157,16 +161,30 @@ class Comparison:
         return tuple(row for row in self.changes if row.verdict == Verdict.WORSE)
 
     @property
+    def regression(self) -> bool:
+        """Whether the gate fails."""
+        return bool(self.worse) or (self.complete and self.lost is not None)
+
+    @property
     def sentences(self) -> list[str]:
         """Whether there is a regression, and every reason for it."""
         estimators, cells = counted(len(self.changes), "estimator"), counted(self.cells, "cell")
+        lost = ""
+        if self.lost:
+            lost = (
+                f"{counted(self.lost.cells, 'answer')} of BASE {'is' if self.lost.cells == 1 else 'are'} missing in NEW"
+            )
+            lost += f", of {listed(self.lost.estimators)}"
         if not self.answered:
             return ["Nothing could be compared."]
+        if not self.regression:
+            return [f"No regression: {estimators} on {cells} that both have{f'; {lost}' if lost else ''}."]
         if not self.worse:
-            return [f"No regression: {estimators} on {cells} that both have."]
+            return [f"Regression: {lost}."]
         are = "is" if len(self.worse) == 1 else "are"
         headline = f"Regression: {len(self.worse)} of {estimators} {are} worse on {cells} that both have."
-        return [headline, *(f"{row.estimator}: {'; '.join(row.reasons)}" for row in self.worse)]
+        reasons = [f"{row.estimator}: {'; '.join(row.reasons)}" for row in self.worse]
+        return [headline, *reasons, *[lost] * bool(lost)]
 
     def __repr__(self) -> str:
         """The verdict, and what became of the first estimators: at most a dozen lines."""
@@ -178,11 +196,13 @@ class Comparison:
         """All tables as JSON-able values, with the schema: what each column means and its unit."""
         return {
             "schema": SCHEMA,
-            "regression": bool(self.worse),
+            "regression": self.regression,
             "cells": self.cells,
             "answered": self.answered,
             "tolerance": self.tolerance,
             "max_slowdown": self.max_slowdown,
+            "complete": self.complete,
+            "lost": plain(self.lost) if self.lost else None,
             "environment": {key: {"base": old, "new": new} for key, (old, new) in self.environment.items()},
             "like_with_like": self.like_with_like,
             **{name: [plain(row) for row in getattr(self, name)] for name in _TABLES},

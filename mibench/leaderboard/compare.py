@@ -13,6 +13,8 @@ An estimator is *worse*, and the gate fails, if
 * it is a reference whose answers are known and it misses them, which is an error of the harness, or
 * a limit is given and its CPU time grows beyond it. Time never counts otherwise.
 
+What vanished, an estimator or a task, fails the gate where completeness is asked for; else it is told.
+
 Imports neither torch nor mlflow nor any plug-in.
 """
 
@@ -21,9 +23,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,8 @@ from mibench.words import counted
 
 from . import scoring
 from .board import provenance, usable
-from .changes import Comparison, EstimatorChange, LeftOut, MetricChange, NewFailure, PointChange, Verdict
+from .changes import Comparison, EstimatorChange, MetricChange, NewFailure, PointChange, Verdict
+from .pairing import NOISE, Pair, equal, left_out, lost, paired
 
 TOLERANCE = 0.02
 """The fall of a score that is a regression: every error grows by 15 %, or one perfect cell in fifty fails.
@@ -46,8 +47,6 @@ Unchanged code on the same machine moves no score at all. Other instructions of 
 critic along another path: on the preset ``quick``, with one seed, that moved scores by up to 0.007. New seeds, which
 bring new data besides, move a difference of two scores there by 0.007 to 0.015 (standard deviation, three seeds).
 """
-NOISE = 1e-6
-"""Answers that differ by this much or less, relative to 1 or to their size if that is greater, are equal."""
 CLOCK = 1e-3
 """Seconds: shorter CPU times count as this one, because they measure the interpreter and not the estimator."""
 
@@ -55,45 +54,12 @@ DEVIATION = "deviation"
 """The metric made of a consistency task: |score - expected|."""
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """One cell in both sets of results."""
-
-    base: Result
-    new: Result
-
-    @property
-    def point(self) -> tuple[str, str, int]:
-        return self.new.family, self.new.cell.task, self.new.cell.n
-
-    @property
-    def ranked(self) -> bool:
-        """Whether distance to the true mutual information is the right measure of it."""
-        return self.new.kind is TaskKind.INFORMATION and self.new.quantity.ranked
-
-    @property
-    def answered(self) -> bool:
-        return self.base.status is Status.OK and self.new.status is Status.OK
-
-    @property
-    def broken(self) -> bool:
-        return self.base.status is Status.OK and self.new.status is not Status.OK
-
-    @property
-    def mended(self) -> bool:
-        return self.base.status is not Status.OK and self.new.status is Status.OK
-
-    @property
-    def same(self) -> bool:
-        """Whether both ended alike, and with equal answers."""
-        if not self.answered:
-            return self.base.status is self.new.status
-        old, new = ({"mi": r.mi, **r.metrics} for r in (self.base, self.new))
-        return old.keys() == new.keys() and all(_equal(old[name], new[name]) for name in old)
-
-
 def compare(
-    base: Iterable[Result], new: Iterable[Result], tolerance: float = TOLERANCE, max_slowdown: float | None = None
+    base: Iterable[Result],
+    new: Iterable[Result],
+    tolerance: float = TOLERANCE,
+    max_slowdown: float | None = None,
+    complete: bool = False,
 ) -> Comparison:
     """Compare NEW with BASE; the order of the results does not matter.
 
@@ -102,6 +68,7 @@ def compare(
     base, new : results; of several for the same estimator, task, n and seed the last one counts.
     tolerance : the fall of a score that is a regression; for metrics, the change relative to their size.
     max_slowdown : the growth of the CPU time that is a regression, as a ratio; None to leave time out of it.
+    complete : whether an answer of BASE of which NEW has no cell is a regression.
 
     Raises
     ------
@@ -110,7 +77,7 @@ def compare(
     if not tolerance >= 0:
         raise UsageError(f"the tolerance must be 0 or more, not {tolerance}.")
     old, fresh = usable(base), usable(new)
-    pairs, left = _paired(old, fresh)
+    pairs, left = paired(old, fresh)
     metrics = _judged(_metrics(pairs, left), tolerance)
     settings = _changed_settings(pairs)
     of = grouped(metrics, lambda row: row.estimator)
@@ -125,60 +92,22 @@ def compare(
         points=_points(pairs),
         failures=_failures(pairs),
         metrics=metrics,
-        left_out=tuple(_left_out(reason, cells) for reason, cells in left.items()),
+        left_out=tuple(left_out(reason, cells) for reason, cells in left.items()),
         cells=len(pairs),
         answered=sum(p.base.status is Status.OK or p.new.status is Status.OK for p in pairs),
         tolerance=tolerance,
         max_slowdown=max_slowdown,
+        lost=lost(old, fresh),
+        complete=complete,
         environment=environment,
         like_with_like=not any(key.startswith("machine.") for key in environment)
         and all(p.base.batch_size == p.new.batch_size for p in pairs),
     )
 
 
-def _equal(a: float | None, b: float | None) -> bool:
-    return a is b or (a is not None and b is not None and abs(a - b) <= NOISE * max(1.0, abs(a), abs(b)))
-
-
-def _paired(base: Sequence[Result], new: Sequence[Result]) -> tuple[list[_Pair], dict[str, list[Result]]]:
-    """What can be compared, and the rest by the reason why it cannot."""
-    left: dict[str, list[Result]] = defaultdict(list)
-    old, fresh = ({(r.cell.estimator, r.cell.task, r.cell.n, r.cell.seed): r for r in side} for side in (base, new))
-    pairs = []
-    for key in sorted(old.keys() | fresh.keys()):
-        a, b = old.get(key), fresh.get(key)
-        if a is None or b is None:
-            left["only in BASE" if b is None else "only in NEW"].append(a or b)  # type: ignore[arg-type]
-        elif Status.NOT_INSTALLED in (a.status, b.status):
-            where = [name for name, r in (("BASE", a), ("NEW", b)) if r.status is Status.NOT_INSTALLED]
-            left[f"something is not installed where {' and '.join(where)} ran"].append(b)
-        elif a.kind is TaskKind.INFORMATION and a.truth is None and b.truth is None:
-            left["the truth is not known"].append(b)
-        elif a.truth is not None and b.truth is not None and not _same_truth(a, b):
-            left["the truth of the task is not the same in both"].append(b)
-        else:
-            pairs.append(_Pair(a, b))
-    return pairs, left
-
-
-def _same_truth(a: Result, b: Result) -> bool:
-    known_to = a.truth_error + b.truth_error
-    return abs(a.truth - b.truth) <= known_to or _equal(a.truth, b.truth)  # type: ignore[operator]
-
-
-def _left_out(reason: str, cells: Sequence[Result]) -> LeftOut:
-    """Named with the most cells first, so that what is wholly absent stands in front."""
-
-    def names(label: str) -> tuple[str, ...]:
-        count = Counter(getattr(r.cell, label) for r in cells)
-        return tuple(sorted(count, key=lambda name: (-count[name], name)))
-
-    return LeftOut(reason=reason, cells=len(cells), estimators=names("estimator"), tasks=names("task"))
-
-
 def _change(
     estimator: str,
-    pairs: Sequence[_Pair],
+    pairs: Sequence[Pair],
     metrics: Sequence[MetricChange],
     settings: Sequence[str],
     tolerance: float,
@@ -199,7 +128,7 @@ def _change(
     reasons += [f"{m.metric} is worse on {m.task}" for m in metrics if m.verdict == Verdict.WORSE]
     if role is Role.CEILING and scored and (numbers["new_score"] or 0.0) < 1 - NOISE:
         reasons.append("it answers the truth and does not score 1: an error of the harness")
-    if role is Role.FLOOR and not all(_equal(p.new.mi, 0.0) for p in scored if p.new.status is Status.OK):
+    if role is Role.FLOOR and not all(equal(p.new.mi, 0.0) for p in scored if p.new.status is Status.OK):
         reasons.append("it must answer 0 and does not: an error of the harness")
     if max_slowdown is not None and ratio is not None and ratio > max_slowdown:
         reasons.append(f"it takes {ratio:.3g} times the CPU time, more than {max_slowdown:g}")
@@ -225,7 +154,7 @@ def _change(
 _NUMBERS = ("base_score", "new_score", "difference", "low", "high", "base_error", "new_error")
 
 
-def _scores(pairs: Sequence[_Pair]) -> dict[str, float | None]:
+def _scores(pairs: Sequence[Pair]) -> dict[str, float | None]:
     """The leaderboard's score on both sides, the difference with its interval over families, and the mean errors."""
     weights = scoring.nested_weights([p.point for p in pairs])
     errors = np.abs([[p.base.error, p.new.error] for p in pairs])
@@ -239,7 +168,7 @@ def _scores(pairs: Sequence[_Pair]) -> dict[str, float | None]:
     return dict(zip(_NUMBERS, (base, new, new - base, low, high, *mean_errors), strict=True))
 
 
-def _cpu_ratio(pairs: Sequence[_Pair]) -> float | None:
+def _cpu_ratio(pairs: Sequence[Pair]) -> float | None:
     """The median in logarithms, so that exchanging BASE and NEW inverts it."""
     timed = [p for p in pairs if p.answered]
     if not timed:
@@ -248,12 +177,12 @@ def _cpu_ratio(pairs: Sequence[_Pair]) -> float | None:
     return math.exp(scoring.weighted_median(logs, scoring.nested_weights([p.point for p in timed])))
 
 
-def _points(pairs: Sequence[_Pair]) -> tuple[PointChange, ...]:
+def _points(pairs: Sequence[Pair]) -> tuple[PointChange, ...]:
     answered = [p for p in pairs if p.answered and p.ranked]
     rows = []
     for (estimator, (family, task, n)), own in grouped(answered, lambda p: (p.new.cell.estimator, p.point)).items():
         base, new = (float(np.mean(np.abs([getattr(p, side).error for p in own]))) for side in ("base", "new"))
-        if new > base and not _equal(base, new):
+        if new > base and not equal(base, new):
             rows.append(
                 PointChange(
                     estimator=estimator,
@@ -269,7 +198,7 @@ def _points(pairs: Sequence[_Pair]) -> tuple[PointChange, ...]:
     return tuple(sorted(rows, key=lambda row: (-row.growth, row.estimator, row.task, row.n)))
 
 
-def _failures(pairs: Sequence[_Pair]) -> tuple[NewFailure, ...]:
+def _failures(pairs: Sequence[Pair]) -> tuple[NewFailure, ...]:
     failed = grouped(
         (p.new for p in pairs if p.broken),
         lambda r: (r.cell.estimator, r.cell.task, r.cell.n, str(r.status), r.message),
@@ -280,7 +209,7 @@ def _failures(pairs: Sequence[_Pair]) -> tuple[NewFailure, ...]:
     )
 
 
-def _metrics(pairs: Sequence[_Pair], left: dict[str, list[Result]]) -> list[MetricChange]:
+def _metrics(pairs: Sequence[Pair], left: dict[str, list[Result]]) -> list[MetricChange]:
     """Every metric whose better direction is declared, not yet judged; those without one are left out."""
     rows = []
     answered = [p for p in pairs if p.answered and p.new.kind is not TaskKind.INFORMATION]
@@ -307,7 +236,7 @@ def _metrics(pairs: Sequence[_Pair], left: dict[str, list[Result]]) -> list[Metr
                     metric=name,
                     unit=str(info.get("unit", "")),
                     better=str(info["better"]),
-                    verdict=Verdict.UNCHANGED if all(map(_equal, base, new)) else Verdict.CHANGED,
+                    verdict=Verdict.UNCHANGED if all(map(equal, base, new)) else Verdict.CHANGED,
                     base=float(base.mean()),
                     new=float(new.mean()),
                     difference=float((new - base).mean()),
@@ -335,7 +264,7 @@ def _judged(rows: Sequence[MetricChange], tolerance: float) -> tuple[MetricChang
     return tuple(judged)
 
 
-def _declared(pairs: Sequence[_Pair]) -> dict[str, Mapping[str, Any]]:
+def _declared(pairs: Sequence[Pair]) -> dict[str, Mapping[str, Any]]:
     """The metrics of a task by name, as it declares them; those that NEW does not declare as BASE did."""
     if pairs[0].new.kind is TaskKind.CONSISTENCY:
         return {DEVIATION: {"better": "lower"}}
@@ -351,7 +280,7 @@ def _value(result: Result, metric: str) -> float | None:
     return result.metrics.get(metric)
 
 
-def _changed_settings(pairs: Sequence[_Pair]) -> dict[str, list[str]]:
+def _changed_settings(pairs: Sequence[Pair]) -> dict[str, list[str]]:
     """By estimator: what its name stands for now and did not before.
 
     The id of a cell is a hash of the estimator and of the task. So where an estimator kept its id, the task is the

@@ -27,7 +27,7 @@ def show(comparison: Comparison, console: Console, unit: str = "nats") -> None:
     for note in notes(comparison):
         say(console, f"Note: {note}")
     headline, *reasons = comparison.sentences
-    style = "bold red" if comparison.worse else "bold"
+    style = "bold red" if comparison.regression else "bold"
     console.print(f"\n{headline}", style=style, markup=False, highlight=False)
     for reason in reasons:
         console.print(f"  {reason}", markup=False, highlight=False)

@@ -35,6 +35,7 @@ from .values import MISSING, Entry, Table, Unit, mean_over_seeds, natural, numbe
 
 Line = tuple[Entry, ...]
 
+_NAMED = 3  # of those that cannot be told apart from the best
 _MOST_BEST = 3  # entrants of a family that are marked as the best of it
 
 IN_SHORT = (
@@ -110,6 +111,8 @@ def standing(board: Board) -> str:
         return text
     if not board.close:
         return f"{text} Every other can be told apart from it on these families."
+    if len(board.close) == ranked - 1 > _NAMED:
+        return f"{text} None of the {ranked - 1} others can be told apart from it on these families."
     return f"{text} {_named(board.close)} cannot be told apart from it on these families."
 
 
@@ -125,8 +128,8 @@ def _beside_control(board: Board) -> str:
 
 
 def _named(names: Sequence[str]) -> str:
-    """At most three of them, and how many more."""
-    shown = list(names[:3])
+    """The first of them, and how many more."""
+    shown = list(names[:_NAMED])
     if len(names) > len(shown):
         return f"{', '.join(shown)} and {len(names) - len(shown)} more"
     return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else shown[0]

@@ -34,7 +34,9 @@ def _above_entropy(pair: Pair, answers: Sequence[tuple[str, Estimate]]) -> Itera
         most = greatest_entropy(table)
         if most is None:
             continue
-        beyond = [label for label, found in answers if found.mi > most + 1e-9]
+        beyond = [
+            label for label, found in answers if found.mi > most + 2 / len(table.values)
+        ]  # as their corrections err
         if beyond:
             names = listed(table.names, 3)
             yield Remark(

@@ -202,7 +202,10 @@ def _arrow(column: Any, name: str, where: str) -> Callable[[], npt.NDArray[Any]]
             if truth and not column.null_count:
                 return np.asarray(column)[:, None]
             if not (truth or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
-                raise UsageError(f"column '{name}' of {where} holds neither numbers nor categories ({kind}).")
+                said = f"neither numbers nor categories ({kind})"
+                if pa.types.is_temporal(kind):
+                    said = f"dates or times ({kind}): give numbers, such as seconds since the first"
+                raise UsageError(f"column '{name}' of {where} holds {said}.")
             values = column.cast(pa.int8()) if truth else column
             return np.asarray(values.cast(pa.float64()).fill_null(math.nan))[:, None]
         except pa.ArrowInvalid as error:

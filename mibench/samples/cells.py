@@ -144,9 +144,10 @@ def _shortened(text: str, length: int = 40) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
-def no_number(where: str, place: str, name: str, cell: str) -> UsageError:
-    """The refusal of one cell in a column of numbers."""
+def no_number(where: str, place: str, name: str, cell: str, first: bool = False) -> UsageError:
+    """The refusal of one cell in a column of numbers; the first row may be no sample at all."""
+    units = ", or delete the line if it holds units or a second header" if first else ""
     return UsageError(
         f"{where}, {place}, column '{name}': '{_shortened(cell)}' is no number, and the other values are; "
-        "correct it, or write NA where nothing was measured."
+        f"correct it, or write NA where nothing was measured{units}."
     )

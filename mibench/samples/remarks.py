@@ -14,6 +14,7 @@ from mibench.words import counted
 from .functions import smooth_functions
 from .natures import FEW_TIES, is_discrete, natures, tied_share
 from .order import autocorrelation, is_sorted
+from .repeats import repeated_rows
 from .table import ColumnKind, Pair, Table
 
 
@@ -37,15 +38,18 @@ def remarks(pair: Pair, estimators: Sequence[Estimator] = ()) -> list[Remark]:
         x, y = (replace(t, names=tuple(f"{of} {n}" for n in t.names)) for of, t in (("X", x), ("Y", y)))
     names, kinds = (*x.names, *y.names), (*x.kinds, *y.kinds)
     values = np.hstack([x.values, y.values])
+    again = repeated_rows(values, [kind.label for kind in kinds])
+    if again.any():  # what copies alone show is no further finding
+        values, x, y = values[~again], replace(x, values=x.values[~again]), replace(y, values=y.values[~again])
     tied = tied_share(values)
     columns = [_Column(*c) for c in zip(names, kinds, values.T, tied.tolist(), strict=True)]
     return [
+        *_duplicates(again),
         *_discrete(columns, estimators),
         *_constant(columns),
         *_row_index(columns),
         *_deterministic(x, y),
         *_same_keys(x, y),
-        *_duplicates(columns, values),
         *_tails(columns),
         *_few_samples(*values.shape),
         *_order(columns),
@@ -190,17 +194,12 @@ def _dense_ranks(values: Array) -> np.typing.NDArray[np.int64]:
     return np.column_stack([np.unique(column, return_inverse=True)[1] for column in values.T]).astype(np.int64)
 
 
-def _duplicates(columns: Sequence[_Column], values: Array) -> Iterator[Remark]:
-    """Rows that repeat although a column that hardly ever repeats by itself is among them."""
-    import pandas as pd
-
-    fine = [i for i, c in enumerate(columns) if not c.kind.label and len(np.unique(c.values)) > len(values) / 4]
-    if fine:
-        repeats = int(pd.DataFrame(values).duplicated().sum())
-        # rounded values meet by chance; a whole row of several columns that repeats does not
-        if repeats > 0.01 * len(values) and (len(fine) > 1 or repeats > 0.05 * len(values)):
-            said = f"{counted(repeats, 'row')} of {len(values)} repeat an earlier row exactly: not independent samples."
-            yield Remark("duplicate-rows", said)
+def _duplicates(again: np.typing.NDArray[np.bool_]) -> Iterator[Remark]:
+    """Rows that are copies of earlier ones."""
+    repeats = int(again.sum())
+    if repeats:
+        said = f"{repeats:,} of {len(again):,} rows {'repeats' if repeats == 1 else 'repeat'} an earlier row exactly"
+        yield Remark("duplicate-rows", f"{said}: not independent samples.")
 
 
 def _tails(columns: Iterable[_Column]) -> Iterator[Remark]:
@@ -208,6 +207,11 @@ def _tails(columns: Iterable[_Column]) -> Iterator[Remark]:
     heavy, wild = [], []
     for c in columns:
         if c.kind.label or len(c.values) < 20:
+            continue
+        if (code := _stands_apart(c.values)) is not None:
+            all_of = f"{int((c.values == code).sum()):,} values of {c.name} are all {code:.6g}"
+            hint = "far from all others: a code for a missing value? If so, write NA there."
+            yield Remark("wild-value", f"{all_of}, {hint}", (c.name,))
             continue
         low, first, middle, third, high = np.quantile(c.values, [0.005, 0.25, 0.5, 0.75, 0.995])
         width = third - first
@@ -231,6 +235,18 @@ def _tails(columns: Iterable[_Column]) -> Iterator[Remark]:
     if heavy:
         said = f"{_list(heavy)} {'has' if len(heavy) == 1 else 'have'} heavy tails: estimators that scale by a standard"
         yield Remark("heavy-tails", f"{said} deviation may err; ranks or logarithms may help.", tuple(heavy))
+
+
+def _stands_apart(values: Array) -> float | None:
+    """The least or greatest value, if it repeats and keeps five interquartile ranges of the others from them."""
+    distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) > 10:
+        for at, neighbour in ((0, 1), (-1, -2)):
+            others = values[values != distinct[at]]
+            low, high = np.quantile(others, [0.25, 0.75])
+            if 2 < counts[at] < len(others) and abs(distinct[at] - distinct[neighbour]) > 5 * (high - low) > 0:
+                return float(distinct[at])
+    return None
 
 
 def _few_samples(n: int, dim: int) -> Iterator[Remark]:

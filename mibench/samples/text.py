@@ -124,7 +124,7 @@ class TextFile(Readable):
 
         def refuse(row: int, cell: str) -> UsageError:
             place = f"line {line_of_row(self.text, self.layout.start, row)}"
-            return no_number(where, place, name, cell)
+            return no_number(where, place, name, cell, first=row == 0)
 
         if self.layout.numeric[i]:
             return numbers(cells, self.layout.number, refuse), None, ()

@@ -187,3 +187,17 @@ def test_rows_that_follow_one_another_are_thinned_and_independent_series_share_n
     found = advise(series[:, 0], series[:, 1], fast=True)
     assert "of them was used" in found.why and found.low is not None and found.low < 0.02
     assert "was used" not in advise(noise[:, 0], noise[:, 1], fast=True).why
+
+
+@pytest.mark.parametrize("times", [2, 5])
+def test_copies_of_rows_are_no_further_samples(times: int) -> None:
+    x, y = gauss(400, 0.5)
+    once = advise(x, y, fast=True)
+    again = advise(np.repeat(x, times, axis=0), np.repeat(y, times, axis=0), fast=True)
+    assert (again.mi, again.low, again.high) == (once.mi, once.low, once.high)
+    assert f"400 of {400 * times:,} were used" in again.why and "were used" not in once.why
+
+
+def test_where_no_member_answers_nothing_is_recommended() -> None:
+    with pytest.raises(DataError, match=r"^none of the \d estimators of the panel answers; ksg: 3 samples are too few"):
+        advise(np.arange(3.0), np.array([1.0, 5.0, 2.0]), fast=True)

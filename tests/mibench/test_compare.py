@@ -487,3 +487,26 @@ def test_a_comparison_is_read_at_the_prompt(make: Make) -> None:
     text = repr(compare(base, rescaled(base, "e03", 2.0)))
     assert len(text.splitlines()) == 12 and text.startswith("Regression: 1 of 12 estimators is worse on 288 cells")
     assert text.splitlines()[1].startswith("  e03: worse, score 0.") and text.endswith("and 2 more estimators")
+
+
+def test_what_vanished_is_a_regression_where_completeness_is_asked_for(
+    command: Command, folders: Folders, make: Make
+) -> None:
+    base = [*entrant(make), *entrant(make, "cca")]
+    gone = folders(base, entrant(make))
+    code, out, _ = command(*gone)
+    assert code == 0 and f"{len(entrant(make))} answers of BASE are missing in NEW, of cca." in " ".join(out.split())
+    code, out, _ = command(*gone, "--complete")
+    assert code == 1 and f"Regression: {len(entrant(make))} answers of BASE are missing in NEW, of cca." in out
+    code, out, _ = command(*gone, "--complete", "--json")
+    assert code == 1 and json.loads(out)["regression"] and json.loads(out)["lost"]["estimators"] == ["cca"]
+
+
+def test_a_package_that_is_gone_is_lost_and_what_never_answered_is_not(make: Make) -> None:
+    base = [*entrant(make), *entrant(make, "cca")]
+    without = changed(base, of("cca"), mi=None, status=Status.NOT_INSTALLED)
+    lost = compare(base, without).lost
+    assert lost and (lost.estimators, lost.cells) == (("cca",), len(entrant(make, "cca")))
+    assert compare(without, entrant(make), complete=True).regression is False
+    assert compare(entrant(make), base, complete=True).regression is False  # what is new is no loss
+    assert compare(base, without, complete=True).regression and not compare(base, without).regression

@@ -108,6 +108,17 @@ def test_a_module_that_all_import_touches_all_and_a_name_is_enough(repository: P
     assert told.stdout.strip().endswith(" ['third-own']"), "what is not committed yet counts"
 
 
+def test_an_estimator_that_the_baseline_has_and_no_file_any_more_is_told(repository: Path) -> None:
+    grid = ("run", "-t", "gauss", "-n", "100", "--seeds", "1", "--no-mlflow", "--out", "baseline")
+    includes = [o for name in ("first_own", "second_own") for o in ("--include", f"estimators/{name}.py")]
+    made = shell(repository, sys.executable, "-m", "mibench", *grid, "-e", "*-own", "-e", "cca", *includes)
+    assert made.returncode == 0, made.stderr
+    shell(repository, "git", "rm", "-q", "estimators/second_own.py")
+    done = ci(repository, "--base", "main", "--baseline", "baseline")
+    assert "The baseline has second-own, which no file registers any more" in done.stdout
+    assert "first-own, " not in done.stdout and "cca" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [

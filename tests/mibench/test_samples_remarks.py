@@ -14,6 +14,7 @@ from mibench.registry import estimators
 from mibench.samples import ColumnKind, Pair, Table, answer_remarks, remarks
 from mibench.samples.answers import greatest_entropy
 from mibench.samples.cells import kinds_of
+from mibench.samples.repeats import repeated_rows
 
 N = 400
 
@@ -112,6 +113,28 @@ def test_rows_that_repeat() -> None:
     assert "duplicate-rows" in found
     assert "duplicate-rows" not in codes(rng.integers(0, 4, N), rng.integers(0, 4, N))
     assert "duplicate-rows" not in codes(rng.integers(0, 2, N), normal(0))
+    # a file that was appended to itself: what its copies show is no further finding
+    for times in (2, 5):
+        assert codes(np.repeat(x, times), np.repeat(x + y, times)) == {"duplicate-rows"}
+
+
+@pytest.mark.parametrize("n", [50, 200, 2000])
+@pytest.mark.parametrize("rho", [0.0, 0.9, 0.999])
+def test_values_that_meet_by_chance_are_no_copies(n: int, rho: float) -> None:
+    rng = np.random.default_rng(n)
+    x, noise = rng.standard_normal((2, n))
+    y = rho * x + math.sqrt(1 - rho**2) * noise
+    doses = rng.choice(np.geomspace(1e-3, 1e3, 50), (2, n))
+    rain = np.where(x < 0.2, 0, x), np.where(y < 0.2, 0, y)
+    cases: list[Any] = [
+        *((np.round(x, d), np.round(y, d)) for d in (0, 1, 2, 3)),
+        rain,
+        np.round(rain, 2),
+        doses,
+        (doses[0], rng.integers(0, 2, n)),
+        np.round(rng.standard_cauchy((2, n)), 1),
+    ]
+    assert not any(repeated_rows(np.column_stack(case)).any() for case in cases)
 
 
 def test_heavy_tails_and_wild_values() -> None:
@@ -128,6 +151,17 @@ def test_heavy_tails_and_wild_values() -> None:
     missing = normal(0)
     missing[:3] = -9999
     assert "3 values" in next(r.message for r in remarks(pair(missing, normal(1))) if r.code == "wild-value")
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.4])
+@pytest.mark.parametrize("code", [-999.0, 99.0])
+def test_a_number_that_stands_for_a_missing_value(share: float, code: float) -> None:
+    x = normal(0)
+    x[np.random.default_rng(1).random(N) < share] = code
+    found = [r for r in remarks(pair(x, normal(1))) if r.code in ("wild-value", "heavy-tails")]
+    assert [r.code for r in found] == ["wild-value"] and f"all {code:g}, far from" in found[0].message
+    income = np.where(normal(2) < 0, 0, 30_000 + 8_000 * normal(3))  # an atom that belongs there
+    assert "wild-value" not in codes(income, normal(1))
 
 
 def test_rows_in_an_order_of_their_own() -> None:

@@ -199,7 +199,8 @@ def test_the_sentence_names_three_at_most_and_counts_the_rest(make: MakeResult) 
     alike = " cannot be told apart from it on these families."
     assert re.fullmatch(rf"e\d scores highest, 0\.\d+\. e\d{alike}", said(0.01))
     assert re.fullmatch(rf"e\d scores highest, 0\.\d+\. e\d and e\d{alike}", said(0.01, 0.01))
-    assert re.fullmatch(rf"e\d scores highest, 0\.\d+\. e\d, e\d, e\d and 2 more{alike}", said(*[0.01] * 5))
+    assert re.fullmatch(rf"e\d scores highest, 0\.\d+\. e\d, e\d, e\d and 2 more{alike}", said(*[0.01] * 5, 9.0))
+    assert said(*[0.01] * 5).endswith(". None of the 5 others can be told apart from it on these families.")
     assert said(9.0).endswith(". Every other can be told apart from it on these families.")
     assert tables.standing(Leaderboard.from_results([make()])) == "ksg scores highest, 1.000."
 
