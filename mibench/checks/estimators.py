@@ -46,9 +46,16 @@ def names_its_source(estimator: Estimator) -> None:
 
 def answers_with_an_estimate(estimator: Estimator) -> None:
     """A finite number, a standard error or None, a rectangular curve, JSON-able diagnostics."""
-    estimate = probe(estimator).baseline
-    require(isinstance(estimate, Estimate), f"estimate() returns {type(estimate).__name__}, not an Estimate.")
-    require(finite(estimate.mi), f"it answers {estimate.mi!r} on {probe(estimator).n} samples of correlated pairs.")
+    p = probe(estimator)
+    estimate, given = p.first, f"{p.n} samples of correlated pairs, {p.dim} + {p.dim} columns"
+    if isinstance(estimate, BaseException):
+        raise CheckFailed(
+            f"{type(estimate).__name__} on {given}: {str(estimate).rstrip('.')}. Declare what it does not take in "
+            "`capabilities` (min_n, max_dim, discrete), or raise mibench.Unsupported."
+        )
+    if not isinstance(estimate, Estimate):
+        raise CheckFailed(f"estimate() returns {type(estimate).__name__}, not an Estimate.")
+    require(finite(estimate.mi), f"it answers {estimate.mi!r} on {given}.")
     require(
         estimate.stderr is None or (finite(estimate.stderr) and estimate.stderr >= 0),
         f"its standard error is {estimate.stderr!r}.",
@@ -127,6 +134,7 @@ def refuses_unusable_samples(estimator: Estimator) -> None:
         "three-dimensional x": (x[:, :, None], y),
         "text": (np.full(x.shape, "a"), y),
     }
+    p.baseline  # noqa: B018, what answers nothing need not refuse
     bound = estimator.bind(p.task())
     for what, samples in cases.items():
         try:
@@ -212,6 +220,7 @@ def answers_in_nats(estimator: Estimator) -> None:
 def copes_with_few_samples(estimator: Estimator) -> None:
     """At capabilities.min_n and at 100 samples it answers or declines; below it does nothing worse than decline."""
     p, least = probe(estimator), estimator.capabilities.min_n
+    p.baseline  # noqa: B018
     for n in sorted({least, max(least, 100)}):
         try:
             answer = p.answer(*p.samples(n=n))

@@ -172,6 +172,13 @@ FAULTS: dict[str, Fault] = {
     "batches of nothing": ({"capabilities": Capabilities(min_n=8, max_batch=0)}, {"describes_itself"}),
     "cites nobody": ({"citation": ""}, {"names_its_source"}),
     # the form of an answer
+    "a bare number": ({"estimate": lambda *given: Sound.estimate(*given).mi}, {"answers_with_an_estimate"}),
+    "an array": ({"estimate": lambda *given: np.array([0.5])}, {"answers_with_an_estimate"}),
+    "one column at most, and does not say so": (
+        complains(ValueError("one column."), lambda x, y: columns(x).shape[1] > 1),
+        {"answers_with_an_estimate"},
+    ),
+    "leaves": (complains(SystemExit(0), lambda x, y: True), {"answers_with_an_estimate"}),  # type: ignore[arg-type]
     "impossible standard error": (says(stderr=-0.1), {"answers_with_an_estimate"}),
     "ragged curve": (says(curve={"step": [1, 2], "train": [0.1]}), {"answers_with_an_estimate"}),
     "diagnostics that no store can hold": (says(diagnostics={"m": object()}), {"answers_with_an_estimate"}),
@@ -239,7 +246,6 @@ FAULTS: dict[str, Fault] = {
 
 ALSO: dict[str, Fault] = {
     "kind as text": ({"kind": "bound"}, {"describes_itself"}),
-    "a bare number": ({"estimate": lambda *given: Sound.estimate(*given).mi}, {"answers_with_an_estimate"}),
     "NaN": (says(mi=math.nan), {"answers_with_an_estimate", *SCALE}),
     "checks nothing": ({"estimate": gullible}, {"refuses_unusable_samples"}),
 }
