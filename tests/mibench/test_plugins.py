@@ -388,7 +388,7 @@ class TestCheckSamples:
             ([1.0, 1.0, 1.0], [1.0, 2.0, 3.0], "x is constant"),
             (["a", "b"], [1.0, 2.0], "does not hold numbers only"),
             (np.zeros((2, 2, 2)), [1.0, 2.0], "has shape"),
-            ([1.0], [2.0], "1 samples are too few"),
+            ([1.0], [2.0], "1 sample is too few"),
         ],
     )
     def test_each_defect_is_named(self, x: npt.ArrayLike, y: npt.ArrayLike, message: str) -> None:
