@@ -52,7 +52,7 @@ def estimate(
         list[Path],
         typer.Argument(help="Two files, X and Y, or one with --x and --y: text, .npy, .npz or Parquet; - reads stdin."),
     ],
-    x: Annotated[str | None, typer.Option("--x", help="Columns of X: names, numbers from 0, ranges 2-5.")] = None,
+    x: Annotated[str | None, typer.Option("--x", help="Columns of X: names, a*, a:f, numbers from 0, 2-5.")] = None,
     y: Annotated[str | None, typer.Option("--y", help="Columns of Y likewise.")] = None,
     target: Annotated[
         str | None, typer.Option(help="Rank every other column (or those of --x) by what it shares with this one.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 from mibench.errors import UsageError
 from mibench.words import listed, nearest
@@ -16,8 +17,9 @@ def choose(asked: str, names: Sequence[str], named: bool, where: str) -> list[in
     """The numbers (from 0) of the columns that ``asked`` means.
 
     asked : names, numbers and ranges ``2-5`` (both ends included) or ``2-``, separated by commas. A name in quotation
-        marks is never a number, ``#3`` is never a name; a name that stands for several columns of an archive
-        (``x`` for ``x[0]``, ``x[1]``) gives them all.
+        marks is a name and nothing else, ``#3`` is never a name; ``gene*`` means all names that begin so (``*`` and
+        ``?`` as in names of files), ``height:age`` the columns from the one to the other; a name that stands for
+        several columns of an archive (``x`` for ``x[0]``, ``x[1]``) gives them all.
     named : the names are the file's own, not merely the numbers of the columns.
     """
     parts = [(asked, False)] if asked in names and named else _parts(asked, where)
@@ -56,11 +58,20 @@ def _one(text: str, quoted: bool, names: Sequence[str], named: bool, where: str)
             f"'{text}' is the name of column {by_name[0]} of {where} and the number of another: "
             f"write '\"{text}\"' for the name, '#{text}' for the number."
         )
-    if by_name or by_number:
-        return by_name or by_number
+    if found := by_name or by_number or ([] if quoted or not named else _by_pattern(text, names)):
+        return found
     near = nearest(text, names) if named else ""
     shown = listed(names, 12) if named else f"0 to {len(names) - 1}, no names"
     raise UsageError(f"{where} has no column '{text}'; it has {shown}{f'; {near}' if near else '.'}")
+
+
+def _by_pattern(text: str, names: Sequence[str]) -> list[int]:
+    """The columns that ``gene*`` or ``height:age`` means; nothing where ``text`` is neither."""
+    if "*" in text or "?" in text:
+        return [i for i, name in enumerate(names) if fnmatchcase(name, text.replace("[", "[[]"))]
+    ends = [(text[:at], text[at + 1 :]) for at, letter in enumerate(text) if letter == ":"]
+    known = [sorted(map(names.index, pair)) for pair in ends if set(pair) <= set(names)]
+    return list(range(known[0][0], known[0][1] + 1)) if len(known) == 1 else []
 
 
 def _numbers(text: str, count: int, where: str, known: bool) -> list[int]:

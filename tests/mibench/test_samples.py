@@ -444,6 +444,9 @@ def test_parquet_without_pyarrow_is_one_sentence(tmp_path: Path, monkeypatch: py
         ("2-", "#0", ("c", "d", "e, f")),
         ('"e, f",a', "b", ("e, f", "a")),
         ("e, f", "b", ("e, f",)),
+        ("e*,a", "b", ("e, f", "a")),
+        ("?", '"e, f"', ("a", "b", "c", "d")),
+        ("d:b,0", "e*", ("b", "c", "d", "a")),
     ],
 )
 def test_columns_by_name_number_and_range(tmp_path: Path, x: str, y: str, names: tuple[str, ...]) -> None:
@@ -464,6 +467,9 @@ def test_columns_by_name_number_and_range(tmp_path: Path, x: str, y: str, names:
         ("a,b,c,d", "a", "z", "has no column 'z'; it has a, b, c, d"),
         ("a,b,c,d", "a", "4", "has no column '4'"),
         ("a,b,c,d", "a", "2-9", "does not lie within"),
+        ("a,b,c,d", "a", "z*", r"has no column 'z\*'"),
+        ("a,b,c,d", "a", '"b*"', r"has no column 'b\*'"),
+        ("a,b,c,d", "a", "b:z", "has no column 'b:z'"),
         ("a,b,c,d", "a", "²", "has no column '²'"),
         ("a,b,c,d", "", "b", "no column"),
         ("a,a,c,d", "a", "c", "2 columns of"),
