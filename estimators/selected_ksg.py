@@ -98,9 +98,9 @@ class Chosen:
         return float(np.concatenate(of_halves).mean() + digamma(len(self.samples.x)))
 
     @property
-    def said(self) -> dict[str, list[list[tuple[int, ...]]]]:
-        """For diagnostics: the columns of x and of y, counted from 0, of either half."""
-        return {"columns": [list(columns) for columns in self.columns]}
+    def said(self) -> dict[str, dict[str, list[int]]]:
+        """For diagnostics: the columns of x and of y, counted from 0, that either half has chosen."""
+        return {"columns": {side: sorted({*a, *b}) for side, a, b in zip("xy", *self.columns, strict=True)}}
 
 
 def chosen_columns(samples: Prepared, k: int) -> Columns:

@@ -98,7 +98,8 @@ class Estimate:
         wrong by, the method included. None where the method knows no such number.
     curve : named series recorded while training (same length each), such as ``step``, ``train``, ``validation``.
     diagnostics : small JSON-able facts, such as ``saturated: True`` or the sizes of the splits. ``sampling_error`` is
-        how much other samples would change an estimate, in nats, where what the method misses is not known.
+        how much other samples would change an estimate, in nats, where what the method misses is not known. ``columns``
+        are those on which the answer rests, counted from 0: ``{"x": [4], "y": [0, 1]}``.
     """
 
     mi: float

@@ -22,11 +22,29 @@ _SURELY_ALL = 5
 
 def answer_remarks(pair: Pair, answers: Sequence[tuple[str, Estimate]], known: Sequence[Remark] = ()) -> list[Remark]:
     """Remarks on answers by the labels of their estimators; ``known`` are those on the sample (see ``remarks``)."""
-    above = [*_above_entropy(pair, answers)]
+    few, above = [*_few_columns(pair, answers)], [*_above_entropy(pair, answers)]
     said = {name for remark in above for name in remark.columns}
     if any(remark.code == "deterministic" for remark in known):
-        return above  # which is the better word for the same
-    return [*above, *_saturated(len(pair.x.values), [(label, found) for label, found in answers if label not in said])]
+        return [*few, *above]  # which is the better word for the same
+    others = [(label, found) for label, found in answers if label not in said]
+    return [*few, *above, *_saturated(len(pair.x.values), others)]
+
+
+def _few_columns(pair: Pair, answers: Sequence[tuple[str, Estimate]]) -> Iterator[Remark]:
+    """Answers that rest on some of the columns."""
+    chosen: dict[tuple[str, ...], list[str]] = {}
+    for label, found in answers:
+        if columns := found.diagnostics.get("columns"):
+            names = tuple(t.names[i] for t, side in ((pair.x, "x"), (pair.y, "y")) for i in columns[side])
+            chosen.setdefault(names, []).append(label)
+    for names, labels in chosen.items():
+        if rest := len(pair.x.names) + len(pair.y.names) - len(names):
+            yield Remark(
+                "few-columns",
+                f"{listed(labels, 3)} {'finds' if len(labels) == 1 else 'find'} the most in {listed(names, 8)} alone; "
+                f"the {'other column says' if rest == 1 else f'{rest} other columns say'} nothing more that shows.",
+                names,
+            )
 
 
 def _above_entropy(pair: Pair, answers: Sequence[tuple[str, Estimate]]) -> Iterator[Remark]:

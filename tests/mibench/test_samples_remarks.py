@@ -222,6 +222,15 @@ def test_answers_above_the_entropy_are_errors() -> None:
     assert np.mean([limit is None or limit > h for limit in limits]) >= 0.98
 
 
+def test_answers_that_rest_on_some_columns_name_them() -> None:
+    three = pair(np.column_stack([normal(0), normal(1)]), normal(2))
+    few = Estimate(0.5, diagnostics={"columns": {"x": [1], "y": [0]}})
+    assert answer_remarks(three, [("all", Estimate(0.5, diagnostics={"columns": {"x": [0, 1], "y": [0]}}))]) == []
+    (found,) = answer_remarks(three, [("a", few), ("b", few), ("c", Estimate(0.4))])
+    assert found.code == "few-columns" and found.columns == (three.x.names[1], three.y.names[0])
+    assert found.message.startswith(f"a, b find the most in {', '.join(found.columns)} alone; the other column says")
+
+
 def test_answers_near_log_n_say_so_once() -> None:
     two = pair(normal(0), normal(1))
     near = ("near", Estimate(math.log(N) - 1))
