@@ -24,6 +24,8 @@ CHOOSING = 1_000
 """The most samples on which columns are chosen: of what is worth choosing, these see enough."""
 CELLS = 8
 """The most cells of equal counts into which a column is cut where all pairs of columns are compared."""
+BLOCK = 32
+"""Columns of x that are compared with all of y in one product."""
 CANDIDATES = 32
 """The pairs of columns, and the columns of either side, that say most in cells; the others are not tried."""
 MOST = 8
@@ -168,16 +170,17 @@ def information_in_cells(x: Array, y: Array) -> Array:
     Columns are cut at their quantiles into at most ``CELLS``, fewer of few samples, and all pairs are counted in matrix
     products.
     """
-    n = len(x)
+    n, q = len(x), y.shape[1]
     cells = max(2, min(CELLS, math.isqrt(n // 5)))
     in_x, in_y = (_indicators(values, cells) for values in (x, y))
-    share_x, share_y = (inside.mean(axis=0) for inside in (in_x, in_y))
-    found = np.empty((x.shape[1], y.shape[1]))
-    for column in range(len(found)):
-        of_x = slice(column * cells, (column + 1) * cells)
-        joint = (in_x[:, of_x].T @ in_y).astype(float) / n
-        terms = xlogy(joint, joint) - xlogy(joint, np.outer(share_x[of_x], share_y))
-        found[column] = terms.reshape(cells, -1, cells).sum(axis=(0, 2))
+    counts = np.arange(n + 1)
+    plogp = xlogy(counts, counts / n) / n  # of a cell with so many samples
+    of_x, of_y = (plogp[inside.sum(axis=0).astype(int)].reshape(-1, cells).sum(axis=1) for inside in (in_x, in_y))
+    together = []
+    for at in range(0, in_x.shape[1], BLOCK * cells):
+        joint = (in_x[:, at : at + BLOCK * cells].T @ in_y).astype(np.int32)  # counts below 2^24 are exact
+        together.append(plogp[joint].reshape(-1, cells, q, cells).sum(axis=(1, 3)))
+    found: Array = np.concatenate(together) - of_x[:, None] - of_y
     return found
 
 
