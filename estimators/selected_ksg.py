@@ -120,7 +120,7 @@ def chosen_columns(samples: Prepared, k: int) -> Columns:
 
 def _forward(samples: Prepared, said: Callable[[Columns], float]) -> Columns:
     """The best pair of columns, and what adds to it."""
-    in_cells = information_in_cells(samples.x, samples.y)
+    in_cells = information_in_cells(samples.x, samples.y).round(9)  # of equals the first, whatever the last bits are
     likely = np.argsort(-in_cells, axis=None, kind="stable")[:CANDIDATES]
     pairs = list(zip(*(places.tolist() for places in np.unravel_index(likely, in_cells.shape)), strict=True))
     singles = [np.argsort(-in_cells.max(axis=axis), kind="stable")[:CANDIDATES].tolist() for axis in (1, 0)]
