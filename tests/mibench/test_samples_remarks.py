@@ -14,6 +14,7 @@ from mibench.registry import estimators
 from mibench.samples import ColumnKind, Pair, Table, answer_remarks, remarks
 from mibench.samples.answers import greatest_entropy
 from mibench.samples.cells import kinds_of
+from mibench.samples.clean import cleaned
 from mibench.samples.repeats import repeated_rows
 
 N = 400
@@ -33,7 +34,7 @@ def pair(x: Any, y: Any, kind: ColumnKind | None = None) -> Pair:
 
 
 def codes(x: Any, y: Any, panel: tuple[Estimator, ...] = (), kind: ColumnKind | None = None) -> set[str]:
-    return {remark.code for remark in remarks(pair(x, y, kind), panel)}
+    return {remark.code for remark in remarks(cleaned(pair(x, y, kind)), panel)}
 
 
 @pytest.mark.parametrize("seed", range(40))
