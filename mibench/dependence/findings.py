@@ -8,7 +8,7 @@ from itertools import chain
 
 from mibench.estimator import Nature
 from mibench.samples import Remark
-from mibench.samples.remarks import table_remarks
+from mibench.samples.remarks import SUBJECTS, table_remarks
 from mibench.words import counted, listed
 
 from .rows import PairRows
@@ -49,7 +49,7 @@ def _order(rows: PairRows, pairs: Sequence[Screened]) -> Iterator[Remark]:
         told = f"rows do not look independent: neighbouring values of {listed(found, 4)} are correlated"
         told += f", and the rows sorted by {listed(rows.sorted_by, 3)}" if rows.sorted_by else ""
         few = f"p and q of {counted(spoilt, 'pair')} are too small; say --time-series if time orders the rows"
-        yield Remark("autocorrelated-rows", f"{told}, so that {few}.", tuple(found))
+        yield Remark("autocorrelated-rows", f"{told}, so that {few}; {SUBJECTS}.", tuple(found))
 
 
 def _of_pairs(pairs: Sequence[Screened]) -> Iterator[Remark]:
@@ -63,9 +63,14 @@ def _of_pairs(pairs: Sequence[Screened]) -> Iterator[Remark]:
             _columns(some),
         )
     for note in (EACH, ONE):
-        if some := [p for p in noted(note) if p.nature is not Nature.DISCRETE]:
+        endless = [pair for pair in noted(note) if pair.nature is Nature.CONTINUOUS]
+        finite = [pair for pair in noted(note) if pair.nature is not Nature.CONTINUOUS]
+        if endless:
             meaning = "without any noise the two share infinitely much, and the number estimated has no meaning"
-            yield Remark("deterministic", f"{_named(some)}: {note}; {meaning}.", _columns(some))
+            yield Remark("deterministic", f"{_named(endless)}: {note}; {meaning}.", _columns(endless))
+        if finite:
+            meaning = "an exact relation, or a key such as the number of a subject?"
+            yield Remark("deterministic", f"{_named(finite)}: {note}; {meaning}", _columns(finite))
     if some := noted(SATURATED):
         said = "beyond log n, n samples show nothing without a model: the truth may be larger"
         yield Remark("saturated", f"{_named(some)}: the estimate is near log n, and {said}.", _columns(some))

@@ -17,6 +17,9 @@ from .natures import FEW_TIES, is_discrete, natures, tied_share
 from .order import autocorrelation, is_index, is_sorted
 from .table import ColumnKind, Pair, Table
 
+SUBJECTS = "of several rows of one subject take one, or their mean"
+"""What to do where rows are alike and time does not order them."""
+
 
 @dataclass(frozen=True)
 class Remark:
@@ -293,7 +296,7 @@ def _order(columns: Sequence[_Column]) -> Iterator[Remark]:
         most = f"{found[strongest]:.2f}" + (f" in {strongest}" if len(found) > 1 else "")
         yield Remark(
             "autocorrelated-rows",
-            f"{said} ({most}); standard errors are too small, and so is p without --time-series.",
+            f"{said} ({most}); standard errors are too small, and so is p without --time-series; {SUBJECTS}.",
             tuple(found),
         )
 
