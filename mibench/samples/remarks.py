@@ -17,6 +17,8 @@ from .natures import FEW_TIES, is_discrete, natures, tied_share
 from .order import autocorrelation, is_index, is_sorted
 from .table import ColumnKind, Pair, Table
 
+_FEW_LEVELS = 10
+_ROWS_OF_LEVEL = 100
 SUBJECTS = "of several rows of one subject take one, or their mean"
 """What to do where rows are alike and time does not order them."""
 
@@ -52,6 +54,7 @@ def remarks(pair: Pair, estimators: Sequence[Estimator] = ()) -> list[Remark]:
         *(r for r in same_keys(columns) if len({*r.columns} & {*x.names}) == 1),
         *_tails(columns),
         *_few_samples(*values.shape),
+        *(_many_levels(columns) if not all(c.kind.label for c in columns) else ()),
         *_order(columns),
     ]
 
@@ -70,6 +73,7 @@ def table_remarks(table: Table, repeated: int = 0) -> list[Remark]:
         *same_keys(columns),
         *(remark for remark in _tails(columns) if remark.code == "wild-value"),
         *_few_samples(n, 2),
+        *_many_levels(columns),
     ]
 
 
@@ -278,6 +282,16 @@ def _few_samples(n: int, dim: int) -> Iterator[Remark]:
         yield Remark(
             "few-samples", f"{counted(n, 'sample')} are few for {counted(dim, 'column')}: expect large errors."
         )
+
+
+def _many_levels(columns: Iterable[_Column]) -> Iterator[Remark]:
+    """Categories beside numbers: distances between their codes mean nothing once some levels have few rows."""
+    for c in columns:
+        counts = np.unique(c.values, return_counts=True)[1]
+        if c.kind is ColumnKind.CATEGORY and len(counts) > _FEW_LEVELS and np.median(counts) < _ROWS_OF_LEVEL:
+            said = f"{c.name} has {len(counts)} categories with {np.median(counts):.0f} rows each (median)"
+            said += ": their order means nothing, and beside numbers expect errors beyond the interval"
+            yield Remark("many-levels", f"{said}; merge rare ones.", (c.name,))
 
 
 def _order(columns: Sequence[_Column]) -> Iterator[Remark]:
