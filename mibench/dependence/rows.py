@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mibench.estimator import Array
 from mibench.samples import Table
 from mibench.samples.order import apart, is_index, is_sorted, lag_of, weaker
 from mibench.samples.repeats import repeated_rows
@@ -56,6 +57,9 @@ class PairRows:
             kept[kept] = ~repeated_rows(self.table.values[kept][:, [i, j]], labels)
         return kept
 
-    def apart(self, i: int, j: int, n: int) -> int:
-        """How many rows apart those are that an estimate of the pair uses (see ``order.apart``)."""
-        return apart(weaker(self.lags[i], self.lags[j]), n)
+    def apart(self, i: int, j: int, series: Array) -> int:
+        """How many rows apart those are that an estimate of the pair uses (see ``order.apart``), of its rows (n, 2)."""
+        lags = self.lags[i], self.lags[j]
+        if None not in lags and len(series) < len(self.gaps):  # what copies alone show is no order
+            lags = lag_of(series[:, 0]), lag_of(series[:, 1])
+        return apart(weaker(*lags), len(series))

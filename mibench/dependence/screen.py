@@ -167,8 +167,8 @@ def _one(rows: PairRows, pair: tuple[int, int], seed: int, usual: Mapping[Nature
     """The answer about one pair; with its p where not all rows are used."""
     i, j = pair
     table, used = rows.table.columns(pair), rows.used(i, j)
-    every = rows.apart(i, j, int(used.sum()))
     series = table.values[used]
+    every = rows.apart(i, j, series)
     values, kinds = series[::every], table.kinds
     of = _nature(values, kinds)
     left, right = table.names

@@ -133,6 +133,9 @@ def test_columns_may_differ_in_what_was_copied_and_a_row_number_hides_nothing() 
     by = {frozenset((p.x, p.y)): p for p in found.pairs}
     assert by[frozenset("ab")].n == N and by[frozenset("ac")].n == 3 * N  # a new reading of an old subject is one
     assert {r.code for r in found.remarks} == {"row-index", "duplicate-rows"}
+    subjects = np.column_stack([np.repeat(values[:N, 1:3], 3, axis=0), noise])  # three visits of each
+    kept = screen(Table(("a", "b", "c"), table.kinds[1:], subjects))
+    assert {(p.x + p.y): p.n for p in kept.pairs} == {"ab": N, "ac": 3 * N, "bc": 3 * N}
     whole = screen(table.columns([0, 1, 2]))
     assert {p.n for p in whole.pairs} == {N} and "600 of 900 rows" in whole.remarks[0].message
 
