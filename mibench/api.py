@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from . import registry
@@ -29,6 +30,7 @@ from .estimator import Estimate, Estimator, FunctionEstimator, check_samples
 from .result import Result
 from .results import Results, load_results
 from .samples.order import in_both
+from .samples.repeats import repeated_rows
 from .task import AnyTask
 
 if TYPE_CHECKING:
@@ -215,9 +217,10 @@ def estimate(
     """Estimate I(X; Y) in nats from paired samples, (n,) or (n, dim) each, in this process.
 
     Without an estimator it is the recommended value of :func:`advise`, which asks a panel of them: its 90 % interval is
-    ``low`` and ``high`` in the diagnostics, with the reason, ``why``, and what each member said. Where neighbouring
-    rows of both x and y are correlated, as in time series, ``autocorrelation`` in the diagnostics says so: standard
-    errors and intervals are then too small.
+    ``low`` and ``high`` in the diagnostics, with the reason, ``why``, the ``warnings``, and what each member said.
+    Where neighbouring rows of both x and y are correlated, as in time series, ``autocorrelation`` in the diagnostics
+    says so: standard errors and intervals are then too small. An estimator that is named answers about all rows as they
+    are, and ``repeated_rows`` says how many of them are copies of earlier ones.
 
     >>> mibench.estimate(x, y).diagnostics["why"]
     >>> mibench.estimate(x, y, "ksg", k=5).mi
@@ -232,12 +235,15 @@ def estimate(
             raise UsageError("parameters go with the name of an estimator; none is named.")
         advice = advise(x, y, seed)
         said = {a.estimator: a.estimate.mi for a in advice.answers if a.estimate is not None}
-        return _in_order(Estimate(advice.mi, diagnostics={**advice.facts(), "estimates": said}), x, y)
+        told = {**advice.facts(), "estimates": said, "warnings": [remark.message for remark in advice.warnings]}
+        return _in_order(Estimate(advice.mi, diagnostics=told), x, y)
     chosen = get_estimator(estimator, **params)
     if chosen.capabilities.reads_task:
         raise UsageError(f"{chosen.label} reads the answer from a task; it cannot estimate from samples.")
     x, y = check_samples(x, y, chosen.capabilities.min_n)
-    return _in_order(chosen.estimate(x, y, seed), x, y)
+    found = _in_order(chosen.estimate(x, y, seed), x, y)
+    again = int(repeated_rows(np.hstack([x, y])).sum())
+    return replace(found, diagnostics={**found.diagnostics, "repeated_rows": again}) if again else found
 
 
 def _in_order(found: Estimate, x: npt.ArrayLike, y: npt.ArrayLike) -> Estimate:

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from mibench.errors import DataError
 from mibench.estimator import Array, check_samples
 from mibench.registry import estimators
-from mibench.samples.order import in_both
-from mibench.samples.repeats import repeated_rows
+from mibench.samples import Pair, Remark, answer_remarks, remarks
+from mibench.samples.clean import cleaned, paired
+from mibench.samples.order import apart, in_both
 
 from .model import Model, usual_model
 from .panel import Answer, Panel, ask, observe
@@ -45,6 +46,7 @@ class Advice:
     level : the share of such intervals that hold the truth, over families of distributions that were left out.
     why : two sentences. tested : whether the reference table has samples like this one.
     answers : what each member of the panel said. typical : how each erred on samples like this one.
+    warnings : what the sample and the answers say against trusting them.
     """
 
     mi: float
@@ -56,6 +58,7 @@ class Advice:
     cells: int
     answers: tuple[Answer, ...]
     typical: tuple[Typical | None, ...]
+    warnings: tuple[Remark, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """The recommended value as JSON."""
@@ -65,8 +68,9 @@ class Advice:
 def advise(x: npt.ArrayLike, y: npt.ArrayLike, seed: int = 0, fast: bool = False) -> Advice:
     """The recommended value of I(X; Y) for paired samples, (n,) or (n, dim) each, with its interval and the reason.
 
-    Rows that are copies of earlier ones are left out. Where the rows of both variables follow one another, as in time
-    series, only rows as far apart as they are worth samples are used. ``why`` says so.
+    Rows that are copies of earlier ones are left out, and columns in which nothing varies. Where the rows of both
+    variables follow one another, as in time series, only rows as far apart as they are worth samples are used. ``why``
+    says so, and ``warnings`` what else speaks against the sample.
 
     >>> mibench.advise(x, y).why
 
@@ -76,11 +80,18 @@ def advise(x: npt.ArrayLike, y: npt.ArrayLike, seed: int = 0, fast: bool = False
     ------
     DataError : samples that cannot be used, or so few that no member of the panel answers.
     """
-    x, y = check_samples(x, y)
-    again = repeated_rows(np.hstack([x, y]))
+    pair = cleaned(paired(*check_samples(x, y)))
+    found = advise_on(pair, seed, fast)
+    said = remarks(pair)
+    given = [(a.estimator, a.estimate) for a in found.answers if a.estimate is not None]
+    return replace(found, warnings=(*said, *answer_remarks(pair, given, said)))
+
+
+def advise_on(pair: Pair, seed: int = 0, fast: bool = False) -> Advice:
+    """The same, but for the warnings, for a pair that is cleaned (see ``mibench.samples.clean``)."""
+    x, y = pair.x.values, pair.y.values
     rows = len(x)
-    x, y = x[~again], y[~again]
-    every = _apart(x, y)
+    every = apart(in_both(x, y), rows)
     x, y = x[::every], y[::every]
     model, members = usual_model(), usual_members(fast)
     answers = [ask(name, x, y, seed) for name in members]
@@ -92,21 +103,12 @@ def advise(x: npt.ArrayLike, y: npt.ArrayLike, seed: int = 0, fast: bool = False
     known = {a.estimator: math.nan if a.estimate is None else float(a.estimate.mi) for a in answers} | observed
     found = _judge(model, known, answers, x, y)
     why = found.why
-    if again.any():
-        used = f"{rows - int(again.sum()):,} of {rows:,} were used"
+    if pair.repeated:
+        used = f"{rows:,} of {rows + pair.repeated:,} were used"
         why += f" Rows that repeat an earlier one are no further samples: {used}."
     if every > 1:
         why += f" Rows that follow one another are alike: only every {every}th of them was used."
     return replace(found, why=why)
-
-
-def _apart(x: Array, y: Array) -> int:
-    """How many rows apart two rows of a series are worth two samples: (1 + r^2) / (1 - r^2), at lag-1 correlations r of
-    both variables (Bartlett 1935, for AR(1)); 1 where rows look independent."""
-    lag = in_both(x, y)
-    if lag is None or len(x) < 100:
-        return 1
-    return min(math.ceil((1 + lag**2) / max(1 - lag**2, 1e-6) - 0.05), len(x) // 30)
 
 
 def usual_members(fast: bool = False) -> tuple[str, ...]:

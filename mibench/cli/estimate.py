@@ -96,11 +96,11 @@ def estimate(
     """Estimate the mutual information of paired samples in your own files."""
     include_files(include)
     from mibench.advice.panel import ask
-    from mibench.advice.verdict import advise
+    from mibench.advice.verdict import advise_on
     from mibench.estimator import check_samples
     from mibench.registry import estimators as registry
     from mibench.samples import Declared, answer_remarks, read_pair, remarks
-    from mibench.samples.repeats import distinct
+    from mibench.samples.clean import cleaned
 
     if target is not None or all_pairs:
         from . import screen
@@ -124,11 +124,11 @@ def estimate(
     if pair.dropped:
         rows = f"{pair.dropped} of {pair.dropped + len(pair.x.values)} rows"
         say(f"dropped {rows} with a missing value in a column used")
+    pair = cleaned(pair)
     check_samples(pair.x.values, pair.y.values)
-    given, pair = pair, pair if estimators else distinct(pair)
     panel = chosen if estimators else _panel(fast, thorough, pair)
-    found = remarks(given, panel)
-    advice = None if estimators else advise(given.x.values, given.y.values, seed, fast)
+    found = remarks(pair, panel)
+    advice = None if estimators else advise_on(pair, seed, fast)
     known = {a.estimator: a for a in advice.answers} if advice else {}
     answers = [known.get(e.label) or ask(e, pair.x.values, pair.y.values, seed) for e in panel]
     found += answer_remarks(pair, [(a.estimator, a.estimate) for a in answers if a.estimate is not None], found)

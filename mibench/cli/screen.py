@@ -19,7 +19,8 @@ from .shared import Unit, print_json, stderr, write
 from .streams import say, tell
 
 if TYPE_CHECKING:
-    from mibench.dependence.screen import Progress, Screen, Screened
+    from mibench.dependence.screen import Progress
+    from mibench.dependence.screened import Screen, Screened
     from mibench.samples import Declared, Table
 
 _SURE = 0.05
@@ -58,15 +59,14 @@ def show(files: Sequence[Path], declared: Declared, asked: Asked) -> None:
         found = screen(table, target, asked.seed, asked.time_series, progress)
     for name, why in {**unread, **found.left_out}.items():
         say(f"left out {printable(name)}: it {printable(why)}")
-    remarks = list(_remarks(found))
-    for remark in remarks:
-        say(f"warning: {remark}")
+    for remark in found.remarks:
+        say(f"warning: {printable(remark.message)}")
     rows = len(table.values)
     if asked.out is not None:
         write(asked.out, _file(found, asked, rows))
         say(f"wrote {asked.out}")
     if asked.as_json:
-        print_json(_facts(found, asked, rows, {**unread, **found.left_out}, remarks))
+        print_json(_facts(found, asked, rows, {**unread, **found.left_out}))
     else:
         _print(found, asked, rows)
         say(f"{counted(len(found.pairs), 'pair')} in {time.monotonic() - began:.1f} s")
@@ -143,28 +143,6 @@ def _progress() -> Iterator[Progress]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _remarks(found: Screen) -> Iterator[str]:
-    from mibench.estimator import Nature
-
-    if found.autocorrelated:
-        yield "neighbouring rows are correlated, so that p and q are too small; say --time-series if time orders them."
-    if found.shifts is not None:
-        yield (
-            f"p of a time series is the share of {found.shifts} shifts and not below {1 / (1 + found.shifts):.2g}, "
-            "and q accordingly."
-        )
-    same = [p for p in found.pairs if p.note.startswith("each")]
-    if same:
-        names = listed([f"{printable(p.x)} and {printable(p.y)}" for p in same], 3)
-        yield f"{names}: each determines the other, so that the number estimated has no meaning."
-    declined = [p for p in found.pairs if p.mi is None]
-    if declined:
-        yield f"{counted(len(declined), 'pair')} without an estimate: {printable(declined[0].note)}"
-    letters = [p for p in found.pairs if p.nature is Nature.DISCRETE and "few rows" in p.note]
-    if letters:
-        yield f"{counted(len(letters), 'pair')} of labels with few rows for each pair of values: expect large errors."
-
-
 def _print(found: Screen, asked: Asked, rows: int) -> None:
     pairs = found.pairs if found.target is not None else found.pairs[:_SHOWN]
     if found.target is not None:
@@ -221,7 +199,7 @@ def _plain(pair: Screened, unit: Unit) -> dict[str, Any]:
     }
 
 
-def _facts(found: Screen, asked: Asked, rows: int, left_out: dict[str, str], remarks: list[str]) -> dict[str, Any]:
+def _facts(found: Screen, asked: Asked, rows: int, left_out: dict[str, str]) -> dict[str, Any]:
     facts: dict[str, Any] = {"unit": str(asked.unit), "target": found.target, "rows": rows}
     facts["columns"] = list(found.columns)
     facts["left_out"] = left_out
@@ -230,7 +208,7 @@ def _facts(found: Screen, asked: Asked, rows: int, left_out: dict[str, str], rem
     if found.target is None:
         matrix = found.matrix() * _scale(asked.unit)
         facts["matrix"] = [[None if math.isnan(v) else v for v in row] for row in matrix.tolist()]
-    return {**facts, "warnings": remarks}
+    return {**facts, "warnings": [remark.facts() for remark in found.remarks]}
 
 
 def _file(found: Screen, asked: Asked, rows: int) -> bytes:
@@ -266,6 +244,6 @@ def _file(found: Screen, asked: Asked, rows: int) -> bytes:
         f"{counted(rows, 'row')}, {counted(count, 'pair')}, mutual information in {unit}, each by the estimator usual "
         f"for its kind of columns. p: of a test of independence on ranks; q: the false discovery rate among the "
         f"{count:,} {plural('pair', count)} (Benjamini and Hochberg).{few}",
-        *_remarks(found),
+        *(f"Warning: {printable(remark.message)}" for remark in found.remarks),
     ]
     return page(title, lead, [drawing], "Strongest pairs", headings, lines).encode()

@@ -7,21 +7,24 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from mibench.endings import outlived
 from mibench.errors import MibenchError, UsageError
 from mibench.estimator import Array, Capabilities, Estimator, Nature
 from mibench.registry import estimators
 from mibench.samples import ColumnKind, Table
+from mibench.samples.answers import NEAR_LOG_N
 from mibench.samples.natures import nature, tied_share
-from mibench.samples.order import in_both
+from mibench.samples.remarks import deterministic
 
+from .findings import COPIES, EACH, FAR_APART, FEW, ONE, SATURATED, findings
 from .rank_tests import p_values, prepare, q_values, shifted_p_values
+from .rows import PairRows, without_copies
+from .screened import Screen, Screened
 from .series import memory, shifts
 
 LEAST_ROWS = 20
@@ -31,55 +34,10 @@ _MOST_PAIRS = 5_000_000  # of some hundred bytes and a millisecond each
 _NOTHING = Capabilities()
 _SHIFTS = {True: 999, False: 199}  # for pairs with one column, and for all pairs
 _MOST_LEVELS = 12  # of a label that is made columns of 0 and 1 for its distances
+_OF_A_FUNCTION = 1.0  # nats; a function without noise that n rows show to be one is worth more to its estimator
 _WAVES_AT_ONCE = 64  # columns on one side of a product
 Progress = Callable[[int, int], None]
 Pairs = Sequence[tuple[int, int]]
-
-
-@dataclass(frozen=True)
-class Screened:
-    """What one pair of columns shares.
-
-    mi, stderr : nats; None where the estimator declined or there is no error. p, q : of independence, without and with
-        regard to how many pairs were tried (Benjamini & Hochberg 1995); None where too few rows are common.
-    n : rows in which neither value is missing. note : what is to be said of this pair.
-    """
-
-    x: str
-    y: str
-    mi: float | None
-    stderr: float | None
-    p: float | None
-    q: float | None
-    n: int
-    nature: Nature
-    estimator: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Screen:
-    """All pairs that were asked for, those that share most first.
-
-    columns : that take part, in the order of the table. left_out : why others do not, by name. shifts : of time series.
-    autocorrelated : whether neighbouring rows are correlated, though nobody said that they are a time series.
-    """
-
-    pairs: tuple[Screened, ...]
-    columns: tuple[str, ...]
-    left_out: Mapping[str, str]
-    target: str | None = None
-    shifts: int | None = None
-    autocorrelated: bool = False
-
-    def matrix(self) -> Array:
-        """Mutual information in nats of all pairs, (columns, columns); NaN on the diagonal and where none is known."""
-        at = {name: i for i, name in enumerate(self.columns)}
-        found = np.full((len(at), len(at)), np.nan)
-        for pair in self.pairs:
-            if pair.mi is not None:
-                found[at[pair.x], at[pair.y]] = found[at[pair.y], at[pair.x]] = pair.mi
-        return found
 
 
 def screen(
@@ -92,7 +50,8 @@ def screen(
     """Estimate the mutual information of every pair of columns, or of every column with the target, and test it.
 
     Pairs go to the estimator that is usual for their nature: densities, letters, or a mixture. A missing value costs
-    the pairs that need it that row. p is of a test on ranks (see ``rank_tests``); for time series, of circular shifts.
+    the pairs that need it that row, and rows that are copies of earlier ones count once. p is of a test on ranks (see
+    ``rank_tests``); for time series, of circular shifts.
 
     Raises
     ------
@@ -114,23 +73,22 @@ def screen(
     table = table.columns(kept)
     every = range(len(kept))
     pairs: Pairs = [*combinations(every, 2)] if centre is None else [(i, centre) for i in every if i != centre]
-    gaps = np.isnan(table.values)
-    if time_series and gaps.any():
+    table, repeated = without_copies(table)
+    used = PairRows.of(table, time_series)
+    if time_series and used.gaps.any():
+        name = table.names[int(np.argmax(used.gaps.any(axis=0)))]
         raise UsageError(
-            f"column '{table.names[int(np.argmax(gaps.any(axis=0)))]}' has missing values, and a time series no gaps: "
-            "choose other columns, or fill them."
+            f"column '{name}' has missing values, and a time series no gaps: choose other columns, or fill them."
         )
-    p, tried = _tested(table, pairs, gaps, seed, time_series, centre)
-    rows = _estimated(table, pairs, gaps, seed, progress)
+    rows = list(_estimated(used, pairs, seed, progress))
+    p, tried = _tested(table, pairs, [row.p for row in rows], seed, time_series, centre)
     found = [
         replace(row, p=_known(one), q=_known(two))
         for row, one, two in zip(rows, p.tolist(), q_values(p).tolist(), strict=True)
     ]
     found.sort(key=lambda row: (row.mi is None, -(row.mi or 0.0), 2.0 if row.p is None else row.p))
-    seen = table.values[~gaps.any(axis=1)]
-    related = not time_series and len(seen) >= LEAST_ROWS and in_both(seen, seen) is not None
-    name = None if centre is None else table.names[centre]
-    return Screen(tuple(found), table.names, left_out, name, tried, related)
+    of = None if centre is None else table.names[centre]
+    return Screen(tuple(found), table.names, left_out, of, tried, tuple(findings(used, found, repeated, tried)))
 
 
 def _unusable(table: Table) -> dict[str, str]:
@@ -149,16 +107,19 @@ def _unusable(table: Table) -> dict[str, str]:
 
 
 def _tested(
-    table: Table, pairs: Pairs, gaps: npt.NDArray[np.bool_], seed: int, time_series: bool, centre: int | None
+    table: Table, pairs: Pairs, known: Sequence[float | None], seed: int, time_series: bool, centre: int | None
 ) -> tuple[Array, int | None]:
-    """The p of each pair, NaN where too few rows are common, and the number of shifts of a time series."""
+    """The p of each pair, NaN where too few rows are common, and the number of shifts of a time series.
+
+    known : the p of pairs that were tested on some of the rows.
+    """
     n, dim = table.values.shape
-    p, by = np.full(len(pairs), np.nan), None
+    p, by = np.array([np.nan if one is None else one for one in known]), None
     if time_series:
         rng = np.random.default_rng([13, seed])
         least = max(memory(column[:, None], column[:, None])[0] for column in table.values.T)
         by = shifts(n, 1, least, _SHIFTS[centre is not None], rng)
-    whole = [i for i in range(dim) if not gaps[:, i].any()]
+    whole = [i for i in range(dim) if not np.isnan(table.values[:, i]).any()]
     place = {column: at for at, column in enumerate(whole)}
     ready = [prepare(table.values[:, i]) for i in whole]
     right = [place[centre]] if centre in place else range(len(whole)) if centre is None else []
@@ -168,13 +129,8 @@ def _tested(
         block = p_values(some, others) if by is None else shifted_p_values(some, others, by)
         found[start : start + _WAVES_AT_ONCE] = block
     for at, (i, j) in enumerate(pairs):
-        if i in place and j in place:
+        if known[at] is None and i in place and j in place:
             p[at] = found[place[i], place[j] if centre is None else 0]
-            continue
-        common = ~(gaps[:, i] | gaps[:, j])
-        if common.sum() >= LEAST_ROWS:
-            one, two = (prepare(table.values[common, c]) for c in (i, j))
-            p[at] = p_values([one], [two])[0, 0]
     return p, None if by is None else len(by)
 
 
@@ -185,16 +141,14 @@ def _known(value: float) -> float | None:
 # Estimates -----------------------------------------------------------------------------------------------------------
 
 
-def _estimated(
-    table: Table, pairs: Pairs, gaps: npt.NDArray[np.bool_], seed: int, progress: Progress
-) -> Iterator[Screened]:
+def _estimated(rows: PairRows, pairs: Pairs, seed: int, progress: Progress) -> Iterator[Screened]:
     """What each pair shares, in the order of the pairs; threads, because neighbours are searched without the GIL."""
     usual = _usual_estimators()
     for estimator in usual.values():
         estimator.warm_up()
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        jobs = pool.map(lambda pair: _one(table, pair, gaps, seed, usual), pairs)
+        jobs = pool.map(lambda pair: _one(rows, pair, seed, usual), pairs)
         for done, row in enumerate(jobs, start=1):
             yield row
             progress(done, len(pairs))
@@ -209,22 +163,28 @@ def _usual_estimators() -> dict[Nature, Estimator]:
     return found
 
 
-def _one(
-    table: Table, pair: tuple[int, int], gaps: npt.NDArray[np.bool_], seed: int, usual: Mapping[Nature, Estimator]
-) -> Screened:
+def _one(rows: PairRows, pair: tuple[int, int], seed: int, usual: Mapping[Nature, Estimator]) -> Screened:
+    """The answer about one pair; with its p where not all rows are used."""
     i, j = pair
-    common = ~(gaps[:, i] | gaps[:, j])
-    values = table.values[common][:, [i, j]]
-    kinds = table.kinds[i], table.kinds[j]
+    table, used = rows.table.columns(pair), rows.used(i, j)
+    series = table.values[used]
+    every = rows.apart(i, j, series)
+    values, kinds = series[::every], table.kinds
     of = _nature(values, kinds)
-    blank = Screened(table.names[i], table.names[j], None, None, None, None, len(values), of, "")
+    left, right = table.names
+    blank = Screened(left, right, None, None, None, None, len(values), of, "")
     if len(values) < LEAST_ROWS:
         return replace(blank, note=f"fewer than {LEAST_ROWS} common rows")
+    if not used.all():
+        one, two = (prepare(column) for column in series.T)
+        blank = replace(blank, p=float(p_values([one], [two])[0, 0]))
     if (np.ptp(values, axis=0) == 0).any():
         return replace(blank, note="constant in the common rows")
-    note = "each determines the other" if of is not Nature.DISCRETE and _same(values) else ""
+    notes = [COPIES] if used.sum() < (~rows.gaps[:, pair].any(axis=1)).sum() else []
+    if every > 1:
+        notes.append(f"{FAR_APART} {every}")
     if of is Nature.DISCRETE and 4 * len(np.unique(values, axis=0)) > len(values):
-        note = "few rows for each pair of values"
+        notes.append(f"{FEW} of values")
     for nature_tried in dict.fromkeys((of, Nature.MIXED)):
         estimator = usual[nature_tried]
         x, y = (_for_distances(values[:, c], kinds[c], nature_tried) for c in (0, 1))
@@ -236,11 +196,22 @@ def _one(
             continue
         if not np.isfinite(answer.mi):
             return replace(blank, note=f"the answer is {answer.mi}", estimator=estimator.label)
-        return replace(blank, mi=answer.mi, stderr=answer.stderr, estimator=estimator.label, note=note)
+        notes += _doubts(Table(table.names, kinds, values), answer.mi, of)
+        return replace(blank, mi=answer.mi, stderr=answer.stderr, estimator=estimator.label, note="; ".join(notes))
     return blank
 
 
-def _nature(values: Array, kinds: tuple[ColumnKind, ColumnKind]) -> Nature:
+def _doubts(table: Table, mi: float, of: Nature) -> Iterator[str]:
+    """What the two columns of a table and an answer about them say against it."""
+    if of is not Nature.DISCRETE and _same(table.values):
+        yield EACH
+    elif mi > _OF_A_FUNCTION and list(deterministic(table.columns([0]), table.columns([1]))):
+        yield ONE
+    elif of is not Nature.DISCRETE and mi > math.log(len(table.values)) - NEAR_LOG_N:
+        yield SATURATED
+
+
+def _nature(values: Array, kinds: Sequence[ColumnKind]) -> Nature:
     """Of a pair of columns (n, 2): counts with so many values that hardly a pair of them repeats are no letters."""
     one, two = (nature(kind, tied) for kind, tied in zip(kinds, tied_share(values).tolist(), strict=True))
     if one is two is Nature.DISCRETE and not all(kind.label for kind in kinds):

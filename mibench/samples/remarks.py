@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,13 @@ from mibench.words import counted
 
 from .functions import smooth_functions
 from .natures import FEW_TIES, is_discrete, natures, tied_share
-from .order import autocorrelation, is_sorted
-from .repeats import repeated_rows
+from .order import autocorrelation, is_index, is_sorted
 from .table import ColumnKind, Pair, Table
+
+_FEW_LEVELS = 10
+_ROWS_OF_LEVEL = 100
+SUBJECTS = "of several rows of one subject take one, or their mean"
+"""What to do where rows are alike and time does not order them."""
 
 
 @dataclass(frozen=True)
@@ -32,27 +37,43 @@ class Remark:
 
 
 def remarks(pair: Pair, estimators: Sequence[Estimator] = ()) -> list[Remark]:
-    """All that is noteworthy in a sample, and which of the estimators were not made for it."""
+    """All that is noteworthy in a sample (see ``cleaned``), and which of the estimators were not made for it."""
     x, y = pair.x, pair.y
     if set(x.names) & set(y.names):  # of two files
         x, y = (replace(t, names=tuple(f"{of} {n}" for n in t.names)) for of, t in (("X", x), ("Y", y)))
     names, kinds = (*x.names, *y.names), (*x.kinds, *y.kinds)
     values = np.hstack([x.values, y.values])
-    again = repeated_rows(values, [kind.label for kind in kinds])
-    if again.any():  # what copies alone show is no further finding
-        values, x, y = values[~again], replace(x, values=x.values[~again]), replace(y, values=y.values[~again])
     tied = tied_share(values)
     columns = [_Column(*c) for c in zip(names, kinds, values.T, tied.tolist(), strict=True)]
     return [
-        *_duplicates(again),
+        *duplicates(pair.repeated, pair.repeated + len(values)),
         *_discrete(columns, estimators),
-        *_constant(columns),
+        *_constant(pair.constant),
         *_row_index(columns),
-        *_deterministic(x, y),
-        *_same_keys(x, y),
+        *deterministic(x, y),
+        *(r for r in same_keys(columns) if len({*r.columns} & {*x.names}) == 1),
         *_tails(columns),
         *_few_samples(*values.shape),
+        *(_many_levels(columns) if not all(c.kind.label for c in columns) else ()),
         *_order(columns),
+    ]
+
+
+def table_remarks(table: Table, repeated: int = 0) -> list[Remark]:
+    """What single columns of a table say, whichever pairs are compared; NaN where a value is missing.
+
+    repeated : how many rows were left out because they are copies of earlier ones.
+    """
+    known = [column[~np.isnan(column)] for column in table.values.T]
+    columns = [_Column(*c, 0.0) for c in zip(table.names, table.kinds, known, strict=True)]
+    n = len(table.values)
+    return [
+        *duplicates(repeated, repeated + n),
+        *_row_index(columns),
+        *same_keys(columns),
+        *(remark for remark in _tails(columns) if remark.code == "wild-value"),
+        *_few_samples(n, 2),
+        *_many_levels(columns),
     ]
 
 
@@ -68,18 +89,27 @@ class _Column:
         """Labels, and integers that repeat."""
         return is_discrete(self.kind, self.tied)
 
-    @property
-    def varies(self) -> bool:
-        return bool(self.values.min() < self.values.max())
-
 
 def _discrete(columns: Sequence[_Column], estimators: Sequence[Estimator]) -> Iterator[Remark]:
-    discrete = [c.name for c in columns if c.discrete and c.varies]
+    discrete = [c.name for c in columns if c.discrete]
     unfit = [e.label for e in estimators if not e.capabilities.discrete]
     if discrete:
         assumed = f"; {_list(unfit)} {'assumes' if len(unfit) == 1 else 'assume'} densities" if unfit else ""
         yield Remark("discrete-columns", f"{_list(discrete)} {_are(discrete)} discrete{assumed}.", tuple(discrete))
-    rounded = [c for c in columns if not c.discrete and c.tied > FEW_TIES and c.varies]
+    rounded = []
+    for c in columns:
+        if c.discrete or c.tied <= FEW_TIES:
+            continue
+        distinct, counts = np.unique(c.values, return_counts=True)
+        most = int(counts.max())
+        if most > 10 and c.tied * len(c.values) - most <= FEW_TIES * len(c.values):  # else nothing repeats
+            atom = distinct[counts.argmax()]
+            if atom == _stands_apart(c.values):
+                continue  # said as such
+            said = f"{most / len(c.values):.0%} of the values of {c.name} are {atom:.6g}, and the others hardly repeat"
+            yield Remark("ties", f"{said}: such an atom misleads estimators that assume densities.", (c.name,))
+        else:
+            rounded.append(c)
     if rounded:
         names = [c.name for c in rounded]
         share = max(c.tied for c in rounded)
@@ -89,25 +119,21 @@ def _discrete(columns: Sequence[_Column], estimators: Sequence[Estimator]) -> It
         yield Remark("ties", said, tuple(names))
 
 
-def _constant(columns: Iterable[_Column]) -> Iterator[Remark]:
-    names = [c.name for c in columns if not c.varies]
+def _constant(names: Sequence[str]) -> Iterator[Remark]:
     if names:
-        yield Remark("constant-column", f"{_list(names)} {_are(names)} constant and carries nothing.", tuple(names))
-
-
-def _is_index(values: Array) -> bool:
-    steps = np.diff(values)
-    return len(values) > 9 and steps[0] != 0 and bool((np.abs(steps - steps[0]) <= 1e-9 * abs(steps[0])).all())
+        carries = "carries" if len(names) == 1 else "carry"
+        said = f"{_list(names)} {_are(names)} constant and {carries} nothing: left out."
+        yield Remark("constant-column", said, tuple(names))
 
 
 def _row_index(columns: Iterable[_Column]) -> Iterator[Remark]:
-    names = [c.name for c in columns if _is_index(c.values)]
+    names = [c.name for c in columns if is_index(c.values)]
     if names:
         said = f"{_list(names)} {_are(names)} equally spaced from the first row to the last: a row number or a clock?"
         yield Remark("row-index", said, tuple(names))
 
 
-def _deterministic(x: Table, y: Table) -> Iterator[Remark]:
+def deterministic(x: Table, y: Table) -> Iterator[Remark]:
     """A column of Y that X determines exactly, or the reverse: a copy, a monotone or linear function, a function of
     repeated values."""
     found: dict[tuple[str, str], str] = {}
@@ -158,16 +184,19 @@ def _smooth(x: Table, y: Table) -> Iterator[Remark]:
             return
 
 
-def _same_keys(x: Table, y: Table) -> Iterator[Remark]:
-    """A column of x and one of y that hold the same different values in another order: rows that were not matched."""
-    for name, column in zip(x.names, x.values.T, strict=True):
-        ordered = np.sort(column)
-        if len(ordered) < 20 or (ordered[1:] == ordered[:-1]).any():
-            continue
-        for other, values in zip(y.names, y.values.T, strict=True):
-            if not (values == column).all() and (np.sort(values) == ordered).all():
-                said = f"{name} and {other} hold the same values in another order: do rows belong together by them?"
-                yield Remark("same-keys", said, (name, other))
+def same_keys(columns: Iterable[_Column]) -> Iterator[Remark]:
+    """Two columns that hold the same different values in another order: rows that were not matched."""
+    alike: dict[bytes, list[_Column]] = {}
+    for column in columns:
+        ordered = np.sort(column.values) + 0.0
+        if len(ordered) >= 20 and (ordered[1:] != ordered[:-1]).all():
+            alike.setdefault(ordered.tobytes(), []).append(column)
+    for one, other in (pair for group in alike.values() for pair in combinations(group, 2)):
+        if not (one.values == other.values).all():
+            said = (
+                f"{one.name} and {other.name} hold the same values in another order: do rows belong together by them?"
+            )
+            yield Remark("same-keys", said, (one.name, other.name))
 
 
 def _functions_of(one: Table, other: Table, ranks: np.typing.NDArray[np.int64]) -> Iterator[int]:
@@ -194,12 +223,11 @@ def _dense_ranks(values: Array) -> np.typing.NDArray[np.int64]:
     return np.column_stack([np.unique(column, return_inverse=True)[1] for column in values.T]).astype(np.int64)
 
 
-def _duplicates(again: np.typing.NDArray[np.bool_]) -> Iterator[Remark]:
+def duplicates(repeated: int, rows: int) -> Iterator[Remark]:
     """Rows that are copies of earlier ones."""
-    repeats = int(again.sum())
-    if repeats:
-        said = f"{repeats:,} of {len(again):,} rows {'repeats' if repeats == 1 else 'repeat'} an earlier row exactly"
-        yield Remark("duplicate-rows", f"{said}: not independent samples.")
+    if repeated:
+        said = f"{repeated:,} of {rows:,} rows {'repeats' if repeated == 1 else 'repeat'} an earlier row exactly"
+        yield Remark("duplicate-rows", f"{said}: no further samples, left out.")
 
 
 def _tails(columns: Iterable[_Column]) -> Iterator[Remark]:
@@ -256,9 +284,19 @@ def _few_samples(n: int, dim: int) -> Iterator[Remark]:
         )
 
 
+def _many_levels(columns: Iterable[_Column]) -> Iterator[Remark]:
+    """Categories beside numbers: distances between their codes mean nothing once some levels have few rows."""
+    for c in columns:
+        counts = np.unique(c.values, return_counts=True)[1]
+        if c.kind is ColumnKind.CATEGORY and len(counts) > _FEW_LEVELS and np.median(counts) < _ROWS_OF_LEVEL:
+            said = f"{c.name} has {len(counts)} categories with {np.median(counts):.0f} rows each (median)"
+            said += ": their order means nothing, and beside numbers expect errors beyond the interval"
+            yield Remark("many-levels", f"{said}; merge rare ones.", (c.name,))
+
+
 def _order(columns: Sequence[_Column]) -> Iterator[Remark]:
     """Whether neighbouring rows resemble each other beyond chance, by the lag-1 correlation of the ranks."""
-    tried = [c for c in columns if c.varies and not _is_index(c.values) and len(c.values) >= 20]
+    tried = [c for c in columns if not is_index(c.values) and len(c.values) >= 20]
     ordered = [c.name for c in tried if is_sorted(c.values)]
     if ordered:
         said = f"the rows are sorted by {_list(ordered)}, so their order cannot show whether they are independent."
@@ -272,7 +310,7 @@ def _order(columns: Sequence[_Column]) -> Iterator[Remark]:
         most = f"{found[strongest]:.2f}" + (f" in {strongest}" if len(found) > 1 else "")
         yield Remark(
             "autocorrelated-rows",
-            f"{said} ({most}); standard errors are too small, and so is p without --time-series.",
+            f"{said} ({most}); standard errors are too small, and so is p without --time-series; {SUBJECTS}.",
             tuple(found),
         )
 

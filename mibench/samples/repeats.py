@@ -7,14 +7,11 @@ nowhere but in its copies.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from mibench.estimator import Array
-
-from .table import Pair
 
 _ATOM = 10
 """Times the usual count of its column from which on a value is an atom, such as the zeros of a day without rain."""
@@ -55,14 +52,6 @@ def repeated_rows(values: Array, labels: Sequence[bool] = ()) -> npt.NDArray[np.
     found = again & rare
     enough = 0.01 if fine > 1 else 0.05 if 4 * most > n and alike > 0.95 else 1
     return found if (found & own).sum() > enough * n else none
-
-
-def distinct(pair: Pair) -> Pair:
-    """The pair without the rows that are copies of earlier ones."""
-    x, y = pair.x, pair.y
-    again = repeated_rows(np.hstack([x.values, y.values]), [kind.label for kind in (*x.kinds, *y.kinds)])
-    x, y = (replace(table, values=table.values[~again]) for table in (x, y))
-    return replace(pair, x=x, y=y) if again.any() else pair
 
 
 def _is_fine(distinct: Array) -> bool:

@@ -127,19 +127,24 @@ class Readable(ABC):
 class Pair:
     """X and Y, row by row, without missing values.
 
-    dropped : how many rows had a missing value in a column used.
+    dropped : how many rows had a missing value in a column used. repeated : how many were copies of earlier ones.
+    constant : columns that were left out because nothing varies in them.
     """
 
     x: Table
     y: Table
     sources: tuple[Source, ...]
     dropped: int = 0
+    repeated: int = 0
+    constant: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """All that was understood, as JSON."""
         return {
             "n": len(self.x.values),
             "rows_dropped": self.dropped,
+            "rows_repeated": self.repeated,
+            "constant": list(self.constant),
             "x": self.x.facts(),
             "y": self.y.facts(),
             "files": [

@@ -14,6 +14,7 @@ from mibench.registry import estimators
 from mibench.samples import ColumnKind, Pair, Table, answer_remarks, remarks
 from mibench.samples.answers import greatest_entropy
 from mibench.samples.cells import kinds_of
+from mibench.samples.clean import cleaned
 from mibench.samples.repeats import repeated_rows
 
 N = 400
@@ -33,7 +34,7 @@ def pair(x: Any, y: Any, kind: ColumnKind | None = None) -> Pair:
 
 
 def codes(x: Any, y: Any, panel: tuple[Estimator, ...] = (), kind: ColumnKind | None = None) -> set[str]:
-    return {remark.code for remark in remarks(pair(x, y, kind), panel)}
+    return {remark.code for remark in remarks(cleaned(pair(x, y, kind)), panel)}
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -60,6 +61,27 @@ def test_discrete_columns_are_told_from_densities() -> None:
     assert "discrete-columns" in codes(x, normal(1), kind=ColumnKind.CATEGORY)
     # whole numbers that hardly repeat are as good as continuous
     assert codes(np.random.default_rng(2).integers(0, 10**6, N), normal(1)) == set()
+
+
+def test_categories_of_few_rows_are_named_beside_numbers() -> None:
+    many = np.random.default_rng(0).integers(0, 40, N)
+    x = Table(("c",), (ColumnKind.CATEGORY,), many[:, None].astype(float))
+    number = Table(("y",), (ColumnKind.CONTINUOUS,), normal(1)[:, None])
+    (found,) = [r for r in remarks(Pair(x, number, ())) if r.code == "many-levels"]
+    assert found.columns == ("c",) and "40 categories with" in found.message
+    few = Table(("c",), (ColumnKind.CATEGORY,), (many % 8)[:, None].astype(float))
+    assert [r.code for r in remarks(Pair(few, number, ()))] == ["discrete-columns"]
+    label = Table(("b",), (ColumnKind.BOOLEAN,), (many[:, None] > 20).astype(float))
+    assert "many-levels" not in {r.code for r in remarks(Pair(x, label, ()))}
+    counts = Table(("k",), (ColumnKind.INTEGER,), x.values)
+    assert "many-levels" not in {r.code for r in remarks(Pair(counts, number, ()))}
+
+
+def test_an_atom_is_no_rounded_reading() -> None:
+    (found,) = remarks(pair(np.maximum(normal(0), 0), normal(1)))
+    assert found.code == "ties" and "of the values of x0 are 0" in found.message
+    code = np.where(np.arange(N) % 10, normal(0), -999.0)
+    assert codes(code, normal(1)) == {"wild-value"}
 
 
 def test_rounded_readings_are_ties() -> None:

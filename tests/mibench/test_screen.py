@@ -13,7 +13,8 @@ import pytest
 
 from mibench.cli import main
 from mibench.dependence.rank_tests import q_values
-from mibench.dependence.screen import Screened, screen
+from mibench.dependence.screen import screen
+from mibench.dependence.screened import Screened
 from mibench.errors import UsageError
 from mibench.estimator import Nature
 from mibench.registry import estimators
