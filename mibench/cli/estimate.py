@@ -44,7 +44,7 @@ class Missing(StrEnum):
         "mibench estimate data.csv --x a --y b --out page.html",
         "mibench estimate data.csv --target age",
         "mibench estimate data.csv --all-pairs --out pairs.html",
-        "zcat data.csv.gz | mibench estimate - --x a --y b --decimal ,",
+        "zcat data.csv.gz | head -5001 | mibench estimate - --x a --y b",
     )
 )
 def estimate(

@@ -1,4 +1,4 @@
-"""Reading one's own paired samples: delimited text, .npy, .npz and Parquet, from files or standard input.
+"""Reading one's own paired samples: delimited text, .npy, .npz and Parquet, also compressed, from files or stdin.
 
 Nothing is guessed in silence: what cannot be told for sure is refused with the words that decide, and what was
 understood is told by :class:`Source`. Rows with a missing value in a column used are dropped and counted. Whatever
@@ -20,6 +20,7 @@ from mibench.words import listed
 
 from .answers import answer_remarks
 from .choose import choose
+from .packed import unpacked
 from .remarks import Remark, remarks
 from .room import require_room
 from .table import DELIMITERS, ColumnKind, Declared, Pair, Readable, Source, Table
@@ -39,9 +40,6 @@ __all__ = [
 ]
 
 _NOT_READ = {
-    b"\x1f\x8b": "it is compressed; pipe it in, as in zcat FILE | mibench estimate -",
-    b"BZh": "it is compressed; pipe it in, as in bzcat FILE | mibench estimate -",
-    b"\xfd7zXZ": "it is compressed; pipe it in, as in xzcat FILE | mibench estimate -",
     b"\x28\xb5\x2f\xfd": "it is compressed; pipe it in, as in zstdcat FILE | mibench estimate -",
     b"\x89HDF": "HDF5 is not read; save the arrays as .npy or .npz",
     b"MATLAB 5.0": "MATLAB files are not read; save the matrices as text",
@@ -139,7 +137,9 @@ def open_file(path: str | Path, declared: Declared | None = None, least: int = 1
     from . import arrays, text
 
     where = "standard input" if str(path) in ("-", "/dev/stdin") else f"'{path}'"
-    raw = _bytes(str(path), where)
+    raw = unpacked(_bytes(str(path), where), where)
+    if not raw:
+        raise UsageError(f"cannot read {where}: it is empty.")
     for magic, reason in _NOT_READ.items():
         if raw.startswith(magic):
             raise UsageError(f"cannot read {where}: {reason}.")
@@ -173,8 +173,6 @@ def _bytes(path: str, where: str) -> bytes:
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"cannot read {where}: {getattr(error, 'strerror', None) or error}.") from None
-    if not raw:
-        raise UsageError(f"cannot read {where}: it is empty.")
     return raw
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import io
+import lzma
 import math
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -332,7 +336,11 @@ def test_what_spreadsheets_and_programs_write(tmp_path: Path, text: str, first: 
         (b"a,b\n1,2\n3,\x014\n", "line 3: a control character"),
         (bytes(range(1, 256)), "not cp1252"),
         (bytes(range(256)), "no text"),
-        (b"\x1f\x8b\x08abc", "compressed"),
+        (b"\x1f\x8b\x08abc", "damaged or cut off"),
+        (gzip.compress(b"a,b\n1,2\n")[:-9], "damaged or cut off"),
+        (gzip.compress(b""), "it is empty"),
+        (lzma.compress(b"a,b\n1,2\n")[:-20], "damaged or cut off"),
+        (b"\x28\xb5\x2f\xfd abc", "zstdcat"),
         (b"\x89HDF\r\n\x1a\n", "HDF5"),
         ("x\n" + "a" * 200_000 + "\n1\n2\n", "line 2, column 'x': 'aaaa"),
         (npy(np.array(3.0)), "a single value"),
@@ -383,6 +391,22 @@ def test_arrays_of_all_numbers_come_back(tmp_path: Path, kind: str, order: Any) 
     found = whole(put(tmp_path, npy(values)))
     np.testing.assert_array_equal(found.values, values.astype(float))
     assert (set(found.kinds) == {ColumnKind.BOOLEAN}) == (kind == "?")
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress])
+def test_compressed_files_are_read_as_what_is_in_them(tmp_path: Path, packed: Callable[[bytes], bytes]) -> None:
+    for content in (b"a,b\n" + lines(VALUES[:, :2]).encode(), npy(VALUES[:, :2])):
+        plain, other = (read_pair([put(tmp_path, form)], "0", "1") for form in (content, packed(content)))
+        np.testing.assert_array_equal(plain.x.values, other.x.values)
+        assert plain.y.names == other.y.names
+
+
+def test_a_compressed_file_without_end_is_refused_before_memory_ends(tmp_path: Path) -> None:
+    bomb = gzip.compress(bytes(1 << 26))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1 << 25))
+        with pytest.raises(UsageError, match="GiB of memory"):
+            read_pair([put(tmp_path, bomb)], "0", "1")
 
 
 def test_complex_numbers_are_two_columns(tmp_path: Path) -> None:
