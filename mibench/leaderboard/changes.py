@@ -179,7 +179,7 @@ class Comparison:
                 f"{counted(self.lost.cells, 'answer')} of BASE {'is' if self.lost.cells == 1 else 'are'} missing in NEW"
             )
             lost += f", of {listed(self.lost.estimators)}"
-        if not self.answered:
+        if not self.answered and not self.regression:
             return ["Nothing could be compared."]
         if not self.regression:
             return [f"No regression: {estimators} on {cells} that both have{f'; {lost}' if lost else ''}."]

@@ -165,7 +165,7 @@ def _scores(pairs: Sequence[Pair]) -> dict[str, Any]:
     interval = units.interval({unit: each[1][unit] - each[0][unit] for unit in each[1]}, over)
     both = np.isfinite(errors).all(axis=1)
     mean_errors = [scoring.mean(errors[both, side], weights[both]) if both.any() else None for side in (0, 1)]
-    low, high = interval or (None, None)
+    low, high = (max(-1.0, interval[0]), min(1.0, interval[1])) if interval else (None, None)
     return dict(zip(_NUMBERS, (base, new, new - base, low, high, over, *mean_errors), strict=True))
 
 
