@@ -86,22 +86,25 @@ class Outcome:
 
     results : of the estimators that were run and of what stands beside them; None where nothing was to be run.
     comparison : with the baseline; None where there is none.
+    lost : whether an estimator of the baseline is gone that must not be.
     """
 
     results: Results | None
     comparison: Comparison | None
     summary: str
+    lost: bool = False
 
     @property
     def code(self) -> int:
-        """The exit code: 0 no regression, 1 a regression, 3 nothing could be measured, 4 cells are left."""
+        """The exit code: 0 no regression, 1 a regression, 3 nothing was measured or comparable, 4 cells are left."""
+        if self.lost or (self.comparison is not None and self.comparison.regression):
+            return 1
         if self.results is None:
             return 0
-        if self.comparison is not None and self.comparison.regression:
-            return 1
         if self.results.left:
             return 4
-        return 0 if any(r.status is Status.OK for r in self.results) else 3
+        compared = self.comparison is None or self.comparison.answered
+        return 0 if compared and any(r.status is Status.OK for r in self.results) else 3
 
 
 def examine(
@@ -114,8 +117,12 @@ def examine(
     max_slowdown: float | None = None,
     time_budget: float | None = None,
     workers: int | None = None,
+    complete: bool = False,
 ) -> Outcome:
     """Run estimators on grids, report to ``out``, and compare with the results in ``baseline``, if it has some.
+
+    With ``complete`` it is a regression as well if the baseline has an estimator that no file registers any more, or an
+    answer of an estimator that was run, to what the grids do not ask.
 
     Raises
     ------
@@ -123,9 +130,12 @@ def examine(
     """
     known = load_results(baseline) if baseline is not None and baseline.exists() else None
     gone = _unregistered(known or ())
-    missed = [f"**The baseline has {listed(gone, 20)}, which no file registers any more.**\n"] if gone else []
+    lost = complete and bool(gone)
+    said = f"{'Regression: the' if lost else 'The'} baseline has {listed(gone, 20)}, which no file registers any more."
+    missed = [f"**{said}**\n"] if gone else []
     if not names:
-        return Outcome(None, None, "\n".join([*missed, "No estimator is touched by this change: nothing was run.\n"]))
+        nothing = "No estimator is touched by this change: nothing was run.\n"
+        return Outcome(None, None, "\n".join([*missed, nothing]), lost)
     results = api.run(names, grid=list(grids), out=out, time_budget=time_budget, workers=workers)
     parts, comparison = [*missed, f"Run: {listed(list(names), 20)}.\n"], None
     if results.left:
@@ -139,7 +149,11 @@ def examine(
         before = [r for r in known if r.cell.estimator in labels]
         if before:
             comparison = api.compare(
-                before, [r for r in results if r.cell.estimator in labels], tolerance, max_slowdown
+                before,
+                [r for r in results if r.cell.estimator in labels],
+                tolerance,
+                max_slowdown,
+                complete and not results.left,
             )
             parts.append(report_of.markdown(comparison, f"this change against {baseline}", "nats"))
         else:
@@ -148,7 +162,7 @@ def examine(
         title = f"mibench: {printable(Path(os.path.realpath(out)).name)}"
         results.report(out, title)
         parts.append(markdown.render(results.leaderboard(), title))  # figures are files: a summary cannot show them
-    return Outcome(results, comparison, shortened("\n".join(parts)))
+    return Outcome(results, comparison, shortened("\n".join(parts)), lost)
 
 
 def _unregistered(results: Iterable[Result]) -> list[str]:

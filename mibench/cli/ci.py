@@ -37,13 +37,18 @@ def ci(
     ] = None,
     tolerance: Tolerance = None,
     max_slowdown: MaxSlowdown = None,
+    complete: Annotated[
+        bool,
+        typer.Option("--complete", help="An estimator of the baseline that is gone, or an answer, is a regression."),
+    ] = False,
     time_budget: Annotated[float | None, typer.Option(help="Seconds after which no more cells are begun.")] = None,
     workers: Workers = None,
 ) -> None:
     """Run the estimators that a change touches, compare them with a baseline, and write a summary for a CI run.
 
     Cells that OUT has are not run again: keep it between runs of the same files. Exit codes: 0 no regression, or
-    nothing touched, 1 a regression, 2 bad usage, 3 nothing could be measured, 4 the time budget was spent.
+    nothing touched, 1 a regression, 2 bad usage, 3 nothing could be measured or compared, 4 the time
+    budget was spent.
     """
     from mibench.integration import Plugins, examine
 
@@ -59,6 +64,7 @@ def ci(
         max_slowdown=max_slowdown,
         time_budget=time_budget,
         workers=workers,
+        complete=complete,
     )
     typer.echo(outcome.summary, nl=False)
     if summary is not None:

@@ -126,7 +126,7 @@ def compare(
         typer.echo(report_of.markdown(found, f"{new} against {base}", unit), nl=False)
     else:
         report_of.show(found, stdout(), unit)
-    if not found.answered:
+    if not found.answered and not found.regression:
         what = "no cell in common" if not found.cells else "no answer in any cell that both have"
         say(f"mibench: nothing to compare: '{base}' and '{new}' have {what}.")
         raise typer.Exit(3)

@@ -9,7 +9,8 @@ Rules
 * A failed cell, an unsupported one included, has infinite error. Cells that ended ``not_installed`` tell about the
   machine, not the estimator: they are left out and named in a note.
 * Means are taken over seeds, then sample sizes, then tasks, then families, each with equal weight. Intervals are over
-  families. The score is absolute: adding an entrant never moves another's.
+  families, where there are enough; else over what ``units`` decides. The score is absolute: adding an entrant never
+  moves another's.
 * Only lower bounds and estimates are ranked, by the score over all cells, only among the entrants that ran on every
   task and sample size. A cell that an estimator declines as unsupported counts as one that it could not answer, so that
   nobody gains by staying away from hard tasks; to tell the two apart, the share of families that it takes and its score
@@ -35,7 +36,7 @@ from mibench.task import TaskKind
 from mibench.words import counted, listed
 
 from . import arms, panels, scoring
-from .ranking import family_rows, ranking
+from .ranking import family_rows, half_widths, ranking
 from .schema import (
     Consistency,
     Downstream,
@@ -51,6 +52,7 @@ from .schema import (
     plain,
     schema,
 )
+from .units import FEWEST, Over
 
 SCHEMA = "mibench-leaderboard/1"
 _MOST = 1e100
@@ -105,11 +107,11 @@ class Board:
         """
         every = usable(results)
         of = grouped((r for r in every if r.status is not Status.NOT_INSTALLED), lambda r: r.kind)
-        scored = [r for r in of.get(TaskKind.INFORMATION, ()) if r.truth is not None and not math.isnan(r.error)]
+        scored = _scored(of.get(TaskKind.INFORMATION, ()))
         trained = of.get(TaskKind.DOWNSTREAM, [])
         ranked = [r for r in scored if r.quantity.ranked]
         families = family_rows(ranked)
-        places = ranking(ranked, families)
+        places = ranking(ranked)
         rank = {row.estimator: place for place, row in enumerate(places)}
         by_rank = sorted(scored, key=lambda r: rank.get(r.cell.estimator, len(rank)))
         points = grouped(by_rank, lambda r: (r.cell.estimator, r.cell.task, r.cell.n))
@@ -136,6 +138,17 @@ class Board:
         return next((row for row in self.ranking if row.rank == 1), None)
 
     @property
+    def over(self) -> Over | None:
+        """What the intervals of scores, and of their differences, are over; None where there are none."""
+        over = self.ranking[0].over if self.ranking else None
+        return Over(over) if over else None
+
+    @property
+    def half_widths(self) -> list[tuple[str, str, float]]:
+        """Of every pair that is ranked, how far the interval of their difference in score reaches; NaN: none."""
+        return list(half_widths(self.ranking, [r for r in _scored(self.ran) if r.quantity.ranked]))
+
+    @property
     def close(self) -> list[str]:
         """The others that cannot be told apart from the best: their intervals reach 0, or there is none."""
         rivals = [row for row in self.ranking if row is not self.best and row.to_best is not None]
@@ -159,6 +172,12 @@ class Board:
             "notes": list(self.notes),
             "provenance": {key: list(values) for key, values in self.provenance.items()},
         }
+
+
+def _scored(results: Iterable[Result]) -> list[Result]:
+    """The cells whose answer has a distance to the truth, infinite where there is none."""
+    information = (r for r in results if r.kind is TaskKind.INFORMATION)
+    return [r for r in information if r.truth is not None and not math.isnan(r.error)]
 
 
 def usable(results: Iterable[Result]) -> list[Result]:
@@ -269,8 +288,29 @@ def _notes(results: Sequence[Result], places: Sequence[Ranking]) -> Iterator[str
     thin = [row.estimator for row in places if row.complete and not row.yardstick and row.cells < row.expected]
     if thin:
         yield f"Fewer seeds than others on some tasks: {listed(thin)}."
-    if places and len({r.family for r in benchmark}) < 2:
-        yield "All tasks belong to one family, so there is no interval over families and no test for a tie."
+    over = places[0].over if places else None
+    if places and (told := _taken_over(Over(over) if over else None, len({r.family for r in benchmark}))):
+        yield told
+
+
+def _taken_over(over: Over | None, families: int) -> str:
+    """What intervals say where they are over a few families or over none, or why there are no intervals."""
+    match over:
+        case Over.FAMILIES if families < FEWEST:
+            return f"Intervals are over {families} families, with too little in each to say more: so few tell little."
+        case Over.TASKS:
+            return (
+                f"There are fewer than {FEWEST} families, so intervals are over the tasks of each: they say how scores "
+                "would vary with other tasks of these families, and nothing of other families."
+            )
+        case Over.SEEDS:
+            return (
+                f"There are fewer than {FEWEST} families, not all of several tasks, so intervals are over the seeds "
+                "of each task: they say how scores would vary with other samples of these tasks, and nothing of others."
+            )
+        case None:
+            return "Nothing was repeated, or not with the same seeds for all, so there is neither interval nor test."
+    return ""
 
 
 def _left_out(cells: Sequence[Result]) -> str:

@@ -39,8 +39,12 @@ class EstimatorChange:
     base_score: float | None = column("Score in BASE, on the common cells.", heading="score BASE")
     new_score: float | None = column("Score in NEW, on the common cells.", heading="NEW")
     difference: float | None = column("Score in NEW minus score in BASE.", heading="difference", signed=True)
-    low: float | None = lower_end("the difference, paired by family, over families")
-    high: float | None = upper_end("the difference, paired by family, over families")
+    low: float | None = lower_end("the difference, from paired scores")
+    high: float | None = upper_end("the difference, from paired scores")
+    over: str | None = column(
+        "What that interval is over. families: other kinds of data; tasks: other tasks of these families; seeds: other "
+        "samples of these tasks; None where nothing was repeated."
+    )
     base_error: float | None = column(
         "Mean |error| in BASE, over the cells with an answer in both.", "nats", "|err| BASE"
     )
@@ -175,7 +179,7 @@ class Comparison:
                 f"{counted(self.lost.cells, 'answer')} of BASE {'is' if self.lost.cells == 1 else 'are'} missing in NEW"
             )
             lost += f", of {listed(self.lost.estimators)}"
-        if not self.answered:
+        if not self.answered and not self.regression:
             return ["Nothing could be compared."]
         if not self.regression:
             return [f"No regression: {estimators} on {cells} that both have{f'; {lost}' if lost else ''}."]

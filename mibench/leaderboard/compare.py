@@ -35,7 +35,7 @@ from mibench.result import Result, Status
 from mibench.task import TaskKind
 from mibench.words import counted
 
-from . import scoring
+from . import scoring, units
 from .board import provenance, usable
 from .changes import Comparison, EstimatorChange, MetricChange, NewFailure, PointChange, Verdict
 from .pairing import NOISE, Pair, equal, left_out, lost, paired
@@ -151,21 +151,22 @@ def _change(
     )
 
 
-_NUMBERS = ("base_score", "new_score", "difference", "low", "high", "base_error", "new_error")
+_NUMBERS = ("base_score", "new_score", "difference", "low", "high", "over", "base_error", "new_error")
 
 
-def _scores(pairs: Sequence[Pair]) -> dict[str, float | None]:
-    """The leaderboard's score on both sides, the difference with its interval over families, and the mean errors."""
+def _scores(pairs: Sequence[Pair]) -> dict[str, Any]:
+    """The leaderboard's score on both sides, the difference with its interval, and the mean errors."""
     weights = scoring.nested_weights([p.point for p in pairs])
     errors = np.abs([[p.base.error, p.new.error] for p in pairs])
     scores = scoring.score(errors)
     base, new = (scoring.mean(scores[:, side], weights) for side in (0, 1))
-    families = grouped(range(len(pairs)), lambda i: pairs[i].new.family).values()
-    interval = scoring.mean_interval([scoring.mean(scores[own, 1] - scores[own, 0], weights[own]) for own in families])
+    over = units.over(p.new for p in pairs)
+    each = [units.scores([getattr(p, side) for p in pairs], over) if over else {} for side in ("base", "new")]
+    interval = units.interval({unit: each[1][unit] - each[0][unit] for unit in each[1]}, over)
     both = np.isfinite(errors).all(axis=1)
     mean_errors = [scoring.mean(errors[both, side], weights[both]) if both.any() else None for side in (0, 1)]
-    low, high = interval or (None, None)
-    return dict(zip(_NUMBERS, (base, new, new - base, low, high, *mean_errors), strict=True))
+    low, high = (max(-1.0, interval[0]), min(1.0, interval[1])) if interval else (None, None)
+    return dict(zip(_NUMBERS, (base, new, new - base, low, high, over, *mean_errors), strict=True))
 
 
 def _cpu_ratio(pairs: Sequence[Pair]) -> float | None:

@@ -138,13 +138,17 @@ class Ranking(Summary):
         "What its number is: a lower bound on mutual information or an estimate of it.", heading="kind", narrow=False
     )
     failures: float = column("Cells without an answer: failed or declined.", "share")
-    low: float | None = lower_end("the score over families", signed=False)
-    high: float | None = upper_end("the score over families")
+    low: float | None = lower_end("the score", signed=False)
+    high: float | None = upper_end("the score")
     tied: bool | None = column(
-        "Not separable from the best score by the paired t test over families, Holm-adjusted, at the 5 % level. None "
-        "where there is nothing to test. It takes the best as given: the interval of ``to_best`` does not."
+        "Not separable from the best score by the paired t test over what ``over`` names, Holm-adjusted, at the 5 % "
+        "level. None where there is nothing to test. It takes the best as given: the interval of ``to_best`` does not."
     )
     p_value: float | None = column("The Holm-adjusted p-value of that test.")
+    over: str | None = column(
+        "What the intervals and tests of this table are over. families: other kinds of data; tasks: other tasks of "
+        "these families; seeds: other samples of these tasks; None where nothing was repeated."
+    )
     families: int = column("Families that the estimator ran on.")
     expected: int = column("Cells that a full row of this table has.")
     complete: bool = column("Ran on every task and sample size of the table; other rows are not ranked.")
@@ -152,9 +156,9 @@ class Ranking(Summary):
     yardstick: bool = column("Looks at the task itself (its truth or its density): not an entrant.")
     statuses: Mapping[str, int] = column("Cells by the way they ended.")
     to_best: float | None = column(
-        "Score minus the best score, with an interval: the mean over families of the paired differences, and t "
-        "intervals that hold for all pairs of entrants together in 95 % of boards. Where it reaches 0, the two cannot "
-        "be told apart on these families, and neither where it is missing, because the few differences are all equal.",
+        "Score minus the best score, with an interval: the mean of the paired differences, and t intervals over what "
+        "``over`` names, which hold for all pairs of entrants together in 95 % of boards. Where it reaches 0, the two "
+        "cannot be told apart, and neither where it is missing, because the few differences are all equal.",
         heading="to the best",
         signed=True,
     )

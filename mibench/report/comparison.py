@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mibench.leaderboard.changes import Comparison, EstimatorChange, MetricChange, NewFailure, PointChange, Verdict
+from mibench.leaderboard.units import Over
 from mibench.words import counted, listed
 
 from .flat import flat
@@ -96,6 +97,8 @@ def _estimators(comparison: Comparison, unit: Unit) -> Table:
         f"answer is the same. Scores are the leaderboard's, on the cells that both have. |err|: mean |error| in "
         f"{unit.name}, where both have an answer. CPU: NEW over BASE."
     )
+    over = {Over(row.over).named for row in comparison.changes if row.over and row.low is not None}
+    note += f" The 95 % interval is over {listed(sorted(over))}." if over else ""
     return _without_empty(Table("changes", "NEW against BASE", note, headings, lines))
 
 

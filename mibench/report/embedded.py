@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from mibench.leaderboard import scoring
 from mibench.leaderboard.board import Board
+from mibench.leaderboard.units import Over
 from mibench.result import Result
 from mibench.words import printable
 
@@ -34,8 +35,8 @@ def embedded(board: Board, unit: Unit, cells: Sequence[Result]) -> str:
     """JSON that may stand inside of a ``script`` element: no ``<`` in it. ``cells`` are those of the board, or some.
 
     unit : the name of the unit, and how many of it a nat is; quantities are in nats.
-    score : the least and the greatest tolerance of the score; reach : the quantile of Student's t for intervals of
-        paired differences over families that hold for all pairs of entrants together.
+    score : the least and the greatest tolerance of the score; apart : of every ranked pair, how far the interval of its
+        difference reaches, as :attr:`Board.half_widths` has it; where : what these intervals are about.
     estimators : name, hue (its place among the colours) and whether it is ranked; families : scores by name.
     points : task, n, truth, family, group; cells : columns, which refer to the rows of the others.
     """
@@ -55,13 +56,12 @@ def embedded(board: Board, unit: Unit, cells: Sequence[Result]) -> str:
         "wall_s": [_rounded(r.wall_s, 4) for r in cells],
         "cpu_s": [_rounded(r.cpu_s, 4) for r in cells],
     }
-    entrants = [row for row in board.ranking if row.rank is not None]
-    families = len({row.family for row in board.families})
     palette = palette_of(board)
     data = {
         "unit": [unit.name, unit.factor],
         "score": [scoring.FLOOR, scoring.CEILING],
-        "reach": scoring.reach(families, len(entrants)) if families > 1 and len(entrants) > 1 else None,
+        "apart": [[estimators[a], estimators[b], _rounded(half)] for a, b, half in board.half_widths],
+        "where": (board.over or Over.FAMILIES).where,
         "hues": len(HUES),
         "estimators": [
             {"name": printable(name), "hue": palette.hue(name), "ranked": name in ranked} for name in estimators

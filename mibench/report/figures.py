@@ -19,6 +19,7 @@ from mibench.leaderboard import scoring
 from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Ranking, TaskRow
 from mibench.leaderboard.summary import Weighted
+from mibench.leaderboard.units import Over
 from mibench.task import TaskKind
 from mibench.words import plural
 
@@ -102,9 +103,10 @@ def scores(board: Board, palette: Palette) -> Drawing | None:
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
-    caption = "Dot: the score, mean over families. Line: its 95 % t interval over families. Ticks: the families."
+    over = f" Line: its 95 % t interval over {board.over.named}." if board.over else ""
+    caption = f"Dot: the score{', mean over families' * several}.{over}{' Ticks: the families.' * several}"
     alt = "Scores: " + ", ".join(f"{row.estimator} {row.score:.2f}" for row in board.ranking)
-    return finish(figure, "scores", "Score and its interval", caption if several else "The score.", alt)
+    return finish(figure, "scores", "Score and its interval", caption, alt)
 
 
 def differences(board: Board, palette: Palette) -> Drawing | None:
@@ -133,9 +135,11 @@ def differences(board: Board, palette: Palette) -> Drawing | None:
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
+    over = (board.over or Over.FAMILIES).named
     caption = (
-        "Large dot: the difference to the best, mean over families. Line: intervals that hold for all pairs at once in "
-        "95 % of boards; one that reaches 0 cannot be told apart from the best. Small dots: the families."
+        f"Large dot: the difference to the best, mean over families. Line: intervals over {over} that hold for all "
+        "pairs at once in 95 % of boards; one that reaches 0 cannot be told apart from the best. Small dots: the "
+        "families."
     )
     alt = f"Differences to {best}: " + ", ".join(f"{row.estimator} {row.to_best:.3f}" for row in rows[1:])
     return finish(figure, "differences", "Difference to the best", caption, alt)

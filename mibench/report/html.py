@@ -66,7 +66,7 @@ def render(
             group_anchors=_anchors("downstream", groups),
             data=embedded(board, Unit(unit), shown),
             left_out=left_out,
-            how_to_read=tables.HOW_TO_READ,
+            how_to_read=tables.how_to_read(board),
             tables=built,
             estimates={family: _cut(tables.tasks(board, family, Unit(unit))) for family in cards},
             figures=grouped(drawn, lambda figure: figure.section),

@@ -25,7 +25,7 @@ def render(board: Board, title: str, unit: str = "nats", figures: Sequence[tuple
     """
     parts = [f"# {escaped(title)}", escaped(tables.standing(board))]
     if board.ranking:
-        parts += [tables.HOW_TO_READ]
+        parts += [tables.how_to_read(board)]
     parts += [f"> {prose(note)}" for note in board.notes]
     for table in tables.build(board, unit):
         table = rows_of(table, _MOST_ROWS, "leaderboard.json")

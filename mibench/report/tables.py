@@ -25,6 +25,7 @@ from mibench.leaderboard.schema import (
     Unranked,
     columns,
 )
+from mibench.leaderboard.units import Over
 from mibench.result import Status
 from mibench.words import counted, listed
 
@@ -42,15 +43,23 @@ IN_SHORT = (
     "Score, 0 to 1: area under the ECDF of |error| over log-spaced tolerances; 1: every error is below 0.01 nat, each "
     "factor of ten costs a third, a failed cell scores 0."
 )
-HOW_TO_READ = (
+_HOW_TO_READ = (
     "Score: the area under the curve of the share of estimates within a tolerance of the true mutual information, over "
     "log-spaced tolerances from 0.01 to 10 nats. 1: every error is at most 0.01 nat; each factor of ten in the error "
-    "costs a third; a failed cell scores 0. Averaged over seeds, sample sizes, tasks, then families. The interval is a "
-    "95 % t interval over families. To the best: the difference in score to the first row, with intervals from paired "
-    "differences over families that hold for all pairs together; where one reaches 0, the two cannot be told apart. "
+    "costs a third; a failed cell scores 0. Averaged over seeds, sample sizes, tasks, then families. {intervals}"
     "The place is by the score over all cells; a cell that an estimator declines as unsupported counts 0 there, and "
     "beside it stand the families that it takes and its score on what it took."
 )
+
+
+def how_to_read(board: Board) -> str:
+    """What the columns of the ranking mean, in a paragraph."""
+    over = board.over and (
+        f"The interval is a 95 % t interval over {board.over.named}. To the best: the difference in score to the first "
+        f"row, with intervals from paired differences over {board.over.named} that hold for all pairs together; where "
+        "one reaches 0, the two cannot be told apart. "
+    )
+    return _HOW_TO_READ.format(intervals=over or "")
 
 
 def build(board: Board, unit: str = "nats") -> list[Table]:
@@ -106,14 +115,15 @@ def standing(board: Board) -> str:
     if board.best is None:
         return _beside_control(board)
     text = f"{board.best.estimator} scores highest, {board.best.score:.3f}."
+    where = (board.over or Over.FAMILIES).where
     ranked = sum(row.rank is not None for row in board.ranking)
     if board.best.to_best is None or ranked < 2:
         return text
     if not board.close:
-        return f"{text} Every other can be told apart from it on these families."
+        return f"{text} Every other can be told apart from it {where}."
     if len(board.close) == ranked - 1 > _NAMED:
-        return f"{text} None of the {ranked - 1} others can be told apart from it on these families."
-    return f"{text} {_named(board.close)} cannot be told apart from it on these families."
+        return f"{text} None of the {ranked - 1} others can be told apart from it {where}."
+    return f"{text} {_named(board.close)} cannot be told apart from it {where}."
 
 
 def _beside_control(board: Board) -> str:

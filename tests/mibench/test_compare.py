@@ -204,6 +204,30 @@ def test_the_default_tolerance_is_errors_that_grow_by_15_percent(make: Make) -> 
     assert row(compare(one_of_fifty, broken)).difference == pytest.approx(-TOLERANCE)
 
 
+def test_an_interval_lies_where_differences_of_scores_do_and_says_over_what_it_is(make: Make) -> None:
+    """All cells but a few fail now: the t interval would go below -1."""
+    cells = [(f"{f}-{t}", f) for f in ("gaussian", "student") for t in range(3)]
+    base = [make("ksg", task, family=f, mi=1.0) for task, f in cells]
+    new = [
+        make("ksg", task, family=f, mi=None if i else 1.5, status=Status.ERROR if i else Status.OK)
+        for i, (task, f) in enumerate(cells)
+    ]
+    found = compare(base, new)
+    got = row(found, "ksg")
+    assert (got.over, got.low) == ("tasks", -1.0) and got.difference is not None
+    assert got.high == pytest.approx(min(1.0, 2 * got.difference - unclipped(base, new)), abs=1e-12)
+    assert "The 95 % interval is over the tasks of each family." in report.markdown(found, "a change", "nats")
+
+
+def unclipped(base: list[Result], new: list[Result]) -> float:
+    """The lower end of the interval over two families of three tasks, with equal weights."""
+    d = scoring.score([r.error for r in new]) - scoring.score([r.error for r in base])
+    strata = scoring.Strata.of([("gaussian",)] * 3 + [("student",)] * 3)
+    low, _ = scoring.mean_interval(d, strata) or (0.0, 0.0)
+    assert low < -1
+    return low
+
+
 def test_an_improvement_is_no_regression(make: Make) -> None:
     base = entrant(make)
     found = compare(base, rescaled(base, "ksg", 0.5))
@@ -500,6 +524,8 @@ def test_what_vanished_is_a_regression_where_completeness_is_asked_for(
     assert code == 1 and f"Regression: {len(entrant(make))} answers of BASE are missing in NEW, of cca." in out
     code, out, _ = command(*gone, "--complete", "--json")
     assert code == 1 and json.loads(out)["regression"] and json.loads(out)["lost"]["estimators"] == ["cca"]
+    code, out, _ = command(*folders(entrant(make, "cca"), entrant(make)), "--complete")
+    assert code == 1 and "are missing in NEW, of cca." in " ".join(out.split())
 
 
 def test_a_package_that_is_gone_is_lost_and_what_never_answered_is_not(make: Make) -> None:

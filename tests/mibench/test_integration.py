@@ -115,7 +115,15 @@ def test_an_estimator_that_the_baseline_has_and_no_file_any_more_is_told(reposit
     assert made.returncode == 0, made.stderr
     shell(repository, "git", "rm", "-q", "estimators/second_own.py")
     done = ci(repository, "--base", "main", "--baseline", "baseline")
+    assert done.returncode == 0
     assert "The baseline has second-own, which no file registers any more" in done.stdout
+    strict = ci(repository, "--base", "main", "--baseline", "baseline", "--complete")
+    assert strict.returncode == 1
+    assert "Regression: the baseline has second-own, which no file registers any more" in strict.stdout
+    other = ci(repository, "-e", "first-own", "--baseline", "baseline")
+    assert other.returncode == 3 and "Nothing could be compared" in other.stdout
+    fewer = ci(repository, "-e", "first-own", "--baseline", "baseline", "--complete")  # the grid asks n = 200 now
+    assert fewer.returncode == 1 and "missing in NEW, of first-own" in fewer.stdout
     assert "first-own, " not in done.stdout and "cca" not in done.stdout
 
 

@@ -14,6 +14,7 @@ from mibench.estimator import Kind, Role
 from mibench.leaderboard.board import Board
 from mibench.leaderboard.panels import task_row
 from mibench.leaderboard.schema import Ranking
+from mibench.leaderboard.units import Over
 from mibench.report.downstream_tables import verdict
 from mibench.result import Result, Status
 
@@ -166,18 +167,19 @@ def test_to_decline_is_not_to_be_wrong_and_gains_nothing(make: Make) -> None:
     assert (got["ksg"].taken, got["ksg"].score_taken, got["ksg"].declined) == (3, got["ksg"].score, 0)
 
 
-def test_one_family_gives_no_interval_and_no_tie(make: Make) -> None:
+def test_what_was_asked_once_has_no_interval_and_no_tie(make: Make) -> None:
     got = board(make("a", mi=1.1), make("b", mi=1.2))
-    assert [(r.low, r.high, r.tied, r.to_best_high) for r in got.ranking] == [(None, None, None, None)] * 2
-    assert got.close == []
-    assert any("one family" in note for note in got.notes)
+    assert [(r.low, r.high, r.tied, r.to_best_high, r.over) for r in got.ranking] == [(None,) * 5] * 2
+    assert (got.close, got.over, got.half_widths) == ([], None, [])
+    assert any("neither interval nor test" in note for note in got.notes)
 
 
 def test_interval_is_over_families(make: Make) -> None:
     from scipy import stats
 
     cells = entrant(make, "a", 0.1, np.random.default_rng(3))
-    got = board(*cells)
+    got = board(*cells, make("a", "fifth", family="fifth", mi=1.5))
+    assert got.over is Over.FAMILIES and got.ranking[0].families == 5
     by_family = [f.score for f in got.families]
     low, high = stats.t.interval(0.95, len(by_family) - 1, np.mean(by_family), stats.sem(by_family))
     assert got.ranking[0].score == pytest.approx(np.mean(by_family))

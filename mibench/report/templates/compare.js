@@ -70,14 +70,15 @@ const measures = (all) => {
 // The differences of all pairs, with intervals that hold for all pairs of the board together.
 const differences = (all) => {
   const of = byKey(data.families, (row) => row[0]);
+  const reach = new Map(data.apart.flatMap(([a, b, half]) => [[`${a} ${b}`, half], [`${b} ${a}`, half]]));
+  const numberOf = (who) => data.estimators.findIndex(({ name }) => name === who.name);
   const lines = [];
   all.forEach((a, i) => all.slice(i + 1).forEach((b) => {
     const theirs = new Map((of.get(b.name) ?? []).map(([, family, score]) => [family, score]));
     const pairs = (of.get(a.name) ?? []).filter(([, family]) => theirs.has(family)).map(([, family, score]) => score - theirs.get(family));
     if (!pairs.length) return;
     const middle = mean(pairs);
-    const varied = pairs.length > 1 && spread(pairs) > 1e-9 * Math.abs(middle); // a few that are equal have no interval
-    const half = varied && data.reach !== null ? (data.reach * spread(pairs)) / Math.sqrt(pairs.length) : NaN;
+    const half = reach.get(`${numberOf(a)} ${numberOf(b)}`) ?? NaN;
     const [low, high] = [Math.max(-1, middle - half), Math.min(1, middle + half)]; // differences of scores lie within
     const ends = Number.isFinite(half) ? `[${number(low, true)}, ${number(high, true)}]` : "–";
     const apart = Number.isFinite(half) && Math.abs(middle) > half;
@@ -89,7 +90,7 @@ const differences = (all) => {
       { text: `${pairs.filter((d) => d > 0).length} of ${pairs.length}`, value: pairs.filter((d) => d > 0).length },
     ]);
   }));
-  return tableOf([["difference in score", false], ["mean", true], ["interval", true], ["on these families", false], ["families won", true]], lines);
+  return tableOf([["difference in score", false], ["mean", true], ["interval", true], [data.where, false], ["families won", true]], lines);
 };
 
 const familyFigure = (all) => {
@@ -187,7 +188,7 @@ const show = () => {
       make("h2", {}, "Side by side"),
       make("p", { class: "chips" }, ...all.map((who) => make("button", { type: "button", class: "plain", "aria-label": `Take ${who.name} out`, onclick: () => choose(chosen.filter((name) => name !== who.name)) }, legend(who, " ×")))),
       ...boxed("Measures", measures(all), "As in the leaderboard."),
-      ...boxed("Differences", differences(all), "Mean over the families that both have, with intervals that hold for all pairs of the leaderboard together."),
+      ...boxed("Differences", differences(all), "Mean over the families that both have, with intervals that hold for all ranked pairs of the leaderboard together."),
       make("div", { class: "figures" }, familyFigure(all), make("div", {}, shareFigure(all), truthFigure(all))),
       ...boxed("Task by task", taskTable(all), `Mean estimate ± standard deviation over seeds, in ${UNIT}; the least median |error| is marked.`),
     );
