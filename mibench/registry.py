@@ -14,10 +14,8 @@ import fnmatch
 import importlib.util
 import inspect
 import logging
-import os
 import sys
 import threading
-import traceback
 import typing
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -27,12 +25,13 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar, dataclass_transform
 
-from . import endings, parameters
+from . import parameters
 from .endings import outlived
 from .errors import MibenchError, UsageError
 from .estimator import Estimator
 from .plugin import Plugin
 from .selector import format_selector, parse_selector
+from .sources import described, remedy, source_file
 from .surroundings import left_as_found
 from .task import AnyTask
 
@@ -40,9 +39,6 @@ P = TypeVar("P", bound=Plugin)
 F = TypeVar("F", bound=Callable[..., Any])
 
 _GLOB = frozenset("*?")
-_OURS = (__file__, endings.__file__)  # where a plug-in's error did not come from
-_LARGEST = 4 << 20  # bytes of a file of plug-ins
-_LONGEST = 500  # characters of what an exception says
 _LONG = 10.0  # seconds of importing before the user is told of what
 
 
@@ -67,7 +63,8 @@ class Registry(Generic[P]):
         """
         if not name or any(c in name for c in "[]()=, *?"):
             raise UsageError(
-                f"'{name}' cannot name a {self.kind}: brackets, commas, '=' and blanks are selector syntax."
+                f"'{name}' cannot be the name of an estimator or a task: "
+                "brackets, commas, '=' and blanks are selector syntax."
             )
 
         def decorate(factory: F) -> F:
@@ -143,7 +140,7 @@ class Registry(Generic[P]):
         except (MibenchError, KeyboardInterrupt):
             raise
         except BaseException as error:  # a constructor may call sys.exit()
-            raise UsageError(f"the {self.kind} '{name}' cannot be made: {_described(error)}.") from error
+            raise UsageError(f"the {self.kind} '{name}' cannot be made: {described(error)}.") from error
         if not isinstance(plugin, Plugin):
             raise UsageError(f"'{name}' gives a {type(plugin).__name__}, which is no {self.kind}.")
         return plugin if inspect.isclass(factory) else plugin.aliased(format_selector(name, given))
@@ -243,7 +240,7 @@ def _load(point: EntryPoint) -> None:
             raise
         warnings.warn(
             f"the plug-ins of the package '{_package(point)}' are left out: importing {point.value} failed with "
-            f"{_described(error)}.",
+            f"{described(error)}.",
             stacklevel=4,
         )
 
@@ -263,7 +260,7 @@ def include(path: str | Path) -> None:
     ------
     UsageError : no such file, it fails on import, or the annotations of its parameters cannot be read.
     """
-    path = _source_file(Path(path))
+    path = source_file(Path(path))
     name = f"mibench_include_{path.stem}"
     while name in sys.modules and getattr(sys.modules[name], "__file__", None) != str(path):
         name += "_"  # another file of this name
@@ -286,33 +283,11 @@ def include(path: str | Path) -> None:
         del sys.modules[name]
         if isinstance(error, (UsageError, KeyboardInterrupt)):
             raise
-        raise UsageError(f"cannot include '{path}': {_described(error)}.") from error
+        raise UsageError(f"cannot include '{path}': {described(error)}.{remedy(path, error)}") from error
     # worker processes cannot import this module by name, so its classes travel by value
     import cloudpickle
 
     cloudpickle.register_pickle_by_value(module)
-
-
-def _source_file(path: Path) -> Path:
-    """Where the file really is.
-
-    Raises
-    ------
-    UsageError : there is none, it cannot be read, or it is too large for anybody to have written it.
-    """
-    try:
-        found = path.resolve(strict=True)
-        if not found.is_file():
-            raise UsageError(f"cannot include '{path}': it is {'a folder' if found.is_dir() else 'no file'}.")
-        with found.open("rb") as file:
-            large = file.seek(0, os.SEEK_END) > _LARGEST
-    except FileNotFoundError:
-        raise UsageError(f"cannot include '{path}': there is no such file.") from None
-    except (OSError, RuntimeError, ValueError) as error:  # a loop of links is a RuntimeError
-        raise UsageError(f"cannot include '{path}': {getattr(error, 'strerror', None) or error}.") from None
-    if large:
-        raise UsageError(f"cannot include '{path}': it is larger than {_LARGEST >> 20} MiB.")
-    return found
 
 
 @contextmanager
@@ -327,19 +302,6 @@ def _supervised(path: Path) -> Iterator[None]:
             yield
     finally:
         timer.cancel()
-
-
-def _described(error: BaseException) -> str:
-    """What happened and where: ``ValueError: no such thing (plugin.py, line 3)``."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in _OURS]
-    there = frames and not frames[-1].filename.startswith("<")  # not where Python itself gave up
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if there else ""
-    try:
-        name, said = type(error).__name__, " ".join(str(error).split()).rstrip(".")
-    except BaseException:  # what it says of itself is a plug-in's too
-        name, said = "an exception that does not say what it is", ""
-    said = said if len(said) <= _LONGEST else f"{said[:_LONGEST]} …"
-    return f"{name}{': ' * bool(said)}{said}{where}"
 
 
 def _convert(who: str, name: str, value: Any, hint: Any) -> Any:

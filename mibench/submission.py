@@ -33,6 +33,7 @@ from .group import grouped
 from .plugin import digest
 from .result import Cell, Result, Status
 from .results import Results, load_results
+from .selector import parse_selector
 from .task import AnyTask, TaskKind
 from .words import counted, listed
 
@@ -80,6 +81,25 @@ class Submission:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.results: Results = load_results(directory)
+
+    def require_known(self) -> None:
+        """Refuse results of plug-ins that are not registered here.
+
+        Raises
+        ------
+        UsageError : it says which, and how to make them known.
+        """
+        sides: tuple[tuple[registry.Registry[Any], set[str]], ...] = (
+            (registry.estimators, {r.cell.estimator for r in self.results}),
+            (registry.tasks, {r.cell.task for r in self.results}),
+        )
+        for known, selectors in sides:
+            names = sorted({parse_selector(selector)[0] for selector in selectors})
+            if foreign := [f"'{name}'" for name in names if known.known(name) is None]:
+                raise UsageError(
+                    f"'{self.directory}' holds results of {known.kind}s that are not known here, {listed(foreign, 3)}: "
+                    "name the files that define them, which become part of the entry, with --include FILE."
+                )
 
     def findings(self) -> Iterator[Finding]:
         """All that can be told without running a cell."""
@@ -325,6 +345,9 @@ def _compared(recorded: Result, again: Result | None) -> Rerun:
 def _close(a: float | None, b: float | None, result: Result) -> bool:
     if a is None or b is None:
         return a is b
-    trains = registry.estimators.create(result.cell.estimator).capabilities.trains
+    try:
+        trains = registry.estimators.create(result.cell.estimator).capabilities.trains
+    except MibenchError:  # which the finding on identities tells
+        trains = False
     slack = NEAR if trains else SAME
     return abs(a - b) <= slack * max(1.0, abs(a))

@@ -93,6 +93,16 @@ compiled = compiler(ORDERED)
 
 
 @compiled
+def squared(value: float) -> float:
+    """The square, in place of ``value**2``, as everywhere in what is compiled.
+
+    A power is a function of numba's own, made once in a process, and as free to reorder arithmetic as whoever happened
+    to ask for it first: the last bits of an answer would depend on what had been compiled before.
+    """
+    return value * value
+
+
+@compiled
 def nobody_found(k: int, index: int) -> Found:
     """Room for k neighbours, all of them infinitely far away and of this index."""
     return np.full(k, np.inf), np.full(k, index), np.zeros(k), np.zeros(k)
@@ -132,7 +142,7 @@ def radii(found: Found, rule: Rule) -> tuple[float, float]:
 def _moved(radius: float, rule: Rule) -> float:
     """The radius with what counts as equal to it, or without; at radius 0 samples at 0 count in any case."""
     by = rule.slack if rule.closed else -rule.slack
-    moved = max(0.0, radius + by) if rule.max_norm else max(0.0, np.sqrt(radius) + by) ** 2
+    moved = max(0.0, radius + by) if rule.max_norm else squared(max(0.0, np.sqrt(radius) + by))
     if rule.closed:
         return max(radius, moved) if rule.slack > 0 else radius
     below: float = max(0.0, np.nextafter(radius, 0.0))

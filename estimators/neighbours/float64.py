@@ -11,7 +11,7 @@ import numpy as np
 
 from mibench.estimator import Array
 
-from .compiled import Counts, Numbers, Rule, compiled, insert, nobody_found, radii
+from .compiled import Counts, Numbers, Rule, compiled, insert, nobody_found, radii, squared
 from .selection import BLOCK, TILE, kth_smallest, within
 
 ROWS = 8  # samples whose distances are computed together, so that a tile is read once for all of them; even
@@ -113,10 +113,10 @@ def _squares(tile: Numbers, c: int, p: Numbers, q: Numbers, out_p: Numbers, out_
     q0, q1, q2, q3, q4 = q[c], q[c + 1], q[c + 2], q[c + 3], q[c + 4]
     t0, t1, t2, t3, t4 = tile[c], tile[c + 1], tile[c + 2], tile[c + 3], tile[c + 4]
     for j in range(TILE):
-        near = out_p[j] + (t0[j] - p0) ** 2 + (t1[j] - p1) ** 2
-        out_p[j] = near + (t2[j] - p2) ** 2 + (t3[j] - p3) ** 2 + (t4[j] - p4) ** 2
-        near = out_q[j] + (t0[j] - q0) ** 2 + (t1[j] - q1) ** 2
-        out_q[j] = near + (t2[j] - q2) ** 2 + (t3[j] - q3) ** 2 + (t4[j] - q4) ** 2
+        near = out_p[j] + squared(t0[j] - p0) + squared(t1[j] - p1)
+        out_p[j] = near + squared(t2[j] - p2) + squared(t3[j] - p3) + squared(t4[j] - p4)
+        near = out_q[j] + squared(t0[j] - q0) + squared(t1[j] - q1)
+        out_q[j] = near + squared(t2[j] - q2) + squared(t3[j] - q3) + squared(t4[j] - q4)
 
 
 @compiled

@@ -6,8 +6,10 @@ constant ones among them, repeated values.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,8 @@ def answers_with_an_estimate(estimator: Estimator) -> None:
     """A finite number, a standard error or None, a rectangular curve, JSON-able diagnostics."""
     p = probe(estimator)
     estimate, given = p.first, f"{p.n} samples of correlated pairs, {p.dim} + {p.dim} columns"
+    if isinstance(estimate, TypeError) and not _takes_its_arguments(estimator):
+        raise CheckFailed(f"estimate{inspect.signature(estimator.estimate)} cannot be called as estimate(x, y, seed).")
     if isinstance(estimate, BaseException):
         raise CheckFailed(
             f"{type(estimate).__name__} on {given}: {str(estimate).rstrip('.')}. Declare what it does not take in "
@@ -55,6 +59,10 @@ def answers_with_an_estimate(estimator: Estimator) -> None:
         )
     if not isinstance(estimate, Estimate):
         raise CheckFailed(f"estimate() returns {type(estimate).__name__}, not an Estimate.")
+    if not isinstance(estimate.mi, Real):
+        raise CheckFailed(
+            f"its `mi` is {estimate.mi!r}, {type(estimate.mi).__name__}: give a plain number, float(...)."
+        )
     require(finite(estimate.mi), f"it answers {estimate.mi!r} on {given}.")
     require(
         estimate.stderr is None or (finite(estimate.stderr) and estimate.stderr >= 0),
@@ -63,6 +71,14 @@ def answers_with_an_estimate(estimator: Estimator) -> None:
     lengths = {len(series) for series in estimate.curve.values()}
     require(len(lengths) <= 1, "the series of its curve differ in length.")
     require_json(estimate.diagnostics, "its diagnostics")
+
+
+def _takes_its_arguments(estimator: Estimator) -> bool:
+    try:
+        inspect.signature(estimator.estimate).bind(None, None, 0)
+    except TypeError:
+        return False
+    return True
 
 
 def same_seed_same_answer(estimator: Estimator) -> None:

@@ -10,6 +10,7 @@ import functools
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,8 @@ class Probe:
         """The answer on the standard samples, seed 0; not applicable where it is none, which one check says for all."""
         if not isinstance(self.first, Estimate):
             raise NotApplicable("it does not answer the standard samples with an Estimate.")
+        if not isinstance(self.first.mi, Real):
+            raise NotApplicable("it does not answer the standard samples with a number.")
         return self.first
 
     def same(self, other: Estimate, what: str) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .shared import Unit
+from .shared import Unit, columns
 
 if TYPE_CHECKING:
     from mibench.advice.panel import Answer
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 _HEADLINE = 4  # answers, where none is recommended
 _NARROWEST = 20  # letters of a column of remarks
+_WIDTH = 100  # columns, where no terminal says
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Told:
     def _recommended(self) -> Iterator[str]:
         if self.advice is not None:
             yield self._headline(self.advice)
-            yield from _indented(self.advice.why, 2, min(100, _columns()))
+            yield from _indented(self.advice.why, 2, min(100, columns(_WIDTH)))
 
     def _headline(self, advice: Advice) -> str:
         said = f"recommended: {advice.mi * self.scale:.4f}"
@@ -163,10 +163,6 @@ class Told:
         return {**facts, **scaled}
 
 
-def _columns() -> int:
-    return shutil.get_terminal_size((100, 24)).columns
-
-
 def _indented(text: str, by: int, columns: int) -> list[str]:
     margin = " " * by
     return textwrap.wrap(text, columns, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False)
@@ -174,10 +170,10 @@ def _indented(text: str, by: int, columns: int) -> list[str]:
 
 def _beside(line: str, text: str) -> Iterator[str]:
     """A line that ends in a remark, which has a column of its own; or stands beneath, where that would be narrow."""
-    room = _columns() - len(line) - 2
+    room = columns(_WIDTH) - len(line) - 2
     if room < min(len(text), _NARROWEST):
         yield line
-        yield from _indented(text, 6, _columns())
+        yield from _indented(text, 6, columns(_WIDTH))
     else:
         first, *rest = _indented(text, 0, room) if text else [""]
         yield f"{line}  {first}".rstrip()

@@ -9,7 +9,7 @@ import typer
 
 from mibench.words import listed
 
-from .shared import MaxSlowdown, Tolerance, Workers, app, examples, writable, write
+from .shared import MaxSlowdown, Tolerance, Workers, app, examples, print_text, writable, write
 from .streams import say
 
 
@@ -66,7 +66,7 @@ def ci(
         workers=workers,
         complete=complete,
     )
-    typer.echo(outcome.summary, nl=False)
+    print_text(outcome.summary)
     if summary is not None:
         write(summary, outcome.summary.encode())
     if outcome.code:

@@ -7,6 +7,7 @@ import typer
 from mibench import __version__
 
 from .shared import app
+from .streams import alone
 
 from . import run, estimate, new, look, report, submit, ci  # isort: skip  # noqa: F401  (in the order of the help)
 
@@ -29,6 +30,9 @@ for _command in app.registered_commands:
     _command.short_help = _IN_SHORT.get(str(_command.name or getattr(_command.callback, "__name__", "")))
 for _group in app.registered_groups:
     _group.short_help = _IN_SHORT.get(str(_group.name))
+for _typer in (app, *(_group.typer_instance for _group in app.registered_groups)):
+    for _command in _typer.registered_commands if _typer else ():
+        _command.callback = alone(_command.callback) if _command.callback else None
 
 
 def _version(asked: bool) -> None:

@@ -23,6 +23,7 @@ from .shared import (
     closing_lines,
     examples,
     print_json,
+    print_text,
     report_files,
     stdout,
     title,
@@ -123,7 +124,7 @@ def compare(
     if as_json:
         print_json({"base": str(base), "new": str(new), **found.to_json()})
     elif as_markdown:
-        typer.echo(report_of.markdown(found, f"{new} against {base}", unit), nl=False)
+        print_text(report_of.markdown(found, f"{new} against {base}", unit))
     else:
         report_of.show(found, stdout(), unit)
     if not found.answered and not found.regression:
@@ -144,7 +145,7 @@ def ui(
     """Open the MLflow dashboard over the runs; Ctrl-C ends it."""
     from mibench.mlflow.dashboard import open_ui
 
-    open_ui(mlflow or mlflow_uri(directory), host, port)
+    open_ui(mlflow or mlflow_uri(directory), host, port, announce=tell)
 
 
 @app.command(epilog=examples("mibench sync results/quick", "mibench sync results/quick --mlflow http://server:5000"))

@@ -6,9 +6,8 @@ import errno
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
@@ -20,6 +19,8 @@ from mibench.files import put, require_folder, require_writable
 from mibench.masking import masked
 from mibench.mlflow.uri import default_uri
 from mibench.words import printable
+
+from .streams import results
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -111,15 +112,26 @@ class _Trimmed:
     """Standard output without the blanks that fill lines up to the width of a terminal."""
 
     def __init__(self) -> None:
-        self.encoding = sys.stdout.encoding
+        self._stream = results()
+        self.encoding = self._stream.encoding
 
     def write(self, text: str) -> int:
         """Write lines."""
-        return sys.stdout.write(re.sub(r" +$", "", text, flags=re.MULTILINE))
+        return self._stream.write(re.sub(r" +$", "", text, flags=re.MULTILINE))
 
     def flush(self) -> None:
         """Flush standard output."""
-        sys.stdout.flush()
+        self._stream.flush()
+
+
+def columns(otherwise: int) -> int:
+    """Of the terminal that results are read on, or what COLUMNS says."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and len(said) < 5 and int(said):
+        return int(said)
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(results().fileno()).columns or otherwise
+    return otherwise
 
 
 def stdout() -> Console:
@@ -130,11 +142,9 @@ def stdout() -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError(errno.EPIPE, "nobody reads on")
 
-    if sys.stdout.isatty():
-        return Patient()
-    columns = os.environ.get("COLUMNS", "")
-    width = int(columns) if columns.isdecimal() and len(columns) < 5 else 0
-    return Patient(file=cast(IO[str], _Trimmed()), width=width or 120)
+    if results().isatty():
+        return Patient(file=results())
+    return Patient(file=cast(IO[str], _Trimmed()), width=columns(120))
 
 
 def stderr() -> Console:
@@ -146,7 +156,12 @@ def stderr() -> Console:
 
 def print_json(value: Any) -> None:
     """For machines."""
-    typer.echo(json.dumps(value, indent=2, default=str))
+    print_text(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def print_text(text: str) -> None:
+    """As it is."""
+    typer.echo(text, file=results(), nl=False)
 
 
 def write(path: Path, content: bytes) -> None:

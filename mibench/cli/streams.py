@@ -1,24 +1,31 @@
 """Standard output and standard error as they may come: closed, full, of another encoding; and what is said on them.
 
 Names and messages are other people's, so what is said is one line without control characters, and of bounded length.
+Standard output is for what was asked for: what else is printed while a command runs, by a plug-in, by a library that it
+calls or by a process that it starts, goes to standard error.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TextIO, TypeVar
 
 from mibench.words import printable
 
 _LONGEST = 2_000  # characters of a sentence
 _DEBUG = "MIBENCH_TRACEBACK"
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def prepare() -> None:
@@ -33,10 +40,50 @@ def prepare() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    _keep_stdout()
     os.environ["MPLBACKEND"] = "agg"  # figures are files here, whatever windows somebody else may want
     warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
     if not os.environ.get(_DEBUG):
         sys.unraisablehook = threading.excepthook = _in_passing
+
+
+def _keep_stdout() -> None:
+    """Standard output gets a descriptor that nobody else knows, and that no child inherits; its own leads elsewhere."""
+    global _results
+    kept = os.dup(1)
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    old, buffering = sys.stdout, 1 if os.isatty(kept) else -1
+    sys.stdout = open(kept, "w", buffering, old.encoding, "backslashreplace")  # noqa: SIM115
+    _results, sys.__stdout__ = sys.stdout, sys.stderr  # type: ignore[misc, assignment]
+
+
+_results: TextIO | None = None
+"""Standard output of a process that is ours, and of the command that runs."""
+
+
+def results() -> TextIO:
+    """Standard output, for what was asked for."""
+    return _results or sys.stdout
+
+
+def alone(command: Callable[P, R]) -> Callable[P, R]:
+    """A command whose results are alone on standard output: what others print meanwhile goes to standard error."""
+
+    @functools.wraps(command)
+    def kept_apart(*args: P.args, **kwargs: P.kwargs) -> R:
+        global _results
+        if _results is not None:  # the process is ours, and a thread that a plug-in has left may print until its end
+            sys.stdout = sys.stderr
+            return command(*args, **kwargs)
+        _results = sys.stdout
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                return command(*args, **kwargs)
+        finally:
+            _results = None
+
+    return kept_apart
 
 
 def _in_passing(told: Any) -> None:
@@ -68,7 +115,7 @@ def say(text: str) -> None:
 
 def tell(text: str) -> None:
     """What was asked for, on standard output: names in it are other people's too."""
-    print(printable(text), flush=True)
+    print(printable(text), file=results(), flush=True)
 
 
 def one_line(text: str) -> str:
@@ -110,19 +157,20 @@ def unforeseen(error: BaseException) -> str:
 def written(code: int) -> int:
     """The exit code once standard output has taken all that was printed: 2 where it could not, as on a full disk."""
     try:
-        sys.stdout.flush()
+        results().flush()
     except BrokenPipeError:
         forget_stdout()
     except (OSError, ValueError) as error:
         forget_stdout()
-        say(f"mibench: cannot write to standard output: {getattr(error, 'strerror', None) or error}.")
+        if code != 2:  # where it is, the command may have failed for this very reason, and has said so
+            say(f"mibench: cannot write to standard output: {getattr(error, 'strerror', None) or error}.")
         return code or 2
     return code
 
 
 def forget_stdout() -> None:
     """What is left in its buffer goes nowhere, and Python does not complain about it at the end."""
-    forget(sys.stdout)
+    forget(results())
 
 
 def forget(stream: object) -> None:

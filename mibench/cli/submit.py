@@ -42,6 +42,7 @@ def submit(
     files = list(include or ()) or sorted(directory.glob("*.py"))
     include_files(files)
     submission = Submission(directory)
+    submission.require_known()
     sound, changed = True, False
     for finding in submission.findings():
         tell(str(finding))

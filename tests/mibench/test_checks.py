@@ -174,6 +174,9 @@ FAULTS: dict[str, Fault] = {
     # the form of an answer
     "a bare number": ({"estimate": lambda *given: Sound.estimate(*given).mi}, {"answers_with_an_estimate"}),
     "an array": ({"estimate": lambda *given: np.array([0.5])}, {"answers_with_an_estimate"}),
+    "an estimate that is an array": (says(mi=np.array([0.5])), {"answers_with_an_estimate"}),
+    "an estimate that is complex": (says(mi=1j), {"answers_with_an_estimate"}),
+    "no seed": ({"estimate": lambda self, x, y: Sound.estimate(self, x, y)}, {"answers_with_an_estimate"}),
     "one column at most, and does not say so": (
         complains(ValueError("one column."), lambda x, y: columns(x).shape[1] > 1),
         {"answers_with_an_estimate"},
@@ -262,6 +265,11 @@ def test_a_sound_estimator_passes_everything() -> None:
 def test_each_fault_fails_the_check_that_is_about_it(fault: str) -> None:
     members, expected = FAULTS[fault]
     assert failures(mutant(Sound, members, ridge=1e-6)) == expected
+
+
+def test_an_estimator_that_cannot_be_called_is_told_how_it_is_called() -> None:
+    results = {r.name: r for r in checks.run(mutant(Sound, {"estimate": lambda self, x, y: Estimate(0.5)}))}
+    assert results["answers_with_an_estimate"].message == "estimate(x, y) cannot be called as estimate(x, y, seed)."
 
 
 @pytest.mark.parametrize("fault", ALSO)

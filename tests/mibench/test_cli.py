@@ -316,3 +316,45 @@ def test_the_environment_is_shown(mibench: Command) -> None:
 def test_python_dash_m_works() -> None:
     done = subprocess.run([sys.executable, "-m", "mibench", "env"], capture_output=True, text=True)
     assert done.returncode == 0 and "mibench" in done.stdout
+
+
+LOUD = '''
+import os, subprocess, sys
+from mibench.estimator import Estimate, Estimator
+from mibench.registry import register_estimator
+
+print("said on import")
+
+@register_estimator("loud")
+class Loud(Estimator):
+    """Prints on every level there is."""
+
+    def estimate(self, x, y, seed=0):
+        print("said by print")
+        os.write(1, b"said by a library in C\\n")
+        subprocess.run([sys.executable, "-c", "print('said by a child')"])
+        sys.__stdout__.write("said beneath\\n")
+        return Estimate(0.1)
+'''
+
+
+@pytest.mark.parametrize(
+    "command", [("info", "loud", "--json"), ("estimate", "x.npy", "y.npy", "-e", "loud", "--json")]
+)
+def test_what_a_plug_in_prints_is_no_result(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Standard output is what was asked for and nothing else; what others print is not lost."""
+    (tmp_path / "loud.py").write_text(LOUD)
+    for seed, name in enumerate(("x.npy", "y.npy")):
+        np.save(tmp_path / name, np.random.default_rng(seed).normal(size=100))
+    command = sys.executable, "-m", "mibench", *command, "--include", "loud.py"
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) and "said on import" in done.stderr
+    if "estimate" in command:
+        assert all(f"said {where}" in done.stderr for where in ("by print", "by a library", "by a child", "beneath"))
+
+
+def test_lines_of_a_check_are_alone_on_standard_output(mibench: Command, tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(LOUD)
+    _, out, err = mibench("check", "loud", "--include", "loud.py")
+    assert all(line.startswith("loud: ") for line in out.splitlines()) and "said by print" in err

@@ -12,6 +12,7 @@ import sys
 from dataclasses import FrozenInstanceError, dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
@@ -266,6 +267,34 @@ class TestInclude:
         assert "half-done" in registry.estimators.names()
         registry.estimators.forget("mibench_include_broken")
         del sys.modules["mibench_include_broken"]
+
+    @pytest.mark.parametrize(
+        ("text", "remedy"),
+        [
+            ("import beside_me", "'beside_me' lies in {folder}: set PYTHONPATH={folder}"),
+            ("from package.beside import there", "'package' lies in {above}: set PYTHONPATH={above}"),
+            ("from .beside import there", "Import from 'package' by its name, and set PYTHONPATH={above}"),
+            ("import nowhere_to_be_found", None),
+        ],
+    )
+    def test_a_file_that_needs_its_neighbours_is_told_how(self, tmp_path: Path, text: str, remedy: str | None) -> None:
+        folder = tmp_path / "package"
+        folder.mkdir()
+        for name in ("__init__", "beside", "beside_me"):
+            (folder / f"{name}.py").write_text("there = 1\n")
+        file = folder / "needy.py"
+        file.write_text(text)
+        with pytest.raises(UsageError) as refused:
+            registry.include(file)
+        if remedy is None:
+            assert str(refused.value).endswith("(needy.py, line 1).")
+        else:
+            assert remedy.format(folder=folder, above=tmp_path) in str(refused.value)
+        file.write_text("from package.beside import there")  # and that helps
+        with mock.patch("sys.path", [*sys.path, str(tmp_path)]):
+            registry.include(file)
+        for name in ("mibench_include_needy", "package", "package.beside"):
+            del sys.modules[name]
 
     def test_an_interrupt_stays_one(self, tmp_path: Path) -> None:
         (tmp_path / "slow.py").write_text("raise KeyboardInterrupt")

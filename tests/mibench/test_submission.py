@@ -81,6 +81,15 @@ def test_honest_results_become_an_entry_that_holds_as_well(honest: Path, command
     assert code == 2 and "is there already" in err
 
 
+def test_results_of_a_plug_in_that_is_not_included_say_what_is_wanted(
+    honest: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(registry.estimators._factories, OWN)
+    code, out, err = command("submit", honest, "--name", "without")
+    assert code == 2 and not out and f"'{OWN}'" in err and "--include FILE" in err
+    assert failing(honest) == {"identities"}  # and nothing else of what is asked ends in an error
+
+
 @pytest.mark.parametrize("name", ["../ours", "", "Ours", "a b"])
 def test_an_entry_cannot_lie_anywhere(honest: Path, name: str, tmp_path: Path) -> None:
     with pytest.raises(mibench.UsageError, match="cannot name an entry"):
