@@ -25,7 +25,7 @@ from mibench.estimators.neighbours import kernels, tiles
 from mibench.estimators.neighbours.chunked import count_in_chunks
 from mibench.estimators.neighbours.compiled import Rule
 
-kernels.SPAN = 2  # more than one program of them, of few samples
+kernels.SPAN = 4  # more than one program of them, of few samples
 passes = tiles.backend("cpu")
 assert isinstance(passes, kernels.TritonPasses), passes
 rng = np.random.default_rng(0)
