@@ -122,6 +122,23 @@ def _within(
     tl.atomic_add(perhaps + i, tl.sum(b, 1), mask=here)
 
 
+@triton.jit(do_not_specialize=["n", "several", "dim"])
+def _chosen(values, which, blocks, out, n, several, dim, MAX: tl.constexpr, WIDTH: tl.constexpr):
+    place = tl.program_id(0) * several + tl.program_id(1)
+    row = tl.load(which + tl.program_id(0))
+    k = tl.arange(0, WIDTH)
+    j = tl.load(blocks + place) * WIDTH + k
+    total = tl.zeros((WIDTH,), dtype=values.dtype.element_ty)
+    for c in range(dim):
+        column = values + c * n
+        gap = tl.load(column + j, mask=j < n, other=0.0) - tl.load(column + row)
+        if MAX:  # noqa: SIM108 - decided when it is compiled
+            total = tl.maximum(total, tl.abs(gap))
+        else:
+            total = total + gap * gap
+    tl.store(out + place * WIDTH + k, tl.where((j < n) & (j != row), total, float("inf")))
+
+
 class TritonPasses:
     """The passes by Triton; ``block`` : others whose least distance is kept, a power of 2."""
 
@@ -139,6 +156,14 @@ class TritonPasses:
         options = {"MAX": max_norm, "HEIGHT": height, "WIDTH": self.block, "enable_fp_fusion": fused(x.dtype)}
         _minima[(-(-len(rows) // height), programs)](x, y, rows.int(), out, *sizes, **options)
         return out[:, :blocks]
+
+    def chosen(self, values: Tensor, rows: Tensor, blocks: Tensor, max_norm: bool) -> Tensor:
+        n, several = self._width(values), blocks.shape[1]
+        out = torch.empty((len(rows), several * self.block), dtype=values.dtype, device=values.device)
+        options = {"MAX": max_norm, "WIDTH": self.block, "enable_fp_fusion": fused(values.dtype), "num_warps": 1}
+        given = values, rows.int(), blocks.int().contiguous(), out, n, several, len(values)
+        _chosen[(len(rows), several)](*given, **options)
+        return out
 
     def within(
         self, values: Tensor, rows: Tensor, low: Tensor, high: Tensor, skip: Tensor, max_norm: bool
