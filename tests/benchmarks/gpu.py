@@ -40,7 +40,7 @@ FIGURES: dict[str, tuple[Callable[[Clock], Iterator[Line]], float]] = {
     "replays": (replays, 40.0),
     "critics-1": (critics(1, 0.5), 25.0),
     "critics-1000": (critics(1000, 5.0), 50.0),
-    "ksg-100000": (neighbours(((100_000, 50, 1.0),)), 30.0),
+    "ksg-100000": (neighbours(((100_000, 50, 1.0),)), 45.0),
     "table": (table, 90.0),
     "gan": (gan, 40.0),
     "densities": (trained, 60.0),
