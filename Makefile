@@ -43,11 +43,14 @@ bench: $(INSTALLED) ## time the estimators (pytest-benchmark)
 LACKING := pydantic pydantic_core annotated-types typing-inspection typing_extensions zuko cloudpickle psutil jinja2 markupsafe \
   typer click shellingham annotated-doc rich pygments markdown-it-py mdurl \
   matplotlib pillow contourpy cycler kiwisolver pyparsing packaging python-dateutil six
+# fonttools is five times as large where it is compiled
 wheelhouse: $(INSTALLED) ## collect in wheelhouse/ what a GPU machine without a network lacks
 	rm -rf wheelhouse build
 	$(BIN)/python -m pip wheel --quiet --no-deps -w wheelhouse .
 	$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 \
 	  --platform manylinux2014_x86_64 --platform manylinux_2_28_x86_64 -c constraints.txt -d wheelhouse $(LACKING)
+	$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --platform any \
+	  -c constraints.txt -d wheelhouse fonttools
 	du -sh wheelhouse
 
 ui: $(INSTALLED) ## open the MLflow dashboard over the local runs

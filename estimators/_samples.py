@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from mibench import runtime
 from mibench.errors import Unsupported
 from mibench.estimator import Array, Capabilities, Estimator
 from mibench.ranks import normal_scores
 
+from .learned import threads
+
+COLUMNS = 4  # that one thread looks at, where there are several
 WILD = 4.0  # for how much greater a standard deviation is than the quartiles say: 1 if normal, 1.5 for Student t_3
 
 
@@ -97,9 +101,16 @@ def ties(x: Array, y: Array) -> dict[str, Any]:
 
     Empty where no value repeats, as in samples of continuous variables.
     """
-    ordered = np.sort(np.ascontiguousarray(np.hstack([x, y]).T), axis=1)
-    share = float((ordered[:, 1:] == ordered[:, :-1]).mean(axis=1).max())
+    most = len(x.T) + len(y.T) if runtime.device() == "cpu" else COLUMNS
+    some = [v.T[i : i + most] for v in (x, y) for i in range(0, v.shape[1], most)]
+    share = max(threads(runtime.device(), _repeated, some))
     return {"ties": round(share, 6)} if share > 0 else {}
+
+
+def _repeated(columns: Array) -> float:
+    """The greatest share of repeated values in any of ``columns`` (dim, n)."""
+    ordered = np.sort(np.ascontiguousarray(columns), axis=1)
+    return float((ordered[:, 1:] == ordered[:, :-1]).mean(axis=1).max())
 
 
 def commonest(values: Array) -> Array:

@@ -6,17 +6,20 @@ Each is a formula over neighbour counts; the counting is in ``neighbours/``.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from scipy.special import digamma
 
+from mibench import runtime
 from mibench.estimator import Array, Estimate, Estimator, Nature, check_samples
 from mibench.parameters import Count
 from mibench.registry import register_estimator
 
 from ._samples import needing, outliers, tamed, ties
+from .learned import threads
 
 if TYPE_CHECKING:
     from .neighbours.search import Metric
@@ -82,8 +85,10 @@ class Prepared(NamedTuple):
 
 def prepared(x: Array, y: Array, standardize: bool) -> Prepared:
     """Checked samples scaled for the search, and what to say about them."""
-    diagnostics = {**ties(x, y), **outliers(x, y)}
-    scaled_x, scaled_y = (tamed(v) if standardize else v for v in (x, y))
+    scale: Callable[[Array], Array] = tamed if standardize else np.asarray
+    parts: list[Callable[[], Any]] = [lambda: scale(x), lambda: scale(y), lambda: outliers(x, y), lambda: ties(x, y)]
+    scaled_x, scaled_y, wild, repeated = threads(runtime.device(), lambda part: part(), parts)
+    diagnostics = {**repeated, **wild}
     slack = max(_rounding(x, scaled_x), _rounding(y, scaled_y)) if "ties" in diagnostics else 0.0
     return Prepared(scaled_x, scaled_y, slack, diagnostics)
 

@@ -6,14 +6,17 @@ where they are, changed in place; nothing in it may ask the device for a number.
 
 from __future__ import annotations
 
+import functools
 import logging
+import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor, device
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 WARM = 2
 """Steps made before one is recorded: libraries choose their kernels and take their memory at the first."""
@@ -34,33 +37,103 @@ class Graphs(Protocol):
 
 
 class CudaGraphs:
-    """CUDA graphs."""
+    """CUDA graphs on one device.
+
+    Steps are tried on the streams on which they are recorded: what libraries keep for each stream, they have then.
+    """
+
+    def __init__(self, where: device) -> None:
+        self._where = where
 
     def apart(self, step: Callable[[], T]) -> T:
-        """On a stream of its own, for which the device's other work waits, and which waits for that."""
+        """For the stream apart the device's other work waits, and that waits for it."""
         import torch
 
-        here, there = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        there.wait_stream(here)
-        with torch.cuda.stream(there):
-            answer = step()
-        here.wait_stream(there)
+        with torch.cuda.device(self._where):
+            here, there = torch.cuda.current_stream(), _stream(torch.cuda.current_device(), 0)
+            there.wait_stream(here)
+            with torch.cuda.stream(there):
+                answer = _forked(step)
+            here.wait_stream(there)
         return answer
 
     def record(self, step: Callable[[], T]) -> tuple[Callable[[], object], T]:
-        """On a stream of its own; other threads may use the device meanwhile."""
+        """Other threads may use the device meanwhile."""
         import torch
 
-        torch.cuda.synchronize()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            answer = step()
+        with torch.cuda.device(self._where):
+            here, graph = torch.cuda.current_stream(), torch.cuda.CUDAGraph()
+            there = _stream(torch.cuda.current_device(), 0)
+            try:
+                with torch.cuda.graph(graph, stream=there, capture_error_mode="thread_local"):
+                    answer = _forked(step)
+            except BaseException:
+                torch.cuda.set_stream(here)  # torch stays on the other one where a recording cannot be ended
+                _FAILED.append(graph)  # and its allocator goes on asking this
+                raise
         return graph.replay, answer
+
+
+_FAILED: list[Any] = []
+
+
+class _Fork(threading.local):
+    """Where the second of two branches of a step goes: a stream while the step is tried or recorded in this thread."""
+
+    stream: Any = None
+    taken = False
+
+
+_fork = _Fork()
+
+
+@functools.cache
+def _stream(device: int, number: int) -> Any:
+    """The streams of a device on which steps are recorded: 0 for the step, 1 for what goes beside it."""
+    import torch
+
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+def _forked(step: Callable[[], T]) -> T:
+    """The step, whose branches may go beside each other, and have come together in the end."""
+    import torch
+
+    here = torch.cuda.current_stream()
+    _fork.stream, _fork.taken = _stream(torch.cuda.current_device(), 1), False
+    try:
+        answer = step()
+        if _fork.taken:  # what autograd did there last
+            here.wait_stream(_fork.stream)
+    finally:
+        _fork.stream = None
+    return answer
+
+
+def beside(one: Callable[[], T], other: Callable[[], U]) -> tuple[T, U]:
+    """Both, one after the other; in a step that is recorded, branches that the device may follow at the same time.
+
+    Neither may change what the other one reads.
+    """
+    if _fork.stream is None:
+        return one(), other()
+    import torch
+
+    here, there = torch.cuda.current_stream(), _fork.stream
+    if here == there:
+        return one(), other()
+    _fork.taken = True
+    there.wait_stream(here)
+    first = one()
+    with torch.cuda.stream(there):
+        second = other()
+    here.wait_stream(there)
+    return first, second
 
 
 def usual_graphs(where: device) -> Graphs | None:
     """What records steps on a device."""
-    return CudaGraphs() if where.type == "cuda" else None
+    return CudaGraphs(where) if where.type == "cuda" else None
 
 
 class Steps(Generic[T]):
@@ -88,9 +161,13 @@ class Steps(Generic[T]):
         return answer
 
     def _record(self, graphs: Graphs) -> None:
+        import torch
+
         try:
             self._recording = graphs.record(self._step)
             self.note = "replayed from a recording"
+        except torch.OutOfMemoryError:  # whoever knows how to ask for less
+            raise
         except Exception as error:  # a step that asks the device for a number, or a driver that records nothing
             self.graphs = None
             first = (str(error).strip().splitlines() or [""])[0]

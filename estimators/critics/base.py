@@ -132,7 +132,7 @@ class Variational(Learned):
         DataError : problems of different shapes.
         Unsupported : too few samples for three parts.
         """
-        samples = [check_samples(x, y) for x, y in zip(xs, ys, strict=True)]
+        samples = list(threads(runtime.device(), lambda pair: check_samples(*pair), zip(xs, ys, strict=True)))
         shapes = sorted({(x.shape, y.shape) for x, y in samples})
         if len(shapes) > 1:
             raise DataError(f"one batch needs problems of one shape, not {shapes[0]} and {shapes[1]}.")

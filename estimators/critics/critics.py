@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mibench.errors import Unsupported
+from mibench.graphs import beside
 
 from .networks import (
     SMALLEST_IMAGE,
@@ -154,8 +155,9 @@ class Separable(_Products):
 
     def embed(self, p: Parameters, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """[g, a, 1] and [h, 1, b], whose scalar product is the critic."""
-        g, a = self._side(p, self._g, self._linear[0], x)
-        h, b = self._side(p, self._h, self._linear[1], y)
+        (g, a), (h, b) = beside(
+            lambda: self._side(p, self._g, self._linear[0], x), lambda: self._side(p, self._h, self._linear[1], y)
+        )
         one = torch.ones_like(a)
         return torch.cat([g, a, one], -1), torch.cat([h, one, b + p[self._constant]], -1)
 

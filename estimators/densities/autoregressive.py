@@ -68,6 +68,7 @@ class MixtureDensity(nn.Module):
         slopes.fill_diagonal_(0.0)
         intercept = mean[u.shape[1] :] - slopes @ torch.cat([mean[u.shape[1] :], mean[: u.shape[1]]])
         self.linear.copy_(slopes)
+        residual, intercept = residual.to(self.offset.device), intercept.to(self.offset.device)
         self.offset[:, 1] = self.offset[:, 1] * residual[:, None] + intercept[:, None]
         self.offset[:, 2] += residual.log()[:, None]
         return self

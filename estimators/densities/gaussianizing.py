@@ -45,7 +45,7 @@ class GaussianPair(nn.Module):
         inverse = torch.linalg.inv(torch.linalg.cholesky(covariance))[dim:]
         root = inverse[:, dim:]
         self.slopes.copy_(-torch.linalg.solve_triangular(root, inverse[:, :dim], upper=False))
-        self.shift.copy_(mean[dim:] - self.slopes.double() @ mean[:dim])
+        self.shift.copy_(mean[dim:] - self.slopes.cpu().double() @ mean[:dim])
         self.log_scale.copy_(root.diagonal().log())
         self.lower.copy_(root.tril(-1))
         return self

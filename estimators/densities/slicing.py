@@ -37,7 +37,7 @@ class Slices(nn.Module):
         white_x, white_y = (_whitener(covariance[s, s]) for s in (slice(0, dim), slice(dim, None)))
         left, _, right = torch.linalg.svd(white_x @ covariance[:dim, dim:] @ white_y.T)
         for name, value in {"mean": mean, "white_x": white_x, "white_y": white_y}.items():
-            self.register_buffer(name, value.float())
+            self.register_buffer(name, value.float().to(x.device))
         starts = left[:, :columns], right[:columns].T
         if not canonical:
             starts = torch.randn(starts[0].shape), torch.randn(starts[1].shape)

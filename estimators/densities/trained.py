@@ -86,7 +86,8 @@ class Trained(Learned):
         return self.estimate_batch([x], [y], [seed])[0]
 
     def estimate_batch(self, xs: Sequence[Array], ys: Sequence[Array], seeds: Sequence[int]) -> list[Estimate]:
-        problems = [self._problem(x, y, seed) for x, y, seed in zip(xs, ys, seeds, strict=True)]
+        given = zip(xs, ys, seeds, strict=True)
+        problems = list(threads(runtime.device(), lambda one: self._problem(*one), given))
         every = [assigned for own, _ in problems for assigned in own]
         results = iter(self._side_by_side(every) if self._stacks else map(self._train, every))
         return [merged([next(results) for _ in own], [a.split for a in own], said) for own, said in problems]

@@ -108,13 +108,14 @@ def shrunk_moments(values: Tensor, power: float = 1.0) -> tuple[Tensor, Tensor]:
     """Mean (dim,) and covariance (dim, dim) in float64 of ``values`` (n, dim), positive definite at every n.
 
     (dim / n)^power times the mean variance is added to the diagonal. Networks that begin with what is right for
-    Gaussian variables of these moments have only the difference to learn.
+    Gaussian variables of these moments have only the difference to learn. They are on the processor, which takes small
+    matrices apart sooner than a GPU hears of it, and to the same signs wherever the samples are.
     """
     n, dim = values.shape
     centred = values.double() - values.double().mean(0)
     covariance = centred.T @ centred / n
     ridge = covariance.diagonal().mean() * (dim / n) ** power
-    return values.double().mean(0), covariance + ridge * torch.eye(dim, device=values.device)
+    return values.double().mean(0).cpu(), (covariance + ridge * torch.eye(dim, device=values.device)).cpu()
 
 
 @dataclass(frozen=True)

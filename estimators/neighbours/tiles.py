@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -54,10 +55,13 @@ class Columns(NamedTuple):
 
 
 class Passes(Protocol):
-    """Two passes over all pairs; ``max_norm`` as in :class:`compiled.Rule`."""
+    """Two passes over all pairs, and a look at some; ``max_norm`` as in :class:`compiled.Rule`."""
 
     def minima(self, x: Tensor, y: Tensor, rows: Tensor, max_norm: bool) -> Tensor:
         """The least joint distance (R, blocks) from samples ``rows`` to others in each block; inf where none is."""
+
+    def chosen(self, values: Tensor, rows: Tensor, blocks: Tensor, max_norm: bool) -> Tensor:
+        """Distances (R, B BLOCK) from samples ``rows`` to those in ``blocks`` (R, B) of each; inf where is no other."""
 
     def within(
         self, values: Tensor, rows: Tensor, low: Tensor, high: Tensor, skip: Tensor, max_norm: bool
@@ -80,7 +84,7 @@ def count_in_tiles(
 ) -> tuple[Counts, Counts, Counts]:
     """The same by two passes, ``numbers`` of which are held at a time."""
     n = len(x)
-    of_x, of_y = (_columns(values, device, rule.max_norm) for values in _scaled_alike(x, y))
+    of_x, of_y = (_columns(given, rule.max_norm) for given in _scaled_alike(x, y, device))
     blocks = -(-n // BLOCK)
     each = max(blocks, min(blocks, rule.k + SPARE) * BLOCK)
     size = max(1, numbers // each)
@@ -92,18 +96,17 @@ def count_in_tiles(
     return n_x, n_y, atom
 
 
-def _scaled_alike(x: Array, y: Array) -> list[tuple[Array, Array, float]]:
-    """Each variable, its centred coordinates in a common power of two, and that."""
-    centred = [values - np.median(values[:: -(-len(values) // 1000)], axis=0) for values in (x, y)]
-    scale = 2.0 ** (LARGEST - int(np.frexp(max(np.abs(c).max() for c in centred))[1]))
-    return [(values, c * scale, scale) for values, c in zip((x, y), centred, strict=True)]
+def _scaled_alike(x: Array, y: Array, device: str) -> list[tuple[Tensor, Tensor, float]]:
+    """Coordinates (dim, n) of each variable, the same centred and in a common power of two, and that."""
+    exact = [torch.tensor(values, dtype=torch.float64, device=device).T.contiguous() for values in (x, y)]
+    middles = (torch.from_numpy(np.median(v[:: -(-len(v) // 1000)], axis=0)).to(device) for v in (x, y))
+    centred = [columns - middle[:, None] for columns, middle in zip(exact, middles, strict=True)]
+    scale = 2.0 ** (LARGEST - math.frexp(max(float(c.abs().max()) for c in centred))[1])
+    return [(columns, c * scale, scale) for columns, c in zip(exact, centred, strict=True)]
 
 
-def _columns(given: tuple[Array, Array, float], device: str, max_norm: bool) -> Columns:
-    values, centred, scale = given
-    exact, scaled = (
-        torch.tensor(np.ascontiguousarray(v.T), dtype=torch.float64, device=device) for v in (values, centred)
-    )
+def _columns(given: tuple[Tensor, Tensor, float], max_norm: bool) -> Columns:
+    exact, scaled, scale = given
     if max_norm:
         return Columns(scaled.float(), exact, scale, 2.2 * U, 2.02 * U * scaled.abs().amax(0) + UNDERFLOW)
     off = 2.05 * U * scaled.square().sum(0) + UNDERFLOW
@@ -116,8 +119,8 @@ def _count(of_x: Columns, of_y: Columns, rows: Tensor, rule: Rule, passes: Passe
     relative = max(of_x.relative, of_y.relative)
     off = torch.maximum(of_x.off, of_y.off)[rows]
     blocks, complete = _chosen_blocks(minima, rule.k, relative, off)
-    others = (blocks.sort(1).values[..., None] * BLOCK + torch.arange(BLOCK, device=rows.device)).flatten(1)
-    in_x, in_y = (_distances(v.exact, rows, others, rule.max_norm) for v in (of_x, of_y))
+    blocks = blocks.sort(1).values
+    in_x, in_y = (passes.chosen(v.exact, rows, blocks, rule.max_norm) for v in (of_x, of_y))
     joint = torch.maximum(in_x, in_y)
     nearest = joint.topk(rule.k, largest=False, sorted=True)
     kth = nearest.values[:, -1:]
@@ -134,7 +137,7 @@ def _count(of_x: Columns, of_y: Columns, rows: Tensor, rule: Rule, passes: Passe
         # the sample that sets the radius lies at it: it is told apart, or no row could be decided in float32
         limit = moved(radius, rule)[:, 0]
         own = distances.gather(1, at)[:, 0] <= limit
-        skip = others.gather(1, at)[:, 0]
+        skip = (blocks.gather(1, at // BLOCK) * BLOCK + at % BLOCK)[:, 0]
         counts.append(_within(variable, rows, limit, skip, complete, rule, passes) + own)
     answer = torch.stack([*counts, atom])
     failed = torch.nonzero(~complete).flatten()
@@ -170,20 +173,6 @@ def _within(
     return sure
 
 
-def _distances(columns: Tensor, rows: Tensor, others: Tensor, max_norm: bool) -> Tensor:
-    """From each row to its others (R, m) in float64, added up column by column; inf where there is none."""
-    n = columns.shape[1]
-    at = others.clamp(max=n - 1)
-    distances = torch.zeros(others.shape, dtype=columns.dtype, device=columns.device)
-    for column in columns:
-        gap = column[at].sub_(column[rows][:, None])
-        if max_norm:
-            torch.maximum(distances, gap.abs_(), out=distances)
-        else:
-            distances += gap.mul_(gap)
-    return distances.masked_fill_((others >= n) | (others == rows[:, None]), torch.inf)
-
-
 def _by_definition(x: Tensor, y: Tensor, rows: Tensor, rule: Rule) -> Tensor:
     """All three counts (3, R) from all distances in float64, some rows at a time."""
     size = max(1, CELLS // x.shape[1])
@@ -213,6 +202,19 @@ class TorchPasses:
                 least = torch.unflatten(padded, 1, (-1, BLOCK)).amin(2)
                 answer[r : r + size, first : first + least.shape[1]] = least
         return answer
+
+    def chosen(self, values: Tensor, rows: Tensor, blocks: Tensor, max_norm: bool) -> Tensor:
+        n = values.shape[1]
+        others = (blocks[..., None] * BLOCK + torch.arange(BLOCK, device=rows.device)).flatten(1)
+        at = others.clamp(max=n - 1)
+        distances = torch.zeros(others.shape, dtype=values.dtype, device=values.device)
+        for column in values:
+            gap = column[at].sub_(column[rows][:, None])
+            if max_norm:
+                torch.maximum(distances, gap.abs_(), out=distances)
+            else:
+                distances += gap.mul_(gap)
+        return distances.masked_fill_((others >= n) | (others == rows[:, None]), torch.inf)
 
     def within(
         self, values: Tensor, rows: Tensor, low: Tensor, high: Tensor, skip: Tensor, max_norm: bool
@@ -269,6 +271,7 @@ def _try(passes: Passes, device: str) -> None:
     n, slow = 700, TorchPasses()
     x, y = (torch.randn(dim, n, generator=generator, dtype=torch.float64).to(device) for dim in (3, 2))
     rows, skip = torch.arange(5, 205, device=device), torch.arange(100, 300, device=device)
+    blocks = torch.stack([rows % 3, 3 + rows % 3], 1)
     # whole numbers: neither float32 nor the order of additions makes a difference
     x, y = x.mul(4).round(), y.mul(4).round()
     for max_norm in (True, False):
@@ -276,6 +279,7 @@ def _try(passes: Passes, device: str) -> None:
         right: list[Tensor] = []
         for who, told in ((passes, found), (slow, right)):
             told.append(who.minima(x.float(), y.float(), rows, max_norm))
+            told.append(who.chosen(x, rows, blocks, max_norm))
             for values in (x, x.float()):
                 limits = torch.full((len(rows),), 9.0, dtype=values.dtype, device=device)
                 told.extend(who.within(values, rows, limits, limits + 3, skip, max_norm))

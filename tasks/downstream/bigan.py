@@ -183,7 +183,7 @@ class BiganTask(AdversarialTask):
                     loss = loss + self.beta * error
                 g = gradients(loss, [*of_encoder, *of_generator], retain_graph=bound is not None)
                 g_e, g_g = g[: len(of_encoder)], g[len(of_encoder) :]
-                g_e, norms = information.add_to(g_e, x, code, of_encoder)
+                g_e, norms = information.add_to(g_e, information.losses(x, code), of_encoder)
                 logged |= norms
                 apply_gradients(adam_e, of_encoder, g_e)
                 apply_gradients(adam_g, of_generator, g_g)

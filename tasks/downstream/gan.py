@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 import numpy as np
 
 from mibench.estimator import Array
-from mibench.graphs import Replayed, usual_graphs
+from mibench.graphs import Replayed, beside, usual_graphs
 from mibench.parameters import Count, Positive, Widths, at_least
 from mibench.registry import register_task
 from mibench.task import Metric, Outcome
@@ -199,24 +199,37 @@ class GanTask(AdversarialTask):
         parameters = list(generator.parameters())
         reals = problem.samples.to(run.device)
 
+        def play(real: Tensor, fake: Tensor, first: bool) -> tuple[dict[str, Tensor], list[Tensor]]:
+            """A step of the discriminator, where it is its turn; the losses, and the generator's gradient."""
+            losses: dict[str, Tensor] = {}
+            if first:
+                loss_d = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
+                adam_d.zero_grad(set_to_none=True)
+                torch.autograd.backward(loss_d)
+                adam_d.step()
+                losses["loss/discriminator"] = loss_d.detach()
+            loss_g = F.softplus(-discriminator(fake)).mean()
+            losses["loss/generator"] = loss_g.detach()
+            return losses, gradients(loss_g, parameters, retain_graph=bound is not None)
+
+        def inform(fake: Tensor, code: Tensor) -> list[Tensor]:
+            """A step of the critics, and what the generator descends by them."""
+            information.train_critics(fake, code)
+            return information.losses(fake, code)
+
         def learn(real: Tensor, *drawn: Tensor) -> dict[str, Tensor]:
             """A step of every network: on real samples, and on the inputs and codes of each step of the generator."""
             logged: dict[str, Tensor] = {}
             for repeat in range(self.generator_steps):
                 inputs, code = drawn[2 * repeat : 2 * repeat + 2]
                 fake = generator(inputs)
-                if not repeat:
-                    loss_d = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
-                    adam_d.zero_grad(set_to_none=True)
-                    torch.autograd.backward(loss_d)
-                    adam_d.step()
-                    logged["loss/discriminator"] = loss_d.detach()
-                information.train_critics(fake, code)
-                loss_g = F.softplus(-discriminator(fake)).mean()
-                g = gradients(loss_g, parameters, retain_graph=bound is not None)
-                logged["loss/generator"] = loss_g.detach()
-                g, norms = information.add_to(g, fake, code, parameters)
-                logged |= norms
+                # neither network reads what the other changes
+                (losses, g), of_information = beside(
+                    lambda fake=fake, first=not repeat: play(real, fake, first),  # type: ignore[misc]
+                    lambda fake=fake, code=code: inform(fake, code),  # type: ignore[misc]
+                )
+                g, norms = information.add_to(g, of_information, parameters)
+                logged |= losses | norms
                 apply_gradients(adam_g, parameters, g)
             return logged
 

@@ -143,16 +143,22 @@ class InformationGradient:
             self.placebo.train_critic(*strangers(x, y))
         self.regularizer.train_critic(x, y)
 
-    def add_to(
-        self, g_u: Sequence[Tensor], x: Tensor, y: Tensor, parameters: Sequence[nn.Parameter]
-    ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """g_u plus beta times the rule's gradient of -I, and the norms before and after clipping."""
-        keep = self.placebo is not None
-        g_m = gradients(-self.regularizer.objective(x, y), parameters, retain_graph=keep)
-        model, information = global_norm(g_u), global_norm(g_m)
+    def losses(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        """What the model descends to gain information, and the placebo's, where there is one."""
+        terms = [-self.regularizer.objective(x, y)]
         if self.placebo is not None:
-            strange = gradients(-self.placebo.objective(*strangers(x, y)), parameters)
-            g_a = rescaled(strange, torch.minimum(model, information))
+            terms.append(-self.placebo.objective(*strangers(x, y)))
+        return terms
+
+    def add_to(
+        self, g_u: Sequence[Tensor], losses: Sequence[Tensor], parameters: Sequence[nn.Parameter]
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """g_u plus beta times the rule's gradient of :meth:`losses`, and the norms before and after clipping."""
+        of_information, *of_placebo = losses
+        g_m = gradients(of_information, parameters, retain_graph=bool(of_placebo))
+        model, information = global_norm(g_u), global_norm(g_m)
+        if of_placebo:
+            g_a = rescaled(gradients(of_placebo[0], parameters), torch.minimum(model, information))
         elif self.clipping == "adaptive":
             g_a = rescaled(g_m, torch.minimum(model, information), information)
         else:
@@ -177,8 +183,11 @@ class NoInformation:
     def train_critics(self, x: Tensor, y: Tensor) -> None:
         """There are none."""
 
+    def losses(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        return []
+
     def add_to(
-        self, g_u: Sequence[Tensor], x: Tensor, y: Tensor, parameters: Sequence[nn.Parameter]
+        self, g_u: Sequence[Tensor], losses: Sequence[Tensor], parameters: Sequence[nn.Parameter]
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
         """g_u as it is, and its norm."""
         return list(g_u), {"gradient_norm/model": global_norm(g_u)}

@@ -48,15 +48,21 @@ class Training:
 
     def normal(self, name: str, *shape: int) -> Tensor:
         """Standard normal numbers from stream ``name``, on the training's device."""
-        return torch.randn(*shape, generator=self.stream(name)).to(self.device)
+        return self.sent(torch.randn(*shape, generator=self.stream(name)))
 
     def uniform(self, name: str, *shape: int) -> Tensor:
         """Numbers uniform on (-1, 1) from stream ``name``, on the training's device."""
-        return (2.0 * torch.rand(*shape, generator=self.stream(name)) - 1.0).to(self.device)
+        return self.sent(2.0 * torch.rand(*shape, generator=self.stream(name)) - 1.0)
 
     def integers(self, name: str, high: int, count: int) -> Tensor:
         """``count`` integers uniform in [0, high) from stream ``name``, on the training's device."""
-        return torch.randint(high, (count,), generator=self.stream(name)).to(self.device)
+        return self.sent(torch.randint(high, (count,), generator=self.stream(name)))
+
+    def sent(self, drawn: Tensor) -> Tensor:
+        """What was drawn, on the training's device; what is drawn next need not wait until a GPU has it."""
+        if self.device.type == "cuda":
+            return drawn.pin_memory().to(self.device, non_blocking=True)
+        return drawn.to(self.device)
 
     def module(self, name: str, build: Callable[[], M]) -> M:
         """Build a module with initial weights that depend on the seed and ``name`` alone."""

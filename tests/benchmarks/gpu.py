@@ -4,8 +4,9 @@
     python tests/benchmarks/gpu.py --device cpu --only answers    # from the checkout's environment
     python tests/benchmarks/gpu.py --store                        # compute the answers of the CPU anew, and keep them
 
-A line of the output is: what was measured, the figure, the goal where there is one, and whether it was met. On the CPU
-sizes are reduced, and goals are not shown, because they are those of one NVIDIA H100.
+A line of the output is: what was measured, the figure, the goal where there is one, and whether it was reached. It is
+printed when it is known; all goals come once more in the end. On the CPU sizes are reduced, and goals are not shown,
+because they are those of one NVIDIA H100.
 """
 
 from __future__ import annotations
@@ -14,18 +15,41 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import IO
 
-import gpu_figures
+from gpu_checks import answers, replays, same_answers
+from gpu_figures import Clock, Line, card, critics, gan, load, neighbours, stages, table, trained
 
 ANSWERS = Path(__file__).with_name("gpu_answers.json")
 LIMIT = 350.0  # seconds for everything
 LEAST = 5.0  # seconds below which a figure is not begun any more
+LOOK_EVERY = 0.05  # seconds
+
+# what matters most first, should the time not suffice for all
+FIGURES: dict[str, tuple[Callable[[Clock], Iterator[Line]], float]] = {
+    "answers": (same_answers, 80.0),
+    "replays": (replays, 40.0),
+    "critics-1": (critics(1, 0.5), 25.0),
+    "critics-1000": (critics(1000, 5.0), 50.0),
+    "ksg-100000": (neighbours(((100_000, 50, 1.0),)), 45.0),
+    "table": (table, 90.0),
+    "gan": (gan, 40.0),
+    "densities": (trained, 60.0),
+    "ksg-1000000": (neighbours(((1_000_000, 5, 30.0),)), 80.0),
+    "stages": (stages, 20.0),
+    "critics-100": (critics(100, None), 20.0),
+    "critics-10": (critics(10, None), 20.0),
+    "ksg": (neighbours(((10_000, 5, None), (10_000, 25, None), (100_000, 25, None))), 40.0),
+}
 
 
 def main() -> int:
@@ -33,58 +57,82 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage=argparse.SUPPRESS
     )
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--only", nargs="*", choices=list(gpu_figures.FIGURES), default=list(gpu_figures.FIGURES))
+    parser.add_argument("--only", nargs="*", choices=list(FIGURES), default=list(FIGURES))
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds for everything")
     parser.add_argument("--store", action="store_true", help="compute the answers of the CPU, and keep them")
-    parser.add_argument("--figure", choices=list(gpu_figures.FIGURES), help=argparse.SUPPRESS)
-    parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.store:
-        ANSWERS.write_text(json.dumps(gpu_figures.answers("cpu"), indent=1) + "\n")
+        ANSWERS.write_text(json.dumps(answers("cpu"), indent=1) + "\n")
         return 0
-    if args.figure:
-        one_figure(args.figure, args.device, args.seconds)
-        return 0
-    print(machine(args.device), flush=True)
     end, failed = time.monotonic() + args.limit, []
-    for name in args.only:
-        guard = min(gpu_figures.FIGURES[name][1], end - time.monotonic())
-        problem = guarded(name, args.device, guard) if guard > LEAST else "not begun: the time for everything is over"
-        if problem:
-            failed.append(name)
-            print(f"{name:<54}{problem}", flush=True)
+    print(machine(args.device), flush=True)
+    load()
+    with tempfile.TemporaryFile("w+") as told:
+        for name in args.only:
+            start = time.monotonic()
+            guard = min(FIGURES[name][1], end - start)
+            problem = guarded(name, args.device, guard, told) if guard > LEAST else "not begun: the time is over"
+            if problem:
+                failed.append(name)
+            print(f"-- {name}: {time.monotonic() - start:.1f} s{f'; {problem}' if problem else ''}", flush=True)
+        told.seek(0)
+        goals = told.read()
+    if goals:
+        print(f"\nGoals:\n{goals}", end="")
     print(f"done in {args.limit - (end - time.monotonic()):.0f} s; without an answer: {', '.join(failed) or 'none'}")
     return 1 if failed else 0
 
 
-def one_figure(name: str, device: str, seconds: float) -> None:
-    """Compute one figure and print its lines as they come."""
-    os.environ["MIBENCH_DEVICE"] = device
-    clock = gpu_figures.Clock(device, seconds, json.loads(ANSWERS.read_text()))
-    for what, figure, goal in gpu_figures.FIGURES[name][0](clock):
-        shown = "" if goal is None or clock.small else f"goal {goal.text:<9} {'met' if goal.met else 'NOT MET'}"
-        print(f"{what:<54}{figure:<42}{shown}".rstrip(), flush=True)
+def guarded(name: str, device: str, seconds: float, goals: IO[str]) -> str:
+    """Compute one figure in at most so many seconds, in a process that has all modules and no device yet.
 
-
-def guarded(name: str, device: str, seconds: float) -> str:
-    """Run one figure in a process of at most so many seconds; what went wrong, or nothing."""
-    start = time.monotonic()
-    command = [sys.executable, __file__, "--device", device, "--figure", name, "--seconds", str(seconds)]
+    What went wrong, or nothing; lines with a goal are written down in ``goals`` as well.
+    """
+    sys.stdout.flush()
     with tempfile.TemporaryFile() as said:
-        try:
-            code = subprocess.run(command, stderr=said, timeout=seconds).returncode
-        except subprocess.TimeoutExpired:
-            return f"stopped after {time.monotonic() - start:.0f} s"
-        if code == 0:
+        child = os.fork()
+        if not child:
+            _compute(name, device, seconds, said.fileno(), goals)
+        end, status = time.monotonic() + seconds, 0
+        while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < end:
+            time.sleep(LOOK_EVERY)
+        if not ended[0]:
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return f"stopped after {seconds:.0f} s"
+        status = os.waitstatus_to_exitcode(ended[1])
+        if status == 0:
             return ""
         said.seek(0)
         lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
-    return f"failed with exit code {code}: {' | '.join(lines[-3:])[:600]}"
+    return f"failed with exit code {status}: {' | '.join(lines[-3:])[:600]}"
+
+
+def _compute(name: str, device: str, seconds: float, said: int, goals: IO[str]) -> None:
+    """In the child, which does not return: print the lines of a figure as they come."""
+    code = 1
+    try:
+        os.setsid()
+        os.dup2(said, 2)
+        os.environ["MIBENCH_DEVICE"] = device
+        clock = Clock(device, seconds, json.loads(ANSWERS.read_text()))
+        for what, figure, goal in FIGURES[name][0](clock):
+            line = f"{what:<58} {figure:<50}"
+            if goal is not None and not clock.small:
+                line += f" goal {goal.text:<9} {'reached' if goal.met else 'MISSED'}"
+                print(line.rstrip(), file=goals, flush=True)
+            print(line.rstrip(), flush=True)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def machine(device: str) -> str:
     """What the figures were measured on, in one paragraph."""
-    facts = [f"device {device}", gpu_figures.card(device), f"Python {platform.python_version()}"]
+    facts = [f"device {device}", card(device), f"Python {platform.python_version()}"]
     facts += [f"{os.cpu_count()} cores", *map(_version, ("mibench", "torch", "triton", "numpy", "numba", "zuko"))]
     if device != "cpu":
         query = ["nvidia-smi", "--query-gpu=driver_version,memory.total,clocks.max.sm", "--format=csv,noheader"]

@@ -10,8 +10,10 @@ import warnings
 
 import numpy as np
 import pytest
-from mibench.estimators._samples import outliers, pooled, standardized, tamed
+from mibench.estimators._samples import outliers, pooled, standardized, tamed, ties
+from mibench.estimators.ksg import prepared
 
+from mibench import runtime
 from mibench.engine.grid import Job
 from mibench.engine.worker import answer
 from mibench.registry import estimators, tasks
@@ -122,3 +124,16 @@ print(sorted(name for name in set(sys.modules) - before if name.startswith("scip
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_before_a_gpu_samples_are_looked_at_in_threads_to_the_same_end() -> None:
+    rng = np.random.default_rng(4)
+    x, y = rng.standard_normal((400, 9)), rng.standard_t(1, (400, 5))
+    for values in (x, x.round(2)):
+        here = prepared(values, y, True), ties(values, y)
+        with runtime.using(device="cuda"):
+            there = prepared(values, y, True), ties(values, y)
+        for found, expected in zip(there[0], here[0], strict=True):
+            np.testing.assert_equal(found, expected)
+        assert there[1] == here[1]
+    assert here[1]["ties"] > 0 and "outliers" in here[0].diagnostics

@@ -25,7 +25,7 @@ from mibench.estimators.neighbours import kernels, tiles
 from mibench.estimators.neighbours.chunked import count_in_chunks
 from mibench.estimators.neighbours.compiled import Rule
 
-kernels.SPAN = 2  # more than one program of them, of few samples
+kernels.SPAN = 4  # more than one program of them, of few samples
 passes = tiles.backend("cpu")
 assert isinstance(passes, kernels.TritonPasses), passes
 rng = np.random.default_rng(0)
@@ -117,7 +117,7 @@ def test_continuous_samples_are_decided_in_float32(max_norm: bool, monkeypatch: 
 def test_the_error_of_a_distance_is_bounded(dim: int, max_norm: bool, shift: float) -> None:
     x, y = gaussian(300, dim)
     x[: len(x) // 3] += shift  # far from where most samples are
-    for column in (tiles._columns(given, "cpu", max_norm) for given in tiles._scaled_alike(x, y)):
+    for column in (tiles._columns(given, max_norm) for given in tiles._scaled_alike(x, y, "cpu")):
         rows = torch.arange(len(x))
         near, true = (tiles.tile(v, rows, 0, len(x), max_norm) for v in (column.rounded, column.exact))
         apart = ~torch.eye(len(x), dtype=torch.bool)

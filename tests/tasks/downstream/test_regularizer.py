@@ -95,7 +95,7 @@ def test_the_model_s_gradient_leaves_the_critic_alone(clipping: str) -> None:
     average = information.regularizer.state.clone()
     parameters = list(generator.parameters())
     g_u = gradients(fake.square().mean(), parameters, retain_graph=True)
-    information.add_to(g_u, fake, code, parameters)
+    information.add_to(g_u, information.losses(fake, code), parameters)
     for critic, was, grad in zip(critics, before, grads, strict=True):
         assert torch.equal(state(critic), was)
         assert all(torch.equal(p.grad, g) for p, g in zip(critic.parameters(), grad, strict=True))
@@ -121,7 +121,7 @@ def test_clipped_gradient_and_its_norms(scale: float) -> None:
     parameters = list(generator.parameters())
     g_m = gradients(-information.regularizer.objective(fake, code), parameters, retain_graph=True)
     g_u = gradients(scale * fake.square().mean(), parameters, retain_graph=True)
-    total, norms = information.add_to(g_u, fake, code, parameters)
+    total, norms = information.add_to(g_u, information.losses(fake, code), parameters)
     g_a = adaptive_clip(g_u, g_m)
     torch.testing.assert_close(flat(total), flat(g_u) + 0.5 * flat(g_a))
     assert float(norms["gradient_norm/model"]) == pytest.approx(float(global_norm(g_u)))
@@ -136,7 +136,9 @@ def test_unclipped_gradient_is_the_plain_sum() -> None:
     loss = fake.square().mean() - 2.0 * information.regularizer.objective(fake, code)
     whole = gradients(loss, parameters, retain_graph=True)
     g_u = gradients(fake.square().mean(), parameters, retain_graph=True)
-    torch.testing.assert_close(flat(information.add_to(g_u, fake, code, parameters)[0]), flat(whole))
+    torch.testing.assert_close(
+        flat(information.add_to(g_u, information.losses(fake, code), parameters)[0]), flat(whole)
+    )
 
 
 def test_placebo_has_the_norm_of_the_clipped_gradient_and_another_direction() -> None:
@@ -144,7 +146,7 @@ def test_placebo_has_the_norm_of_the_clipped_gradient_and_another_direction() ->
     parameters = list(generator.parameters())
     g_u = gradients(1e-3 * fake.square().mean(), parameters, retain_graph=True)
     g_m = gradients(-information.regularizer.objective(fake, code), parameters, retain_graph=True)
-    total, norms = information.add_to(g_u, fake, code, parameters)
+    total, norms = information.add_to(g_u, information.losses(fake, code), parameters)
     added = flat(total) - flat(g_u)
     assert float(added.norm()) == pytest.approx(float(global_norm(adaptive_clip(g_u, g_m))), rel=1e-4)
     assert float(torch.cosine_similarity(added, flat(g_m), dim=0)) < 0.9
@@ -300,7 +302,7 @@ def test_without_a_bound_the_model_s_gradient_stays_as_it_is() -> None:
     generator, _, code, fake = setting()
     information = information_gradient(Training(0), None, lambda _: nn.Identity(), 1e-3, "adaptive", 1.0)
     information.train_critics(fake, code)
-    g, norms = information.add_to(LOOSE, fake, code, list(generator.parameters()))
+    g, norms = information.add_to(LOOSE, information.losses(fake, code), list(generator.parameters()))
     assert all(map(torch.equal, g, LOOSE))
     assert norms == {"gradient_norm/model": global_norm(LOOSE)}
     assert information.on_batch() == information.on_fresh(fake, code) == {}

@@ -10,12 +10,14 @@ import torch
 from mibench.tasks.downstream import gan
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils import _python_dispatch
 
 from mibench.graphs import WARM, Replayed
 from mibench.registry import estimators, tasks
 from mibench.task import Outcome
 
 T = TypeVar("T")
+Mode: Any = _python_dispatch.TorchDispatchMode  # which has no types
 
 
 def _held(thing: Any, seen: set[int]) -> Iterator[Tensor]:
@@ -90,6 +92,53 @@ def test_a_gan_answers_what_it_does_step_by_step(
         curves.pop("bound_on_batch", None)  # type: ignore[attr-defined]
     assert found.curves == expected.curves
     assert found.metrics == expected.metrics
+
+
+class Unasked(Mode):  # type: ignore[misc]
+    """Refuses what a recording cannot hold: to tell the host a number, and results whose size depends on numbers."""
+
+    refused = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal", "repeat_interleave")
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if any(name in str(operation) for name in self.refused):
+            raise AssertionError(f"{operation} cannot be recorded")
+        return operation(*args, **(kwargs or {}))
+
+
+class Watched:
+    """Records nothing: watches steps."""
+
+    seen = 0
+
+    def apart(self, step: Callable[[], T]) -> T:
+        return step()
+
+    def record(self, step: Callable[[], T]) -> tuple[Callable[[], object], T]:
+        with Unasked():
+            answer = step()
+        self.seen += 1
+        return lambda: None, answer
+
+
+@pytest.mark.usefixtures("scored_on_little")
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("gan-ring", {}),
+        ("gan-ring", {"clipping": "placebo"}),
+        ("gan-ring", {"clipping": "unclipped"}),
+        ("gan-spiral", {"codes": 0, "generator_steps": 2}),
+    ],
+)
+@pytest.mark.parametrize("estimator", ["none", "mine-ema", "nwj", "infonce", "club", "l1out"])
+def test_a_step_asks_for_nothing(
+    name: str, changes: dict[str, Any], estimator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task: Any = tasks.create(name, steps=4, generated=100, **changes)
+    watched = Watched()
+    monkeypatch.setattr(gan, "usual_graphs", lambda device: watched)
+    task.train_one(estimators.create(estimator).bound(), 7)
+    assert watched.seen == 1
 
 
 def test_what_is_given_lies_where_the_recording_reads_it() -> None:
