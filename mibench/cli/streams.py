@@ -49,14 +49,17 @@ def prepare() -> None:
 
 def _keep_stdout() -> None:
     """Standard output gets a descriptor that nobody else knows, and that no child inherits; its own leads elsewhere."""
-    global _results
+    global _results, _before
     kept = os.dup(1)
     sys.stdout.flush()
     os.dup2(2, 1)
-    old, buffering = sys.stdout, 1 if os.isatty(kept) else -1
-    sys.stdout = open(kept, "w", buffering, old.encoding, "backslashreplace")  # noqa: SIM115
+    _before, buffering = sys.stdout, 1 if os.isatty(kept) else -1
+    sys.stdout = open(kept, "w", buffering, _before.encoding, "backslashreplace")  # noqa: SIM115
     _results, sys.__stdout__ = sys.stdout, sys.stderr  # type: ignore[misc, assignment]
 
+
+_before: TextIO | None = None
+"""What standard output was: where nobody had it any more, its descriptor would be closed."""
 
 _results: TextIO | None = None
 """Standard output of a process that is ours, and of the command that runs."""
