@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import digamma, xlogy
 
-from mibench.estimator import Array, Estimate, Estimator, Nature, check_samples, rng_for
+from mibench.estimator import Array, Estimate, Estimator, check_samples, rng_for
 from mibench.parameters import Count
 from mibench.ranks import ranks
 from mibench.registry import register_estimator
@@ -63,9 +63,7 @@ class SelectedKSG(Estimator):
         "François, Rossi, Wertz & Verleysen (2007), Resampling methods for parameter-free and robust feature selection "
         f"with mutual information; {KRASKOV}"
     )
-    capabilities: ClassVar = needing(
-        lambda selected: 2 * (selected.k + 2), min_n=16, usual_for=(Nature.CONTINUOUS,), memory=0.1
-    )
+    capabilities: ClassVar = needing(lambda selected: 2 * (selected.k + 2), min_n=16, memory=0.1)
 
     def warm_up(self) -> None:
         """Compile what compares neighbours, or load it from disk."""
