@@ -24,7 +24,7 @@ from mibench.task import Metric, Outcome
 
 from . import data, figures, metrics
 from .arms import AdversarialTask, Clipping
-from .gan import ENERGY, LOSSES, MODES, QUALITY, SCORES, same
+from .gan import ENERGY, MODES, QUALITY, same
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -132,74 +132,12 @@ class BiganTask(AdversarialTask):
 
     def train_one(self, bound: Bound | None, seed: int) -> Outcome:
         """Train one bidirectional GAN; the arms of a seed start from the same weights and see the same data."""
-        import torch
-        import torch.nn.functional as F
-
-        from .regularizer import apply_gradients, gradients, information_gradient
-        from .training import Diverged, Training, adam, due
+        from .bigan_training import BiganLearner
 
         problem = self.problem(seed)
         if self.variant == "perfect-sampler":
             return problem.perfect_model()
-        run = Training(seed)
-        generator = run.module("generator", self.new_generator)
-        encoder = run.module("encoder", self.new_encoder)
-        discriminator = run.module("discriminator", self.new_discriminator)
-        adam_g, adam_e, adam_d = (adam(net, self.lr) for net in (generator, encoder, discriminator))
-        information = information_gradient(run, bound, self.new_critic, self.lr, self.clipping, self.beta)
-        of_generator, of_encoder = list(generator.parameters()), list(encoder.parameters())
-        reals = problem.train.to(run.device)
-        test = problem.decode(problem.test[:JUDGED].to(run.device))
-        truth = test.cpu().numpy()
-
-        def judged(step: int) -> tuple[Tensor, Array, Array]:
-            """Codes of the test samples, their reconstructions, and generated samples, all in evaluation mode."""
-            encoder.eval()
-            generator.eval()
-            with torch.no_grad():
-                codes = encoder(test, run.normal("watching noise", len(test), self.noise))
-                made = [generator(codes), generator(run.normal("watching prior", len(test), self.latent))]
-            encoder.train()
-            generator.train()
-            rebuilt, samples = (run.check(step, part).cpu().numpy() for part in made)
-            return codes, rebuilt, samples
-
-        try:
-            for step in range(1, self.steps + 1):
-                x = problem.decode(reals[run.integers("batches", len(reals), self.batch)])
-                z = run.normal("prior", self.batch, self.latent)
-                code, fake = encoder(x, run.normal("noise", self.batch, self.noise)), generator(z)
-                loss_d = F.softplus(-discriminator(x, code.detach())) + F.softplus(discriminator(fake.detach(), z))
-                adam_d.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss_d.mean())
-                adam_d.step()
-                logged: dict[str, Tensor] = {"loss/discriminator": loss_d.mean()}
-                information.train_critics(x, code)
-                loss_e, loss_g = F.softplus(discriminator(x, code)).mean(), F.softplus(-discriminator(fake, z)).mean()
-                loss = loss_e + loss_g
-                if self.variant == "alice-l2":
-                    error = (generator(code) - x).flatten(1).square().sum(1).mean()
-                    logged["loss/reconstruction"] = error
-                    loss = loss + self.beta * error
-                g = gradients(loss, [*of_encoder, *of_generator], retain_graph=bound is not None)
-                g_e, g_g = g[: len(of_encoder)], g[len(of_encoder) :]
-                g_e, norms = information.add_to(g_e, information.losses(x, code), of_encoder)
-                logged |= norms
-                apply_gradients(adam_e, of_encoder, g_e)
-                apply_gradients(adam_g, of_generator, g_g)
-                if due(step, self.steps, LOSSES):
-                    of_model = {"loss/encoder": loss_e, "loss/generator": loss_g}
-                    run.log(step, {**of_model, **logged, **information.on_batch()})
-                if due(step, self.steps, SCORES):
-                    codes, rebuilt, samples = judged(step)
-                    scores = problem.score(truth, rebuilt, samples)
-                    run.log_scores(step, scores)
-                    run.log(step, information.on_fresh(test[:1_000], codes[:1_000]))
-                if due(step, self.steps, 2):
-                    run.images[f"reconstructions_{step:06d}"] = problem.picture(truth, rebuilt)
-        except Diverged as reason:
-            return run.diverged(self, reason)
-        return run.outcome(scores, floor=dict(problem.perfect_model().metrics), **problem.facts)
+        return BiganLearner(self, problem, bound, seed).train()
 
 
 @register_task("bigan-digits")

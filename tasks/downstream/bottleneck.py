@@ -6,22 +6,21 @@ are the encoder, what regularises it, and how hard; the control is the classifie
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from mibench.datasets import Bytes, Images
+from mibench.datasets import Images
 from mibench.errors import UsageError
 from mibench.estimator import Estimator
 from mibench.parameters import Count, Positive, Range, Widths, at_least
 from mibench.registry import register_task
 from mibench.task import Metric, Outcome
 
-from . import data, metrics
+from . import data
 from .arms import PLAIN, RegularizedTask, is_control
-from .bottleneck_curves import CLASSES, hidden_information, information_plane
+from .bottleneck_curves import CLASSES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,10 +37,6 @@ ESTIMATE = Metric("estimate", "", "nats", "The bound on I(X; Z), by its own crit
 REFERENCE = Metric(
     "reference", "", "nats", "I(X; Z) on the same test images, by Monte Carlo with the encoder's density (Gaussian)."
 )
-
-CODES = 12  # codes per test image over which class probabilities are averaged
-LOSSES, SCORES = 40, 20  # how often the losses are logged and the model is scored along training
-HELD_OUT = 1_000  # test images on which estimate and reference are computed
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -181,97 +176,11 @@ class BottleneckTask(RegularizedTask):
 
     def train_one(self, bound: Bound | None, seed: int) -> Outcome:
         """Train one classifier; the arms of a seed start from the same weights and see the same images."""
-        import torch
-        import torch.nn.functional as F
-        from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+        from .bottleneck_training import BottleneckLearner
 
-        from .densities import reference_information
-        from .regularizer import apply_gradients, gradients
-        from .training import Diverged, Training, adam, due
-
-        images = self.images(seed)
-        run = Training(seed)
-        train_x, test_x = (_flat(images, part).to(run.device) for part in (images.train, images.test))
-        train_y = torch.as_tensor(images.train_labels).to(run.device)
-        size = train_x.shape[1]
-        model = run.module("model", lambda: self.new_classifier(run, size))
-        parameters = list(model.parameters())
-        judged, average = model, None
-        if self.polyak:
-            average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.polyak))  # type: ignore[no-untyped-call]
-            judged = cast("Classifier", average.module)
-        regularizer = self.regularizer(run, bound, size)
-        optimizer = adam(model, self.lr)
-        optimizers = [optimizer] if regularizer is None else [optimizer, regularizer.optimizer]
-        smoothing = self.beta if self.variant == "label-smoothing" else 0.0
-
-        def encode(stream: str, x: Tensor) -> Tensor:
-            code: Tensor = model.encoder(x, run.normal(f"{stream} noise", len(x), model.encoder.noise_dim))
-            return code
-
-        def train_critic(regularizer: Regularizer) -> None:
-            """On images and codes of its own streams, so that its steps do not move the model's."""
-            x = train_x[run.integers("critic batches", len(train_x), self.batch)]
-            with torch.no_grad():
-                z = encode("critic", x)
-            regularizer.train_critic(x, z)
-
-        def judge(step: int) -> dict[str, float]:
-            """All metrics on test images, also appended to the curves."""
-            judged.eval()
-            with torch.no_grad():
-                coding, dim = judged.encoder.coding(test_x), judged.encoder.noise_dim
-                z = [coding(run.normal("watching noise", len(test_x), dim)) for _ in range(CODES)]
-                probabilities = torch.stack([judged.decoder(code).softmax(1) for code in z]).mean(0).cpu().numpy()
-                x, code = test_x[:HELD_OUT], z[0][:HELD_OUT]
-                scores = {
-                    "test_error": 100.0 - metrics.agreement(probabilities.argmax(1), images.test_labels),
-                    "test_nll": metrics.negative_log_likelihood(probabilities, images.test_labels),
-                }
-                if regularizer is not None:
-                    scores["estimate"] = regularizer.value(x, code)
-                if self.encoder == "gaussian":
-                    scores["reference"] = reference_information(code, *judged.encoder.gaussian(x))
-            judged.train()
-            run.log_scores(step, scores)
-            return scores
-
-        def learn(critic_steps: int) -> dict[str, Tensor]:
-            """The critic's steps, then one of the model; the losses of the latter."""
-            if regularizer is not None:
-                for _ in range(critic_steps):
-                    train_critic(regularizer)
-            chosen = run.integers("batches", len(train_x), self.batch)
-            x, y = train_x[chosen], train_y[chosen]
-            z = encode("training", x)
-            scores = model.decoder(z)
-            classified = F.cross_entropy(scores, y, label_smoothing=smoothing)
-            added = self.penalty(model, x, scores) if regularizer is None else regularizer.objective(x, z)
-            loss = classified + self.beta * added
-            apply_gradients(optimizer, parameters, gradients(loss, parameters))
-            if average is not None:
-                average.update_parameters(model)
-            return {"loss": loss, "loss/classifier": classified}
-
-        try:
-            for step in range(1, self.steps + 1):
-                logged = learn(self.critic_steps + (self.pretraining if step == 1 else 0))
-                if step % self.decay_every == 0:
-                    for group in (group for each in optimizers for group in each.param_groups):
-                        group["lr"] *= self.decay
-                if due(step, self.steps, LOSSES):
-                    if regularizer is not None:
-                        logged["bound_on_batch"] = regularizer.on_batch()
-                    run.log(step, logged)
-                if due(step, self.steps, SCORES):
-                    scores = judge(step)
-        except Diverged as reason:
-            return run.diverged(self, reason)
-        seen = min(HELD_OUT, len(test_x))
-        plane = information_plane(run.curves, math.log(seen))
-        if plane is not None:
-            run.images["information_plane"] = plane
-        return run.outcome(scores, **hidden_information(run.curves, seen))
+        learner = BottleneckLearner(self, self.images(seed), bound, seed)
+        learner.pretrain(self.pretraining)
+        return learner.train()
 
 
 @register_task("ib-digits")
@@ -314,9 +223,3 @@ class BottleneckMnist(BottleneckTask):
 
     def images(self, seed: int) -> Images:
         return data.mnist()
-
-
-def _flat(images: Images, part: Bytes) -> Tensor:
-    import torch
-
-    return torch.as_tensor(images.decode(part.reshape(len(part), -1)))

@@ -1,13 +1,12 @@
 """GANs that must cover many modes, with mutual information between code and sample in the generator's loss.
 
 The generator maximises its adversarial objective + beta I(G([eps, c]); c) (Belghazi et al. 2018, section 5.1). The arms
-are the estimator and the way its gradient joins the generator's; the control is the GAN alone. Here are the training
-and the GANs of points in the plane; those of stacked digits are in ``gan_stacked.py``.
+are the estimator and the way its gradient joins the generator's; the control is the GAN alone. Here are the GANs of
+points in the plane; those of stacked digits are in ``gan_stacked.py``, the training is in ``gan_training.py``.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 import numpy as np
 
 from mibench.estimator import Array
-from mibench.graphs import Replayed, beside, usual_graphs
 from mibench.parameters import Count, Positive, Widths, at_least
 from mibench.registry import register_task
 from mibench.task import Metric, Outcome
@@ -42,9 +40,7 @@ REVERSE_KL = Metric(
 )
 ENERGY = Metric("energy_distance", "lower", "", "Energy distance of 2,000 generated samples to 2,000 real ones.")
 
-LOSSES, SCORES = 40, 8  # how often the losses are logged and the model is scored along training
-SCORED = 2_000  # samples of each score along training
-HELD_OUT = 1_000  # fresh pairs on which the bound is reported
+SCORES = 8  # how often a model is scored along training
 
 Codes: TypeAlias = Literal[0] | Annotated[int, at_least(2)]
 
@@ -182,86 +178,12 @@ class GanTask(AdversarialTask):
 
     def train_one(self, bound: Bound | None, seed: int) -> Outcome:
         """Train one GAN; the arms of a seed start from the same weights and see the same data in the same order."""
-        import torch
-        import torch.nn.functional as F
-
-        from .regularizer import apply_gradients, gradients, information_gradient
-        from .training import Diverged, Training, due
+        from .gan_training import GanLearner
 
         problem = self.problem(seed)
         if self.variant == "perfect-sampler":
             return self.perfect_sampler(problem, seed)
-        run = Training(seed)
-        generator = run.module("generator", self.new_generator)
-        discriminator = run.module("discriminator", self.new_discriminator)
-        adam_g, adam_d = self.new_optimizers(generator, discriminator)
-        information = information_gradient(run, bound, self.new_critic, self.lr, self.clipping, self.beta)
-        parameters = list(generator.parameters())
-        reals = problem.samples.to(run.device)
-
-        def play(real: Tensor, fake: Tensor, first: bool) -> tuple[dict[str, Tensor], list[Tensor]]:
-            """A step of the discriminator, where it is its turn; the losses, and the generator's gradient."""
-            losses: dict[str, Tensor] = {}
-            if first:
-                loss_d = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
-                adam_d.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss_d)
-                adam_d.step()
-                losses["loss/discriminator"] = loss_d.detach()
-            loss_g = F.softplus(-discriminator(fake)).mean()
-            losses["loss/generator"] = loss_g.detach()
-            return losses, gradients(loss_g, parameters, retain_graph=bound is not None)
-
-        def inform(fake: Tensor, code: Tensor) -> list[Tensor]:
-            """A step of the critics, and what the generator descends by them."""
-            information.train_critics(fake, code)
-            return information.losses(fake, code)
-
-        def learn(real: Tensor, *drawn: Tensor) -> dict[str, Tensor]:
-            """A step of every network: on real samples, and on the inputs and codes of each step of the generator."""
-            logged: dict[str, Tensor] = {}
-            for repeat in range(self.generator_steps):
-                inputs, code = drawn[2 * repeat : 2 * repeat + 2]
-                fake = generator(inputs)
-                # neither network reads what the other changes
-                (losses, g), of_information = beside(
-                    lambda fake=fake, first=not repeat: play(real, fake, first),  # type: ignore[misc]
-                    lambda fake=fake, code=code: inform(fake, code),  # type: ignore[misc]
-                )
-                g, norms = information.add_to(g, of_information, parameters)
-                logged |= losses | norms
-                apply_gradients(adam_g, parameters, g)
-            return logged
-
-        learning = Replayed(learn, usual_graphs(run.device))
-
-        def generate(step: int, stream: str, count: int) -> tuple[Tensor, Tensor]:
-            """Samples for judging, and their codes: in evaluation mode, where each depends on its own input alone."""
-            generator.eval()
-            with torch.no_grad():
-                pairs = [self.draw_inputs(run, stream, min(1_000, count - done)) for done in range(0, count, 1_000)]
-                made = torch.cat([generator(inputs) for inputs, _ in pairs])
-            generator.train()
-            return run.check(step, made), torch.cat([code for _, code in pairs])
-
-        try:
-            for step in range(1, self.steps + 1):
-                drawn = [self.draw_inputs(run, "training", self.batch) for _ in range(self.generator_steps)]
-                real = problem.decode(reals[run.integers("batches", len(reals), self.batch)])
-                logged = learning(real, *itertools.chain.from_iterable(drawn))
-                if due(step, self.steps, LOSSES):
-                    run.log(step, {**logged, **information.on_batch()})
-                if due(step, self.steps, self.watched or SCORES):
-                    samples = generate(step, "watching", SCORED)[0].cpu().numpy()
-                    run.log_scores(step, problem.score(samples))
-                    if bound is not None:
-                        run.log(step, information.on_fresh(*generate(step, "held out", HELD_OUT)))
-                if due(step, self.steps, 2):
-                    run.images[f"samples_{step:06d}"] = problem.picture(samples)
-            samples = generate(self.steps, "final", self.generated)[0].cpu().numpy()
-        except Diverged as reason:
-            return run.diverged(self, reason)
-        return run.outcome(problem.score(samples), floor=problem.floor(self.generated, seed), **problem.facts)
+        return GanLearner(self, problem, bound, seed).train()
 
 
 def mode_metrics(counts: metrics.ModeCounts) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""One training of a downstream model: seeded streams, modules, optimisers, curves, pictures.
+"""One training of a downstream model: seeded streams, modules, optimisers, curves, pictures, and the loop of its steps.
 
 The same seed gives the same initial weights, batches and noise whatever else is trained beside the model, because every
 consumer of randomness has a stream of its own, keyed by the seed and its name. That is what pairs the arms.
@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from mibench import runtime
+from mibench.graphs import Replayed, usual_graphs
 from mibench.task import DownstreamTask, Outcome
 
 M = TypeVar("M", bound=nn.Module)
+
+LOSSES, PICTURES = 40, 2  # how often the losses are logged, and pictures made, along training
 
 
 def due(step: int, total: int, times: int) -> bool:
@@ -117,3 +121,58 @@ def adam(module: nn.Module, lr: float, beta2: float = 0.999) -> torch.optim.Adam
     parameters = list(module.parameters())
     on_gpu = any(p.is_cuda for p in parameters)
     return torch.optim.Adam(parameters, lr=lr, betas=(0.5, beta2), fused=True, capturable=on_gpu)
+
+
+class Learner(ABC):
+    """A model in training: its networks, what a step of them draws and learns, and how they are judged.
+
+    run : the randomness of the training, and what it leaves behind.
+    steps, scores : steps of the training, and how often the model is judged along them.
+    """
+
+    recorded: ClassVar[bool] = True
+    """Whether a GPU may record a step: :meth:`learn` then draws nothing, and no learning rate changes."""
+
+    def __init__(self, task: DownstreamTask, seed: int, steps: int, scores: int) -> None:
+        self._task, self.steps, self.scores = task, steps, scores
+        self.run = Training(seed)
+
+    @abstractmethod
+    def draw(self) -> Sequence[Tensor]:
+        """What the next step is given, of the same shapes for every step."""
+
+    @abstractmethod
+    def learn(self, *drawn: Tensor) -> dict[str, Tensor]:
+        """A step of every network; the losses, to be logged."""
+
+    @abstractmethod
+    def judge(self, step: int) -> None:
+        """Score the model as it is, and append to the curves."""
+
+    @abstractmethod
+    def outcome(self) -> Outcome:
+        """What the training leaves, after its last step."""
+
+    def watched(self) -> Mapping[str, Tensor]:
+        """What is logged beside the losses."""
+        return {}
+
+    def pictures(self) -> Mapping[str, bytes]:
+        """Of what was judged last, as PNG."""
+        return {}
+
+    def train(self) -> Outcome:
+        """All steps; of a training that breaks down, what there was until then."""
+        learn = Replayed(self.learn, usual_graphs(self.run.device) if self.recorded else None)
+        try:
+            for step in range(1, self.steps + 1):
+                losses = learn(*self.draw())
+                if due(step, self.steps, LOSSES):
+                    self.run.log(step, {**losses, **self.watched()})
+                if due(step, self.steps, self.scores):
+                    self.judge(step)
+                if due(step, self.steps, PICTURES):
+                    self.run.images |= {f"{name}_{step:06d}": png for name, png in self.pictures().items()}
+            return self.outcome()
+        except Diverged as reason:
+            return self.run.diverged(self._task, reason)

@@ -85,7 +85,7 @@ def replays(clock: Clock) -> Iterator[Line]:
     from mibench.estimators.critics import recorded
     from mibench.estimators.critics.bounds import MovingAverageDV
     from mibench.estimators.densities import stacked
-    from mibench.tasks.downstream import gan
+    from mibench.tasks.downstream import training
 
     x, y = gauss(2_000, 5)
 
@@ -102,7 +102,7 @@ def replays(clock: Clock) -> Iterator[Line]:
     cases: tuple[tuple[str, Any, Callable[[], list[float]]], ...] = (
         ("mine-ema", recorded, critics),
         ("minde", stacked, density),
-        ("a GAN with mine-ema", gan, game),
+        ("a GAN with mine-ema", training, game),
     )
     for what, module, run in cases:
         found, usual = run(), module.usual_graphs

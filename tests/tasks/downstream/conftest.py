@@ -6,12 +6,12 @@ import pytest
 @pytest.fixture
 def scored_on_little(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores and pictures, most of the cost of a tiny training, are made on few samples and seldom."""
-    from mibench.tasks.downstream import bigan, bottleneck, gan, metrics
+    from mibench.tasks.downstream import bigan, bottleneck_training, gan, gan_training, metrics
 
     monkeypatch.setattr(metrics, "ENERGY_ROWS", 200)
-    monkeypatch.setattr(gan, "SCORED", 200)
+    monkeypatch.setattr(gan_training, "SCORED", 200)
     monkeypatch.setattr(bigan, "JUDGED", 200)
-    for module in (gan, bottleneck):
+    for module in (gan_training, bottleneck_training):
         monkeypatch.setattr(module, "HELD_OUT", 200)
-    for module in (gan, bigan, bottleneck):
+    for module in (gan, bottleneck_training):
         monkeypatch.setattr(module, "SCORES", 2)
