@@ -68,11 +68,6 @@ class Panel:
         """From the ``members`` and ``probes`` of a JSON object."""
         return cls(tuple(facts["members"]), tuple(Question.of(text) for text in facts["probes"]))
 
-    @property
-    def questions(self) -> tuple[Question, ...]:
-        """All of them, members first."""
-        return (*(Question(name) for name in self.members), *self.probes)
-
 
 @lru_cache
 def usual_panel() -> Panel:

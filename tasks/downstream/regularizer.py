@@ -77,16 +77,6 @@ def global_norm(gradients: Sequence[Tensor]) -> Tensor:
     return norm
 
 
-def adaptive_clip(g_u: Sequence[Tensor], g_m: Sequence[Tensor]) -> list[Tensor]:
-    """The mutual-information gradient, no longer than the adversarial one.
-
-    g_a = min(||g_u||, ||g_m||) g_m / ||g_m|| with the norm over all parameters together (Belghazi et al. 2018,
-    appendix). The model is then updated with g_u + beta g_a.
-    """
-    own = global_norm(g_m)
-    return rescaled(g_m, torch.minimum(global_norm(g_u), own), own)
-
-
 def rescaled(gradients: Sequence[Tensor], norm: Tensor, own: Tensor | None = None) -> list[Tensor]:
     """The same direction with this global norm, from ``own`` where that is known; a zero gradient stays zero."""
     own = global_norm(gradients) if own is None else own
@@ -117,11 +107,12 @@ def strangers(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class InformationGradient:
-    """The gradient of beta I that joins a model's own gradient, under one of three rules.
+    """The gradient g_m of the information that joins a model's own gradient g_u as g_u + beta g_a, under three rules.
 
-    ``adaptive`` is :func:`adaptive_clip`; ``unclipped`` adds the gradient as it is; ``placebo`` adds, with the norm of
-    the clipped one, the gradient from a second critic that is trained on shuffled pairs: an extra gradient that carries
-    no information.
+    ``adaptive``: g_a = min(||g_u||, ||g_m||) g_m / ||g_m||, no longer than the model's own, with the norm over all
+    parameters together (Belghazi et al. 2018, appendix). ``unclipped``: g_a = g_m. ``placebo``: g_a has the norm of the
+    clipped one and the direction of a second critic's gradient, trained on shuffled pairs: an extra gradient that
+    carries no information.
     """
 
     def __init__(
