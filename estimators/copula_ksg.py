@@ -65,8 +65,9 @@ class CopulaKSG(Estimator):
     copula less the logarithm of the excess: the lower bound of Donsker and Varadhan (1983). Where one value is more
     than half of most columns (detection limits), scores say little, and the answer is KSG's.
 
-    Where few of many columns depend, all of this sees little but what is Gaussian. KSG of the columns that say most,
-    chosen on the other half of the samples as ``selected-ksg`` does, is the answer where it is credibly greater.
+    Where few of many columns depend, or many columns each on one other, all of this sees little but what is Gaussian.
+    KSG of the columns that say most, alone or summed over blocks, chosen on the other half of the samples as
+    ``selected-ksg`` does, is the answer where it is credibly greater.
 
     There is no standard error: the scatter is the smaller part of what may be wrong.
 
@@ -79,7 +80,7 @@ class CopulaKSG(Estimator):
     k: Annotated[int, at_least(2)] = 3
     surrogates: Count = 3
 
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     citation: ClassVar[str] = (
         f"{KRASKOV}; Ince et al. (2017), A statistical framework for neuroimaging data analysis based on mutual "
         "information estimated via a Gaussian copula; bias by surrogates as a control variate: Glasserman (2003), "
@@ -98,15 +99,17 @@ class CopulaKSG(Estimator):
         if x.shape[1] + y.shape[1] == 2 or len(x) < SelectedKSG(self.k).capabilities.min_n:
             return of_all
         chosen = Chosen.of(prepared(x, y, standardize=True), self.k, rng)
-        of_chosen = self._extrapolated(np.array([chosen.mean(k) for k in (1, self.k)]), len(x))
-        if of_chosen < of_all.mi + SCATTER / math.sqrt(len(x)):
+        scatter = math.sqrt(chosen.count / len(x))  # blocks scatter apart
+        of_chosen = self._extrapolated(np.array([chosen.mean(k) for k in (1, self.k)]), scatter)
+        if of_chosen < of_all.mi + SCATTER * scatter:
             return of_all
         return Estimate(of_chosen, diagnostics={**of_all.diagnostics, "all_columns": of_all.mi, **chosen.said})
 
     def _of_all(self, x: Array, y: Array, rng: np.random.Generator) -> Estimate:
         """From all columns together."""
         said: dict[str, Any] = {**ties(x, y), **outliers(x, y)}
-        found = self._extrapolated(self._neighbours(tamed(x), tamed(y)), len(x))
+        scatter = 1 / math.sqrt(len(x))
+        found = self._extrapolated(self._neighbours(tamed(x), tamed(y)), scatter)
         copula = FittedCopula.of(normal_scores(x), normal_scores(y))
         if copula is None or max(np.mean(commonest(values) > MOST) for values in (x, y)) > MOST:
             return Estimate(found, diagnostics={**said, "copula": None})
@@ -119,10 +122,10 @@ class CopulaKSG(Estimator):
             return Estimate(max(found, bound), diagnostics={**said, "bound": bound})
         answers = self._neighbours(*copula.scaled())
         bias = np.mean([self._neighbours(*each.scaled()) for each in drawn], axis=0) - float(copula.true_terms.sum())
-        corrected = self._extrapolated(answers - bias, len(x))
+        corrected = self._extrapolated(answers - bias, scatter)
         found = max(found, corrected)
         said["corrected"] = corrected
-        if found < copula.information + SCATTER / math.sqrt(len(x)):
+        if found < copula.information + SCATTER * scatter:
             found = copula.information
         return Estimate(found, diagnostics=said)
 
@@ -130,9 +133,10 @@ class CopulaKSG(Estimator):
         """The answers with 1 and with k neighbours."""
         return np.array([KSG(k, standardize=False).estimate(x, y).mi for k in (1, self.k)])
 
-    def _extrapolated(self, answers: Array, n: int) -> float:
+    def _extrapolated(self, answers: Array, scatter: float) -> float:
+        """The answer with k neighbours, or with none where it falls credibly short of that with one."""
         one, more = (float(answer) for answer in answers)
-        if one - more < SCATTER_OF_ONE / math.sqrt(n):
+        if one - more < SCATTER_OF_ONE * scatter:
             return more
         return one + (one - more) / (self.k - 1)
 
@@ -166,7 +170,7 @@ class CopulaKSGCritic(Estimator):
     surrogates: Count = 3
     critic: Estimator = _MINE
 
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     citation: ClassVar[str] = (
         f"{CopulaKSG.citation}; Belghazi et al. (2018), MINE: Mutual information neural estimation"
     )

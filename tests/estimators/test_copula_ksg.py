@@ -168,12 +168,12 @@ def test_below_a_detection_limit_the_neighbours_answer() -> None:
 
 @pytest.mark.parametrize("k", [2, 3, 5])
 def test_answers_on_a_line_lead_to_where_it_begins(k: int) -> None:
-    n, slope = 400, -0.2
+    scatter, slope = 0.05, -0.2
     assert slope * (1 - k) > 0.1
     wide = np.array([1 + 5 * slope, 1 + 5 * slope * k])
-    assert CopulaKSG(k)._extrapolated(wide, n) == pytest.approx(1.0)
-    within = np.array([1.0 + 0.9 * SCATTER_OF_ONE / math.sqrt(n), 1.0])
-    assert CopulaKSG(k)._extrapolated(within, n) == 1.0
+    assert CopulaKSG(k)._extrapolated(wide, scatter) == pytest.approx(1.0)
+    within = np.array([1.0 + 0.9 * SCATTER_OF_ONE * scatter, 1.0])
+    assert CopulaKSG(k)._extrapolated(within, scatter) == 1.0
 
 
 class Says(Estimator):
