@@ -15,8 +15,8 @@ from .citations import COVER_THOMAS
 from .gaussian import Gauss
 
 
-@register_task("copies")
-class Copies(Task):
+@register_task("independent-copies")
+class IndependentCopies(Task):
     """X = (X_1, ..., X_m), Y = (Y_1, ..., Y_m), the pairs (X_i, Y_i) drawn from one task independently of each other.
 
     I(X; Y) = m I(X_1; Y_1). Where a copy has one column a side, each column of x tells of one column of y and of no

@@ -12,8 +12,9 @@ from mibench.registry import register_task
 from mibench.task import Metric
 
 from . import data
-from .bigan import AGREEMENT, RECONSTRUCTION, SSIM, BiganTask, Problem, image_problem
-from .gan import ENERGY
+from .bigan import BiganTask, image_problem
+from .bigan_setting import AGREEMENT, RECONSTRUCTION, SSIM, Problem
+from .gan_setting import ENERGY
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mibench.task import Outcome
 
-from . import bigan, gan
+from .bigan_setting import JUDGED, BiganSetting, Problem
+from .gan_setting import SCORES
 from .regularizer import apply_gradients, gradients, information_gradient
 from .training import Learner, adam
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 class BiganLearner(Learner):
     """A generator, an encoder, the discriminator of their pairs, and the critics where there is a bound."""
 
-    def __init__(self, task: bigan.BiganTask, problem: bigan.Problem, bound: Bound | None, seed: int) -> None:
-        super().__init__(task, seed, task.steps, gan.SCORES)
+    def __init__(self, task: BiganSetting, problem: Problem, bound: Bound | None, seed: int) -> None:
+        super().__init__(task, seed, task.steps, SCORES)
         run = self.run
         self.task, self.problem, self.informed = task, problem, bound is not None
         self.generator = run.module("generator", task.new_generator)
@@ -33,7 +34,7 @@ class BiganLearner(Learner):
         self.information = information_gradient(run, bound, task.new_critic, task.lr, task.clipping, task.beta)
         self.of_generator, self.of_encoder = list(self.generator.parameters()), list(self.encoder.parameters())
         self.reals = problem.train.to(run.device)
-        self.test = problem.decode(problem.test[: bigan.JUDGED].to(run.device))
+        self.test = problem.decode(problem.test[:JUDGED].to(run.device))
         self.truth = self.test.cpu().numpy()
 
     def draw(self) -> list[Tensor]:

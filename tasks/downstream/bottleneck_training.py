@@ -14,8 +14,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mibench.datasets import Bytes, Images
 from mibench.task import Outcome
 
-from . import bottleneck, metrics
+from . import metrics
 from .bottleneck_curves import hidden_information, information_plane
+from .bottleneck_setting import BottleneckSetting
 from .densities import reference_information
 from .nets import Classifier
 from .regularizer import apply_gradients, gradients
@@ -34,7 +35,7 @@ class BottleneckLearner(Learner):
 
     recorded: ClassVar[bool] = False  # dropout and noisy critics draw as they go, and learning rates decay
 
-    def __init__(self, task: bottleneck.BottleneckTask, images: Images, bound: Bound | None, seed: int) -> None:
+    def __init__(self, task: BottleneckSetting, images: Images, bound: Bound | None, seed: int) -> None:
         super().__init__(task, seed, task.steps, SCORES)
         run = self.run
         self.task = task

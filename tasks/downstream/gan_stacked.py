@@ -15,7 +15,8 @@ from mibench.registry import register_task
 from mibench.task import Metric
 
 from . import data, figures, metrics
-from .gan import ENERGY, KL, MODES, REVERSE_KL, Codes, GanTask, Problem, mode_metrics
+from .gan import GanTask, mode_metrics
+from .gan_setting import ENERGY, KL, MODES, REVERSE_KL, Codes, Problem
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -12,12 +12,13 @@ from torch import Tensor
 from mibench.graphs import beside
 from mibench.task import Outcome
 
-from . import gan
+from .gan_setting import SCORES, GanSetting, Problem
 from .regularizer import apply_gradients, gradients, information_gradient
 from .training import Learner
 
 if TYPE_CHECKING:
     from mibench.bound import Bound
+
 
 SCORED = 2_000  # samples of each score along training
 HELD_OUT = 1_000  # fresh pairs on which the bound is reported
@@ -26,8 +27,8 @@ HELD_OUT = 1_000  # fresh pairs on which the bound is reported
 class GanLearner(Learner):
     """A generator, its discriminator, and the critics of the information where there is a bound."""
 
-    def __init__(self, task: gan.GanTask, problem: gan.Problem, bound: Bound | None, seed: int) -> None:
-        super().__init__(task, seed, task.steps, task.watched or gan.SCORES)
+    def __init__(self, task: GanSetting, problem: Problem, bound: Bound | None, seed: int) -> None:
+        super().__init__(task, seed, task.steps, task.watched or SCORES)
         run = self.run
         self.task, self.problem, self.informed = task, problem, bound is not None
         self.generator = run.module("generator", task.new_generator)

@@ -233,7 +233,7 @@ def gan(clock: Clock) -> Iterator[Line]:
     import torch
     from mibench.estimators.critics.bounds import MovingAverageDV
     from mibench.tasks.downstream import gan_training
-    from mibench.tasks.downstream.gan import Problem
+    from mibench.tasks.downstream.gan_setting import Problem
     from mibench.tasks.downstream.gan_stacked import GanStackedMnist
     from torch.utils.flop_counter import FlopCounterMode
 
