@@ -4,8 +4,9 @@ The contract:
 
 * A record that :meth:`Store.append` has returned from survives a kill of the process at any later moment.
 * One process writes at a time (a lock says so); any number may read.
-* A reader skips a torn line, which only a kill in the middle of a write leaves, and of several records of one cell
-  keeps the last. The next writer marks it and starts on a fresh line, so a torn line never spoils its neighbour.
+* Of several records of one cell a reader keeps the last. A last line that is torn, as by a kill in the middle of a
+  write, it leaves out with a warning. The next writer marks it and starts on a fresh line, so that it spoils no
+  neighbour, and runs its cell again; nothing is said of it any more.
 * A record carries a checksum. What has changed since it was written is left out, and a warning names the lines.
 * Records of a later version stay where they are: readers leave them out with a warning, writers refuse the folder.
 * Nothing is ever rewritten in place.
@@ -179,6 +180,7 @@ class Records:
     file: Path
     damaged: list[int] = field(default_factory=list)
     later: list[int] = field(default_factory=list)
+    torn: int = 0  # the number of a last line that nobody has marked as torn
     left_out: int = 0  # a checksum of these lines
 
     def __iter__(self) -> Iterator[tuple[Result, bytes]]:
@@ -215,7 +217,9 @@ class Records:
                     self.later.append(number)
                     self.left_out = zlib.crc32(line, self.left_out)
                 except Torn:
-                    continue
+                    if not line.endswith(b"\n"):
+                        self.torn = number
+                        self.left_out = zlib.crc32(line, self.left_out)
 
     def tell(self) -> None:
         """Warn of what was left out."""
@@ -225,6 +229,8 @@ class Records:
         if self.later:
             what = counted(len(self.later), "record")
             _warn(f"{self.file}: {what} of another version of mibench left out ({_lines(self.later)}).", self.left_out)
+        if self.torn:
+            _warn(f"{self.file}: the last line is cut off and left out ({_lines([self.torn])}).", self.left_out)
 
     def refuse_later(self) -> None:
         """Refuse to go on from a file of which not everything can be read.

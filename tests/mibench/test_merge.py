@@ -105,7 +105,8 @@ def test_damaged_lines_are_told_and_later_records_refuse(
     whole = (a / FILE).read_bytes()
     (a / FILE).write_bytes(whole.replace(b'"mi":1.0', b'"mi":2.0', 1) + b'{"half')
     assert merge_folders([a], tmp_path / "m") == 1
-    assert caplog.messages == [f"{a / FILE}: 1 damaged line left out (line 1)."]
+    told = ["1 damaged line left out (line 1).", "the last line is cut off and left out (line 3)."]
+    assert caplog.messages == [f"{a / FILE}: {what}" for what in told]
     (a / FILE).write_bytes(whole + b'{"schema":99,"cell":{}}\n')
     with pytest.raises(UsageError, match=r"1 record of another version of mibench \(line 3\)"):
         merge_folders([a], tmp_path / "n")
