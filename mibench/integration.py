@@ -5,18 +5,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import api, registry
+from .engine.sameness import engine, versions
+from .engine.store import COMPRESSED, FILE, has_results
 from .errors import UsageError
 from .estimator import Role
+from .files import put
 from .leaderboard.changes import Comparison
+from .plugin import digest
 from .report import comparison as report_of
 from .report import markdown
 from .result import Result, Status
@@ -26,6 +32,9 @@ from .words import counted, listed, printable
 
 LARGEST = 2**20
 """Bytes that a summary page takes; of a longer one GitHub shows nothing."""
+
+_CODE = "code.txt"
+_INSTALLED = {"site-packages", "dist-packages"}
 
 
 @dataclass(frozen=True)
@@ -73,11 +82,15 @@ class Plugins:
         told = _git("-C", str(top), "diff", "--name-only", "-z", "--merge-base", "--end-of-options", base, "--")
         told += _git("-C", str(top), "ls-files", "-z", "--others", "--exclude-standard")
         touched = {_real(top / name) for name in told.split("\0") if name.endswith(".py")}
-        files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-        imported = {_real(file) for file in files if file}
-        if any(file in imported and not self.names.get(file) for file in touched):
+        if any(not self.names.get(file) for file in touched & _imported()):
             return self.all
         return [name for file in self.names if file in touched for name in self.names[file]]
+
+    def code(self) -> str:
+        """A hash of the code that answers: these files, what they import that is not installed, mibench, versions."""
+        library = Path(sysconfig.get_path("stdlib"))
+        own = (f for f in _imported() if f.suffix == ".py" and not (_INSTALLED & {*f.parts} or library in f.parents))
+        return digest([engine(), versions(), {str(file): digest(_text(file)) for file in own}])
 
 
 @dataclass(frozen=True)
@@ -113,6 +126,7 @@ def examine(
     out: Path,
     baseline: Path | None = None,
     *,
+    code: str,
     tolerance: float | None = None,
     max_slowdown: float | None = None,
     time_budget: float | None = None,
@@ -121,12 +135,15 @@ def examine(
 ) -> Outcome:
     """Run estimators on grids, report to ``out``, and compare with the results in ``baseline``, if it has some.
 
-    With ``complete`` it is a regression as well if the baseline has an estimator that no file registers any more, or an
-    answer of an estimator that was run, to what the grids do not ask.
+    What ``out`` holds already counts if it was measured with the same ``code``, else it is removed: a change is to be
+    seen although nobody gave the estimator another version. With ``complete`` it is a regression as well if the
+    baseline has an estimator that no file registers any more, or an answer of an estimator that was run, to what the
+    grids do not ask.
 
     Raises
     ------
-    UsageError : something named is unknown or unusable.
+    UsageError : something named is unknown or unusable, or ``out`` has results of which nobody knows with what code
+        they were measured.
     """
     known = load_results(baseline) if baseline is not None and baseline.exists() else None
     gone = _unregistered(known or ())
@@ -136,6 +153,7 @@ def examine(
     if not names:
         nothing = "No estimator is touched by this change: nothing was run.\n"
         return Outcome(None, None, "\n".join([*missed, nothing]), lost)
+    keep_those_of(code, out)
     results = api.run(names, grid=list(grids), out=out, time_budget=time_budget, workers=workers)
     parts, comparison = [*missed, f"Run: {listed(list(names), 20)}.\n"], None
     if results.left:
@@ -165,6 +183,30 @@ def examine(
     return Outcome(results, comparison, shortened("\n".join(parts)), lost)
 
 
+def keep_those_of(code: str, out: Path) -> None:
+    """Remove the results in a folder that were measured with other code, and note that what comes is of this one.
+
+    Raises
+    ------
+    UsageError : there are results without such a note, or it cannot be written.
+    """
+    note = out / _CODE
+    try:
+        if has_results(out):
+            if not note.is_file():
+                raise UsageError(
+                    f"'{out}' has results that `mibench ci` did not measure: name another folder with --out."
+                )
+            if note.read_text() == code:
+                return
+            for name in (FILE, COMPRESSED):
+                (out / name).unlink(missing_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+        put(note, code)
+    except OSError as error:
+        raise UsageError(f"cannot write results to '{out}': {error.strerror or error}.") from error
+
+
 def _unregistered(results: Iterable[Result]) -> list[str]:
     """The names of estimators that were measured once, and are no more."""
     asked = (r for r in results if r.role is Role.ENTRANT and r.kind is TaskKind.INFORMATION)
@@ -183,6 +225,17 @@ def shortened(text: str, most: int = LARGEST) -> str:
 
 def _real(path: str | Path) -> Path:
     return Path(os.path.realpath(path))
+
+
+def _imported() -> set[Path]:
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    return {_real(file) for file in files if file}
+
+
+def _text(file: Path) -> str:
+    with contextlib.suppress(OSError):  # deleted since
+        return file.read_text(encoding="utf-8", errors="replace")
+    return ""
 
 
 def _git(*arguments: str) -> str:

@@ -46,8 +46,8 @@ def ci(
 ) -> None:
     """Run the estimators that a change touches, compare them with a baseline, and write a summary for a CI run.
 
-    Cells that OUT has are not run again: keep it between runs of the same files. Exit codes: 0 no regression, or
-    nothing touched, 1 a regression, 2 bad usage, 3 nothing could be measured or compared, 4 the time
+    Cells that OUT has of the same code are not run again, those of other code are removed. Exit codes: 0 no
+    regression, or nothing touched, 1 a regression, 2 bad usage, 3 nothing could be measured or compared, 4 the time
     budget was spent.
     """
     from mibench.integration import Plugins, examine
@@ -60,6 +60,7 @@ def ci(
         grids,
         out,
         baseline,
+        code=plugins.code(),
         tolerance=tolerance,
         max_slowdown=max_slowdown,
         time_budget=time_budget,
