@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from os import _exit as exit_now  # by a name of its own: the other is a plug-in's to call in vain
 from typing import Any
 
@@ -141,5 +142,6 @@ class _Interrupt:
             _Interrupt.first = now
             raise KeyboardInterrupt
         if now > _Interrupt.first + _PATIENCE:
-            os.write(2, f"{_SAID}\n".encode())
+            with suppress(OSError):
+                os.write(2, f"{_SAID}\n".encode())
             exit_now(130)  # workers end with this process, and every record is on disk

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import logging
 import os
 import sys
@@ -34,12 +35,12 @@ def prepare() -> None:
         pass  # no file of results takes the number of a stream that was closed, and gets to hold what is printed there
     os.close(free)
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started this process
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
-        elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    if sys.stdout is None:  # closed by whoever started this process
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    _before.append(sys.stderr)
+    told = io.BufferedWriter(_Remarks(2, "w", closefd=False))
+    sys.stderr = io.TextIOWrapper(told, encoding, "backslashreplace", line_buffering=True)
     _keep_stdout()
     os.environ["MPLBACKEND"] = "agg"  # figures are files here, whatever windows somebody else may want
     warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
@@ -47,19 +48,30 @@ def prepare() -> None:
         sys.unraisablehook = threading.excepthook = _in_passing
 
 
+class _Remarks(io.FileIO):
+    """Standard error: a run does not end because nobody is there to be told, as when its terminal was closed, the
+    reader of its pipe has ended, or the disk of its log is full."""
+
+    def write(self, data: Any) -> int:
+        with contextlib.suppress(OSError):
+            return super().write(data) or len(data)
+        return len(data)
+
+
 def _keep_stdout() -> None:
     """Standard output gets a descriptor that nobody else knows, and that no child inherits; its own leads elsewhere."""
-    global _results, _before
+    global _results
     kept = os.dup(1)
     sys.stdout.flush()
     os.dup2(2, 1)
-    _before, buffering = sys.stdout, 1 if os.isatty(kept) else -1
-    sys.stdout = open(kept, "w", buffering, _before.encoding, "backslashreplace")  # noqa: SIM115
+    _before.append(sys.stdout)
+    buffering = 1 if os.isatty(kept) else -1
+    sys.stdout = open(kept, "w", buffering, sys.stdout.encoding, "backslashreplace")  # noqa: SIM115
     _results, sys.__stdout__ = sys.stdout, sys.stderr  # type: ignore[misc, assignment]
 
 
-_before: TextIO | None = None
-"""What standard output was: where nobody had it any more, its descriptor would be closed."""
+_before: list[TextIO | None] = []
+"""What the streams were: where nobody had one any more, its descriptor would be closed."""
 
 _results: TextIO | None = None
 """Standard output of a process that is ours, and of the command that runs."""
@@ -110,10 +122,7 @@ class _Line(logging.Formatter):
 
 def say(text: str) -> None:
     """One line on standard error."""
-    try:
-        print(one_line(text), file=sys.stderr)
-    except OSError:
-        forget(sys.stderr)  # nobody is there to be told
+    print(one_line(text), file=sys.stderr)
 
 
 def tell(text: str) -> None:
@@ -173,10 +182,5 @@ def written(code: int) -> int:
 
 def forget_stdout() -> None:
     """What is left in its buffer goes nowhere, and Python does not complain about it at the end."""
-    forget(results())
-
-
-def forget(stream: object) -> None:
-    """Point a stream's descriptor at nothing."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[attr-defined]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), results().fileno())

@@ -46,6 +46,8 @@ def finished(tmp_path: Path) -> Path:
         ("mibench compare nope nope 2>&-", 2, ""),
         ("COLUMNS=1 TERM=dumb LC_ALL=C mibench compare good good", 0, ""),
         (f"{RUN} <&- >&- 2>&- && test -s o/leaderboard.html", 0, ""),
+        (f"{RUN} 2>/dev/full && test -s o/leaderboard.html", 0, ""),
+        (f"mkfifo f; true <f & {RUN} 2>f && test -s o/leaderboard.html", 0, ""),
         ("PYTHONIOENCODING=ascii:strict mibench compare good good", 0, ""),
         ("mibench estimate - --x 0 --y 1 <&-", 2, "cannot read standard input: it is empty"),
         ("MPLBACKEND=nonsense mibench info independent --plot x.png", 0, ""),
