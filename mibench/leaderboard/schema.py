@@ -96,9 +96,7 @@ class Summary:
     success: float = column(
         "Cells whose error is at most 0.1 nat or 10 % of the truth, whichever is wider.", "share", "success"
     )
-    failures: float = column(
-        "Cells without an answer, those the estimator does not support included.", "share", "failed"
-    )
+    failures: float = column("Cells without an answer: failed or declined.", "share", "no answer")
     interval: str | None = column(
         "What its 95 % intervals say: ± the truth is within mi ± 1.96 standard errors; ≥ of a lower bound, it is at "
         "least mi - 1.645 standard errors; ≤ of an upper bound, at most mi + 1.645 standard errors. None where no cell "
@@ -212,7 +210,7 @@ class Independence:
         "share",
         "> 2 std. err.",
     )
-    failures: float = column("Cells without an answer.", "share", "failed", less=True)
+    failures: float = column("Cells without an answer: failed or declined.", "share", "no answer", less=True)
     cells: int = column("Cells in this row.", heading="cells", narrow=False)
 
 
@@ -230,7 +228,7 @@ class Unranked:
         "Spearman correlation of the mean numbers with the truths, over tasks.", heading="rank corr.", signed=True
     )
     sd: float | None = column("Standard deviation over seeds, averaged over tasks and sample sizes.", "nats", "sd")
-    failures: float = column("Cells without an answer.", "share", "failed", less=True)
+    failures: float = column("Cells without an answer: failed or declined.", "share", "no answer", less=True)
     wall_s: float | None = column("Median wall time of a cell.", "s", "wall")
     cpu_s: float | None = column("Median CPU time of a cell.", "s", "CPU")
     cells: int = column("Cells in this row.")

@@ -34,6 +34,7 @@ from .views import DESCRIPTION, landing, saved_views
 
 EXPERIMENT = "mibench"
 _STRAY = "Default"
+_NOT_THE_REASON = "(raised as a result of Query-invoked autoflush"
 
 log = logging.getLogger(__name__)
 
@@ -364,8 +365,8 @@ def _explained(uri: str) -> Iterator[None]:
     except TrackingError:
         raise
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise unusable(uri, reason) from error
+        said = [line for line in str(error).strip().splitlines() if not line.startswith(_NOT_THE_REASON)]
+        raise unusable(uri, (said or [type(error).__name__])[0].rstrip(".")) from error
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from mibench.bound import Kind
 from mibench.leaderboard import schema
 from mibench.leaderboard.schema import column, lower_end, upper_end
 from mibench.report import markdown, tables, terminal
@@ -128,6 +129,22 @@ def test_failures_are_named_in_the_tables(make: MakeResult) -> None:
         ["mine", "oom", "2", "gauss", "killed."],
         ["mine", "timeout", "2", "other", "–"],
     ]
+
+
+def test_no_column_says_failed_of_what_was_declined(make: MakeResult) -> None:
+    results = [make("modest", task, seed=s, truth=0.0, mi=0.0, family=task) for task in "abc" for s in range(2)]
+    declined = {"status": Status.UNSUPPORTED, "mi": None}
+    results += [make("modest", "d", seed=s, truth=0.0, family="independent", **declined) for s in range(2)]
+    results += [make("above", "d", seed=s, truth=0.0, quantity=Kind.UPPER_BOUND, **declined) for s in range(2)]
+    tables_of = _by_name(Leaderboard.from_results(results)).values()
+    shares = {
+        (table.name, column.heading): {row[place].text for row in table.rows}
+        for table in tables_of
+        for place, column in enumerate(table.columns)
+        if column.heading in ("failed", "no answer")
+    }
+    assert shares.pop(("ranking", "failed")) == {"0 %"}
+    assert {heading for _, heading in shares} == {"no answer"} and {"100 %"} in shares.values()
 
 
 def test_a_difference_is_good_or_bad_by_the_direction_of_its_metric(make: MakeResult) -> None:
