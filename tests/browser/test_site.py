@@ -92,6 +92,15 @@ def test_every_page_opens_whole_and_fits(visit: Visit, site: Path) -> None:
     assert (wide, bare) == ([], [])
 
 
+@pytest.mark.parametrize("visit", [(390, "light")], indirect=True, ids=["phone"])
+def test_a_sentence_in_a_table_has_room_on_a_phone(visit: Visit) -> None:
+    for path in ("tasks", "estimators", "reliability", "leaderboards"):
+        visit.open(f"{path}/")
+        ends = "[...document.querySelectorAll('article td:last-child')].filter((td) => td.innerText.length > 60)"
+        widths = visit.page.evaluate(f"{ends}.map((td) => td.getBoundingClientRect().width)")
+        assert min(widths, default=999) > 150, path
+
+
 def test_the_navigation_leads_to_every_page(visit: Visit, site: Path) -> None:
     """From the start page on, along links, those on pages of single estimators and tasks left out."""
     visit.open("")

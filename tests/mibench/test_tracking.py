@@ -273,9 +273,7 @@ def test_a_bad_address_is_one_sentence_without_the_password(results: list[Result
 
 def test_a_locked_store_is_said_to_be_locked() -> None:
     """SQLAlchemy says first what is no reason."""
-    said = (
-        "(raised as a result of Query-invoked autoflush; so)\n(sqlite3.OperationalError) database is locked."
-    )
+    said = "(raised as a result of Query-invoked autoflush; so)\n(sqlite3.OperationalError) database is locked."
     with (
         pytest.raises(TrackingError, match="mlflow.db: .*database is locked$"),
         tracking._explained("sqlite:///mlflow.db"),
