@@ -49,6 +49,8 @@ _WHOLE = 60.0  # seconds that an answer may take to come through the pipe once i
 _NONSENSE = "something other than its answer came from the worker process."
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 _MARK = "MIBENCH_WORKER"  # in the environment of a worker and of all that it starts
+_FROM_OUTSIDE = frozenset(-s for s in (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT))
+# exit codes after signals that somebody sends: a user, a system that goes down, a queue that takes a node back
 _BOOT = """import json, sys
 settings = json.loads(sys.argv.pop())
 sys.path[:] = settings.pop("path")
@@ -107,7 +109,7 @@ class LocalPool:
                 if worker.takes(pickled):
                     return cast(T, self._awaited(worker, time_limit, cells))
                 code, said = worker.end(), worker.last_words
-                ends[code == -signal.SIGKILL] += 1
+                ends[code in _FROM_OUTSIDE] += 1
                 worker = self._start(worker.place)
             why = f"the last of {ends.total()} ended with exit code {code}{f' ({said})' if said else ''}"
             raise MibenchError(f"no worker process can be started: {why}.")
@@ -132,7 +134,7 @@ class LocalPool:
         how = f"by signal {-answer.code}" if answer.code < 0 else f"with exit code {answer.code}"
         said = f", and said last: {worker.last_words}" if worker.last_words else ""
         message = f"the worker process ended {how}{said}."
-        raise Lost(Status.CRASH, message, by_chance=answer.code == -signal.SIGKILL)
+        raise Lost(Status.CRASH, message, by_chance=answer.code in _FROM_OUTSIDE)
 
     def _start(self, place: Place) -> _Worker:
         with self._lock:

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -19,6 +20,7 @@ import pytest
 import mibench
 from mibench import Result, Results, Status, registry
 from mibench.engine import local, runner
+from mibench.engine.executor import Lost
 from mibench.engine.grid import Job
 from mibench.engine.store import FILE, read_results
 from mibench.errors import MibenchError, UsageError
@@ -175,6 +177,20 @@ def test_workers_killed_while_they_start_or_idle_cost_nothing() -> None:
             for child in psutil.Process().children():
                 child.kill()
             assert pool.submit(os.getpid, 10.0).result() != os.getpid()
+
+
+def test_a_signal_from_outside_is_no_fault_of_a_plug_in_and_one_of_a_crash_is() -> None:
+    """As where a system that goes down, or a queue that takes a node back, asks every process to end."""
+
+    def ended_by(number: int) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    with local.LocalPool(1, 8.0) as pool:
+        for number, by_chance in ((signal.SIGTERM, True), (signal.SIGHUP, True), (signal.SIGABRT, False)):
+            with pytest.raises(Lost, match=f"by signal {number}") as lost:
+                pool.submit(partial(ended_by, number), 10.0).result()
+            assert lost.value.by_chance == by_chance, number
 
 
 def test_workers_killed_again_and_again_cost_time_alone() -> None:
