@@ -290,6 +290,14 @@ def include(path: str | Path) -> None:
     cloudpickle.register_pickle_by_value(module)
 
 
+def registered_by(path: str | Path) -> set[str]:
+    """The names of the plug-ins that a file has registered when it was included."""
+    file = str(source_file(Path(path)))
+    begun = [name for name in list(sys.modules) if name.startswith("mibench_include_")]
+    own = [name for name in begun if getattr(sys.modules[name], "__file__", None) == file]
+    return {name for module in own for kind in (estimators, tasks) for name in kind.defined_in(module)}
+
+
 @contextmanager
 def _supervised(path: Path) -> Iterator[None]:
     """While a file is imported: it cannot end this process as if all were done, and it is named where it takes long."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +16,7 @@ from mibench.words import counted
 
 if TYPE_CHECKING:
     from mibench.engine.plan import Plan
+    from mibench.result import Result
     from mibench.results import Results
 
 from .shared import (
@@ -152,6 +155,7 @@ def run(
         show(results.leaderboard(), console, unit)
         closing_lines(console, directory, written, uri)
     _say_what_is_left(results)
+    say_what_is_older(results, include or ())
     if results.left:
         raise typer.Exit(4)
     if not any(r.status is Status.OK for r in results):
@@ -170,6 +174,25 @@ def _say_what_is_left(results: Results) -> None:
     if lost:
         what = f"{counted(lost, 'cell')} failed through no fault of a plug-in"
         say(f"{what}; the same command tries them again.")
+
+
+def say_what_is_older(results: Results, files: Sequence[Path]) -> None:
+    """Answers of what a file has registered that are older than the file: only its version would have told."""
+    from mibench.registry import registered_by
+
+    for file in files:
+        names, changed = registered_by(file), int(file.stat().st_mtime)
+        own = [r for r in results if names & {r.estimator_name, r.task_name}]
+        if old := sum(_second(r) < changed for r in own):
+            what = f"{counted(old, 'answer')} from before the last change of '{file}'"
+            say(f"{what}: where it changes answers, raise the version in it, or choose another folder with --out.")
+
+
+def _second(result: Result) -> float:
+    """When a cell was answered, as the clock of the file system says it; infinity where its record does not tell."""
+    with suppress(KeyError, TypeError, ValueError):
+        return datetime.strptime(result.provenance["time"], "%Y-%m-%dT%H:%M:%S%z").timestamp()
+    return math.inf
 
 
 def _show_plan(asked: Plan, directory: Path, retry: bool) -> None:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mibench.checks.starter import start
 from mibench.cli import main
 from mibench.cli.commands import app
+from mibench.cli.run import say_what_is_older
 from mibench.engine.store import read_results
 from mibench.files import require_folder, require_writable
+from mibench.registry import include
+from mibench.results import Results
+
+from .conftest import MakeResult
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -111,6 +119,22 @@ def test_an_estimator_that_comes_later_stands_beside_those_that_ran_before(miben
     mibench("run", "-e", "correlation", *common)
     _, out, _ = mibench("run", "-e", "correlation[scale=2.0]", *common)
     assert "correlation[scale=2.0]" in out and "correlation " in out
+
+
+def test_answers_that_are_older_than_the_file_of_their_plug_in_are_told(
+    tmp_path: Path, make: MakeResult, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The version is part of a cell's identity, and an author who changes a formula may forget to raise it."""
+    file = start("estimator", "my-old-own", tmp_path)
+    include(file)
+    then = {"time": "2026-01-01T12:00:00+0000"}
+    old = [make("my-old-own", seed=s, estimator_name="my-old-own", provenance=then) for s in range(2)]
+    results = Results([*old, make("ksg", estimator_name="ksg", provenance=then), make("my-old-own", seed=3)])
+    for day, told in ((datetime(2026, 1, 2), "2 answers from before the last change of"), (datetime(2025, 12, 31), "")):
+        os.utime(file, (day.timestamp(), day.timestamp()))
+        say_what_is_older(results, [file])
+        err = capsys.readouterr().err
+        assert told in err and bool(err) == bool(told)
 
 
 def test_strict_and_hopeless_runs_say_so_by_their_exit_code(mibench: Command) -> None:
