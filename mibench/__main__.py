@@ -13,6 +13,7 @@ def _end(*_: object) -> None:
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _end)
     _signal.signal(_signal.SIGTERM, _end)
+    _signal.signal(_signal.SIGHUP, _end)
 
 if __name__ == "__main__" and not sys.flags.safe_path:
     sys.path.append(sys.path.pop(0))  # a file of this folder must not stand in for a module of the same name

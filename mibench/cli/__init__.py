@@ -23,6 +23,7 @@ from mibench.endings import outlived
 from .streams import ended_by, forget_stdout, listen, prepare, say, unforeseen, written
 
 _SAID = "interrupted; what was finished is kept, and the same command takes up from there."
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a polite kill, a terminal that is closed
 _LAST = 5.0  # seconds for what is left when all is done
 _PATIENCE = 1.0  # seconds in which a second Ctrl-C means the first one
 
@@ -31,11 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console script: turns deliberate errors into one sentence and an exit code."""
     if arguments is None:  # the process is ours
         atexit.register(_End.now)  # the first of these functions is called last
-        for number in (signal.SIGTERM, signal.SIGINT):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-                signal.signal(number, _Interrupt())
         prepare()
     try:
+        if arguments is None:
+            for number in _ENDS:
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                    signal.signal(number, _Interrupt())
         code = written(_command(arguments))
     except KeyboardInterrupt:
         code = 130
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             written(130)
             exit_now(130)  # Python itself would end by SIGINT where the interrupt came in the middle of an exec()
     if arguments is None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _ENDS:
             signal.signal(number, signal.SIG_IGN)  # all is done
         _End.soon(code)
     sys.exit(code)

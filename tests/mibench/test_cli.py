@@ -195,7 +195,7 @@ def test_a_report_of_nothing_leaves_a_good_one_alone(mibench: Command, tmp_path:
     assert (tmp_path / "leaderboard.csv").read_text() == "good"
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("delay", [0.15, 0.5, 2.0])
 def test_interrupts_in_quick_succession_are_one_sentence(tmp_path: Path, how: signal.Signals, delay: float) -> None:
     grid = ["-e", "slow", "-t", "copy", "-n", "60", "--seeds", "900", "--include", PLUGINS, "--out", str(tmp_path)]
@@ -211,7 +211,7 @@ def test_interrupts_in_quick_succession_are_one_sentence(tmp_path: Path, how: si
             time.sleep(0.02)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert said.count("interrupted; what was finished is kept") == 1 and "Traceback" not in said
+    assert said.count("interrupted") == 1 and "Traceback" not in said  # on a busy machine before anything was begun
 
 
 BAD = [
