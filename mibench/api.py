@@ -227,7 +227,8 @@ def estimate(
 
     Raises
     ------
-    DataError : samples that cannot be used. UsageError : an unknown estimator or parameter.
+    DataError : samples that cannot be used.
+    UsageError : an unknown estimator or parameter, or an estimator that answers with something else than a number.
     Unsupported : a problem that the estimator declines.
     """
     if estimator is None:
@@ -241,7 +242,7 @@ def estimate(
     if chosen.capabilities.reads_task:
         raise UsageError(f"{chosen.label} reads the answer from a task; it cannot estimate from samples.")
     x, y = check_samples(x, y, chosen.capabilities.min_n)
-    found = _in_order(chosen.estimate(x, y, seed), x, y)
+    found = _in_order(Estimate.of(chosen.estimate(x, y, seed)), x, y)
     again = int(repeated_rows(np.hstack([x, y])).sum())
     return replace(found, diagnostics={**found.diagnostics, "repeated_rows": again}) if again else found
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from .bound import Bound
 from .bound import Kind as Kind
 from .errors import DataError, UsageError
 from .plugin import Plugin
+from .real import real
 from .words import counted
 
 if TYPE_CHECKING:
@@ -91,21 +93,47 @@ class Capabilities:
 
 @dataclass(frozen=True, repr=False)
 class Estimate:
-    """One answer.
+    """One answer. Numbers may be NumPy's, or arrays and tensors without dimensions; they are kept as Python's.
 
     mi : mutual information in nats, raw: never clipped at zero.
     stderr : standard error of ``mi`` in nats: of a bound, that of the samples; of an estimate, all that ``mi`` may be
-        wrong by, the method included. None where the method knows no such number.
+        wrong by, the method included. None where the method knows no such number; one that is not finite is none.
     curve : named series recorded while training (same length each), such as ``step``, ``train``, ``validation``.
     diagnostics : small JSON-able facts, such as ``saturated: True`` or the sizes of the splits. ``sampling_error`` is
         how much other samples would change an estimate, in nats, where what the method misses is not known. ``columns``
         are those on which the answer rests, counted from 0: ``{"x": [4], "y": [0, 1]}``.
+
+    Raises
+    ------
+    UsageError : ``mi`` or ``stderr`` is no single number, or ``stderr`` is negative.
     """
 
     mi: float
     stderr: float | None = None
     curve: Mapping[str, Sequence[float]] = field(default_factory=dict)
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        stderr = None if self.stderr is None else real(self.stderr, "the standard error of an estimate")
+        if stderr is not None and stderr < 0:
+            raise UsageError(f"the standard error of an estimate cannot be negative, as {stderr:g} is.")
+        object.__setattr__(self, "mi", real(self.mi, "the value of an estimate"))
+        object.__setattr__(self, "stderr", stderr if stderr is not None and math.isfinite(stderr) else None)
+
+    @classmethod
+    def of(cls, answer: object) -> Estimate:
+        """What an estimator has handed back, held to being an Estimate.
+
+        Raises
+        ------
+        UsageError : it is something else.
+        """
+        if not isinstance(answer, cls):
+            raise UsageError(
+                f"the estimator answers with a {type(answer).__name__} where an Estimate is asked for: "
+                "return mibench.Estimate(value)."
+            )
+        return answer
 
     def __repr__(self) -> str:
         return f"Estimate({self._value()})"

@@ -18,6 +18,7 @@ import numpy as np
 from .errors import UsageError
 from .estimator import Array
 from .plugin import Plugin
+from .real import real
 
 if TYPE_CHECKING:
     from .estimator import Estimator
@@ -96,8 +97,8 @@ class Task(Plugin):
         return {
             "dim_x": int(self.dim_x),
             "dim_y": int(self.dim_y),
-            "truth": float(self.mutual_information),
-            "truth_error": float(self.mutual_information_error),
+            "truth": real(self.mutual_information, "mutual_information"),
+            "truth_error": real(self.mutual_information_error, "mutual_information_error"),
         }
 
     @property
@@ -114,12 +115,20 @@ class Task(Plugin):
 
         Raises
         ------
-        UsageError : n is less than 1.
+        UsageError : n is less than 1, or what is drawn are not numbers of the shapes declared.
         """
         if n < 1:
             raise UsageError(f"{self.label}: cannot draw {n} samples; n must be at least 1.")
         x, y = self.draw(n, np.random.default_rng([0, seed]))
-        return np.ascontiguousarray(x), np.ascontiguousarray(y)
+        return self._drawn("x", x, (n, self.dim_x)), self._drawn("y", y, (n, self.dim_y))
+
+    def _drawn(self, name: str, values: Any, shape: tuple[int, int]) -> Array:
+        array = np.ascontiguousarray(values)
+        if array.shape != shape:
+            raise UsageError(f"{self.label}: draw() gives {name} of shape {array.shape}, not {shape}.")
+        if not np.issubdtype(array.dtype, np.number):
+            raise UsageError(f"{self.label}: draw() gives {name} of type {array.dtype}; encode categories as integers.")
+        return array
 
     def log_density_ratio(self, x: Array, y: Array) -> Array:
         """Pointwise mutual information log p(x, y) / (p(x) p(y)) in nats, shape (n,), for paired rows of x and y.

@@ -85,7 +85,7 @@ def ask(estimator: str | Estimator, x: Array, y: Array, seed: int = 0) -> Answer
         checked = check_samples(x, y, chosen.capabilities.min_n)
         with warnings.catch_warnings(), np.errstate(all="ignore"), outlived():
             warnings.simplefilter("ignore")
-            return Answer(name, chosen.estimate(*checked, seed), interval=chosen.kind.interval)
+            return Answer(name, Estimate.of(chosen.estimate(*checked, seed)), interval=chosen.kind.interval)
     except MibenchError as error:
         return Answer(name, reason=str(error))
     except (Exception, SystemExit) as error:
@@ -123,4 +123,4 @@ def _probed(x: Array, y: Array, probes: Sequence[Question], seed: int) -> Iterat
         if probe.view not in seen:
             seen[probe.view] = VIEWS[probe.view](x, y, np.random.default_rng([3, seed]))
         answer = ask(probe.estimator, *seen[probe.view], seed).estimate
-        yield str(probe), math.nan if answer is None else float(answer.mi)
+        yield str(probe), math.nan if answer is None else answer.mi

@@ -100,7 +100,7 @@ def advise_on(pair: Pair, seed: int = 0, fast: bool = False) -> Advice:
             f"none of the {len(answers)} estimators of the panel answers; {answers[0].estimator}: {answers[0].reason}"
         )
     observed = observe(x, y, Panel.of(model.facts).probes, seed)
-    known = {a.estimator: math.nan if a.estimate is None else float(a.estimate.mi) for a in answers} | observed
+    known = {a.estimator: math.nan if a.estimate is None else a.estimate.mi for a in answers} | observed
     found = _judge(model, known, answers, x, y)
     why = found.why
     if pair.repeated:

@@ -175,7 +175,7 @@ def _outcome(name: str, check: Check, plugin: Plugin, reason: str | None) -> Che
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plug-in may call sys.exit()
-        message = str(error) if isinstance(error, CheckFailed) else f"{type(error).__name__}: {error}"
+        message = str(error) if isinstance(error, (CheckFailed, UsageError)) else f"{type(error).__name__}: {error}"
         if reason is not None:
             return CheckResult(name, Verdict.EXPECTED, reason)
         return CheckResult(name, Verdict.FAILED, message)

@@ -37,9 +37,16 @@ def finite(value: Any) -> bool:
 def require_json(content: Mapping[str, Any], what: str) -> None:
     """Fail unless ``content`` could stand in a stored record."""
     try:
-        json.dumps(dict(content), default=lambda value: value.item())
-    except (TypeError, ValueError, AttributeError) as error:
+        json.dumps(dict(content), default=_plain)
+    except (TypeError, ValueError) as error:
         raise CheckFailed(f"{what} cannot be written as JSON: {error}.") from None
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of NumPy and torch as Python's, as which they are recorded."""
+    if not hasattr(value, "tolist"):
+        raise TypeError(f"there is a {type(value).__name__} in it")
+    return value.tolist()
 
 
 def same_bits(a: Array, b: Array) -> bool:

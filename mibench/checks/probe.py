@@ -10,7 +10,6 @@ import functools
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -125,12 +124,12 @@ class Probe:
     ) -> Estimate:
         bound = (twin or self.estimator).bind(self.task(rho, dim))
         try:
-            return bound.estimate(x, y, seed)
+            return Estimate.of(bound.estimate(x, y, seed))
         except Unsupported as error:
             raise NotApplicable(f"it declines: {error}") from None
 
     @cached_property
-    def first(self) -> object:
+    def first(self) -> Estimate | BaseException:
         """What comes of the standard samples, seed 0, whatever it is; an exception where that ends it."""
         try:
             return self._asked(*self.samples())
@@ -144,8 +143,6 @@ class Probe:
         """The answer on the standard samples, seed 0; not applicable where it is none, which one check says for all."""
         if not isinstance(self.first, Estimate):
             raise NotApplicable("it does not answer the standard samples with an Estimate.")
-        if not isinstance(self.first.mi, Real):
-            raise NotApplicable("it does not answer the standard samples with a number.")
         return self.first
 
     def same(self, other: Estimate, what: str) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mibench import runtime
 from mibench.errors import MibenchError, NotInstalled, Unsupported, UsageError
+from mibench.estimator import Estimate
 from mibench.result import Cell, Result, Status
 from mibench.task import AnyTask, ConsistencyTask, DownstreamTask, Outcome, Task, TaskKind
 from mibench.words import counted
@@ -33,7 +34,7 @@ _MOST_METRICS = 1000
 _MOST_BYTES = 64 << 20  # of the pictures of a training
 
 if TYPE_CHECKING:
-    from mibench.estimator import Array, Estimate, Estimator
+    from mibench.estimator import Array, Estimator
 
     from .grid import Job
 
@@ -76,9 +77,7 @@ def describe(task: AnyTask, estimators: Sequence[Estimator] = (), seconds: float
         if not readable(Result(Cell("", "", 0, 0, ""), Status.OK, **fields)):
             raise UsageError("one of its facts is not of the type asked for.")
     except (Exception, SystemExit) as error:
-        found = lost(error)
-        if found.status is not Status.NOT_INSTALLED:
-            found = Lost(found.status, f"the task cannot be used: {found.message}", by_chance=found.by_chance)
+        found = _of_task(error, "used")
         return Facts({name: fields[name] for name in ("family", "varies") if name in fields}, problem=found)
     return Facts(fields, {label: sentence(arm) for label, arm in arms.items()})
 
@@ -155,13 +154,15 @@ def lost(error: BaseException) -> Lost:
             return Lost(Status.OOM, "the allocation of an array failed.", by_chance=memory_is_short())
         case MibenchError():
             return Lost(Status.ERROR, message)
+        case ModuleNotFoundError():
+            return Lost(Status.NOT_INSTALLED, described(error))
         case _:
             return Lost(Status.ERROR, described(error))
 
 
 def _estimate(jobs: Sequence[Job], seconds: float) -> list[Answer]:
     tasks = cast("list[Task]", [job.task for job in jobs])
-    samples = [_own(*task.sample(job.cell.n, job.cell.seed)) for task, job in zip(tasks, jobs, strict=True)]
+    samples = [_sampled(task, job.cell) for task, job in zip(tasks, jobs, strict=True)]
     bound = [job.estimator.bind(task) for task, job in zip(tasks, jobs, strict=True)]
     _check_capabilities(jobs[0].estimator, *samples[0])
     _warm_up(bound[0])
@@ -173,19 +174,15 @@ def _estimate(jobs: Sequence[Job], seconds: float) -> list[Answer]:
         asked = bound[0].estimate_batch([x for x, _ in samples], [y for _, y in samples], seeds)
         estimates = _as_many(asked, len(jobs))
     cost = clock.share(len(jobs))
-    return [_estimated(job, estimate, cost) for job, estimate in zip(jobs, estimates, strict=True)]
+    return [_estimated(job, Estimate.of(answer), cost) for job, answer in zip(jobs, estimates, strict=True)]
 
 
 def _estimated(job: Job, estimate: Estimate, cost: Mapping[str, Any]) -> Answer:
-    if not hasattr(estimate, "mi"):
-        raise UsageError(f"the estimator answers with a {type(estimate).__name__} where an Estimate is asked for.")
-    mi = float(estimate.mi)
-    stderr = math.nan if estimate.stderr is None else float(estimate.stderr)
     result = job.result(**_told(estimate.diagnostics, estimate.curve, series), **cost)
-    if not math.isfinite(mi):
-        word = "NaN" if math.isnan(mi) else "infinite"
+    if not math.isfinite(estimate.mi):
+        word = "NaN" if math.isnan(estimate.mi) else "infinite"
         return Answer(replace(result, status=Status.NONFINITE, message=f"the estimate is {word}."))
-    return Answer(replace(result, mi=mi, stderr=stderr if 0 <= stderr < math.inf else None))
+    return Answer(replace(result, mi=estimate.mi, stderr=estimate.stderr))
 
 
 def _consistent(jobs: Sequence[Job], seconds: float) -> list[Answer]:
@@ -208,7 +205,7 @@ def _consistent(jobs: Sequence[Job], seconds: float) -> list[Answer]:
         xs, ys = [parts[i][1][0] for i in alike], [parts[i][1][1] for i in alike]
         seeds = [jobs[parts[i][0]].cell.seed for i in alike]
         estimates = _as_many(estimator.estimate_batch(xs, ys, seeds), len(alike))
-        found.update((i, float(estimate.mi)) for i, estimate in zip(alike, estimates, strict=True))
+        found.update((i, Estimate.of(answer).mi) for i, answer in zip(alike, estimates, strict=True))
     cost = clock.share(len(jobs))
     own = [[found[index] for index, (owner, _) in enumerate(parts) if owner == i] for i in range(len(jobs))]
     return [_scored(job, task, mis, cost) for job, task, mis in zip(jobs, tasks, own, strict=True)]
@@ -297,6 +294,21 @@ def _check_capabilities(estimator: Estimator, x: Array, y: Array) -> None:
     widest = max(x.shape[1], y.shape[1])
     if able.max_dim is not None and widest > able.max_dim:
         raise Unsupported(f"{estimator.label} takes at most {able.max_dim} dimensions, not {widest}.")
+
+
+def _sampled(task: Task, cell: Cell) -> tuple[Array, Array]:
+    try:
+        return _own(*task.sample(cell.n, cell.seed))
+    except (Exception, SystemExit) as error:
+        raise _of_task(error, "sampled") from error
+
+
+def _of_task(error: BaseException, what: str) -> Lost:
+    """As :func:`lost`; it is told that the task is to blame, and no estimator."""
+    found = lost(error)
+    if found.status is Status.NOT_INSTALLED:
+        return found
+    return Lost(found.status, f"the task cannot be {what}: {found.message}", by_chance=found.by_chance)
 
 
 def _own(x: Array, y: Array) -> tuple[Array, Array]:

@@ -1,14 +1,22 @@
 """What a worker makes of whatever plug-ins do, in this process; and how cells are put together into batches."""
 
 import dataclasses
+import decimal
+import importlib
 import json
+import math
+import types
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from mibench import registry
+import mibench
+from mibench import UsageError, checks, registry
+from mibench.advice.panel import ask
 from mibench.engine.batches import batches
 from mibench.engine.grid import Job, expand, make_grid
 from mibench.engine.worker import answer, describe
@@ -180,3 +188,89 @@ def test_what_a_plugin_says_is_of_bounded_size() -> None:
     for said in ({"texts": ["x" * 2000] * 10**5}, {"y" * 1000 + str(i): i for i in range(10**5)}, [[1] * 10**4] * 100):
         told = json.dumps(plain(said))
         assert 10**5 < len(told) < 6 * 10**6
+
+
+HANDED_BACK: dict[str, tuple[Any, bool]] = {
+    "a float": (lambda: mibench.Estimate(0.4), True),
+    "a float of NumPy": (lambda: mibench.Estimate(np.float32(0.5)), True),  # type: ignore[arg-type]
+    "an array without dimensions": (lambda: mibench.Estimate(np.array(0.5)), True),  # type: ignore[arg-type]
+    "an array of one": (lambda: mibench.Estimate(np.array([0.5])), False),  # type: ignore[arg-type]
+    "a text": (lambda: mibench.Estimate("0.5"), False),  # type: ignore[arg-type]
+    "a truth value": (lambda: mibench.Estimate(True), False),
+    "a decimal": (lambda: mibench.Estimate(decimal.Decimal("0.5")), False),  # type: ignore[arg-type]
+    "too many digits": (lambda: mibench.Estimate(10**400), False),
+    "nothing in it": (lambda: mibench.Estimate(None), False),  # type: ignore[arg-type]
+    "a standard error as text": (lambda: mibench.Estimate(0.5, "0.1"), False),  # type: ignore[arg-type]
+    "a standard error below 0": (lambda: mibench.Estimate(0.5, -0.1), False),
+    "a standard error that is not known": (lambda: mibench.Estimate(0.5, math.nan), True),
+    "a bare number": (lambda: 0.5, False),
+    "what looks like an estimate": (lambda: types.SimpleNamespace(mi=0.5, stderr=None), False),
+}
+
+
+@pytest.mark.parametrize("answer", HANDED_BACK)
+def test_check_run_and_estimate_take_the_same_answers_for_answers(answer: str) -> None:
+    made, fine = HANDED_BACK[answer]
+
+    class Hands(mibench.Estimator):
+        def estimate(self, x: Any, y: Any, seed: int = 0) -> Any:
+            mibench.check_samples(x, y)
+            return made()
+
+    cell = replace(jobs("correlation")[0], estimator=Hands())
+    checked = next(r for r in checks.run(Hands()) if r.name == "answers_with_an_estimate")
+    ran = results([cell])[0]
+    x, y = np.random.default_rng(0).random((2, 50))
+    said = ask(Hands(), x, y)
+    assert (checked.passed, ran.status is Status.OK, said.estimate is not None) == (fine, fine, fine)
+    if not fine:
+        assert checked.message == ran.message == said.reason
+        with pytest.raises(UsageError):
+            mibench.estimate(x, y, Hands())
+
+
+def test_what_is_not_installed_is_no_failure_and_is_tried_again() -> None:
+    class Needs(mibench.Estimator):
+        def estimate(self, x: Any, y: Any, seed: int = 0) -> Any:
+            return importlib.import_module("a_package_that_nobody_has")
+
+    found = results([replace(jobs("correlation")[0], estimator=Needs())])[0]
+    assert found.status is Status.NOT_INSTALLED and not found.status.final
+    assert "a_package_that_nobody_has" in found.message
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda n, rng: (rng.random(n), rng.random((n, 1))), "draw() gives x of shape (50,), not (50, 1)."),
+        (lambda n, rng: (rng.random((n, 1)), np.full((n, 1), "a")), "draw() gives y of type <U1"),
+        (lambda n, rng: 1 / 0, "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_task_that_cannot_be_sampled_is_to_blame_and_no_estimator(draw: Any, message: str) -> None:
+    class Draws(mibench.Task):
+        dim_x = dim_y = 1
+        mutual_information = 0.0
+
+        def draw(self, n: int, rng: Any) -> Any:
+            return draw(n, rng)
+
+    found = results([replace(jobs("correlation")[0], task=Draws())])[0]
+    assert found.status is Status.ERROR
+    assert found.message.startswith("the task cannot be sampled: ") and message in found.message
+    failed = [r.name for r in checks.run(Draws()) if r.failed]
+    assert "samples_have_the_right_shape" in failed and "same_seed_same_samples" not in failed
+
+
+def test_a_truth_that_is_a_method_is_told_so() -> None:
+    class Methodical(mibench.Task):
+        dim_x = dim_y = 1
+
+        def mutual_information(self) -> float:  # type: ignore[override]
+            return 0.5
+
+        def draw(self, n: int, rng: Any) -> Any:
+            return rng.random((2, n, 1))
+
+    problem = describe(Methodical()).problem
+    assert problem is not None and "mutual_information is a method: make it a property" in problem.message
