@@ -26,7 +26,8 @@ from .engine.provenance import command, provenance
 from .engine.runner import Observer, default_workers, run_jobs, selection, unfinished
 from .engine.store import FILE, Store, read_results
 from .errors import UsageError
-from .estimator import Estimate, Estimator, FunctionEstimator, check_samples
+from .estimator import Estimate, Estimator, check_samples
+from .functions import FunctionEstimator
 from .result import Result
 from .results import Results, load_results
 from .samples.order import in_both

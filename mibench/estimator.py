@@ -5,11 +5,9 @@ Nothing here computes mutual information; see ``estimators/`` for that.
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from html import escape
@@ -283,47 +281,6 @@ def _check_one(values: npt.ArrayLike, name: str) -> Array:
     if max(high.max(), -low.min()) > _LARGE or spread.min(initial=1) < 1 / _LARGE:
         raise DataError(f"{name} has a column whose values are too large or too close to be squared; rescale it.")
     return array
-
-
-class FunctionEstimator(Estimator):
-    """A plain function ``f(x, y) -> float`` as an estimator. Its identity includes the function's code."""
-
-    capabilities: ClassVar[Capabilities] = Capabilities(devices=())  # it cannot say
-
-    def __init__(self, function: Callable[[Array, Array], float]) -> None:
-        self.function = function
-
-    @property
-    def label(self) -> str:
-        """The function's own name."""
-        return getattr(self.function, "__name__", type(self.function).__name__)
-
-    def identity(self) -> dict[str, Any]:
-        """Module, name and a hash of the compiled body, so that an edited function is run again."""
-        code = getattr(self.function, "__code__", None)
-        body = repr((code.co_code, _constants(code), code.co_names)) if code else repr(self.function)
-        where = f"{getattr(self.function, '__module__', '')}.{self.label}"
-        return {"name": where, "version": hashlib.sha256(body.encode()).hexdigest()[:16], "params": {}}
-
-    def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
-        """Call the function on the samples; ``seed`` is passed on where the function has such a parameter."""
-        x, y = check_samples(x, y)
-        return Estimate(float(self.function(x, y, **({"seed": seed} if _takes_seed(self.function) else {}))))
-
-
-def _constants(code: Any) -> tuple[Any, ...]:
-    """A code object's constants, nested bodies by content: their addresses change from run to run."""
-    return tuple((c.co_code, _constants(c), c.co_names) if hasattr(c, "co_code") else c for c in code.co_consts)
-
-
-@functools.lru_cache
-def _takes_seed(function: Callable[..., float]) -> bool:
-    import inspect
-
-    try:
-        return "seed" in inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return False
 
 
 def rng_for(seed: int) -> np.random.Generator:

@@ -30,7 +30,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from mibench import registry
 from mibench.errors import UsageError
-from mibench.estimator import Estimator, FunctionEstimator
+from mibench.estimator import Estimator
+from mibench.functions import FunctionEstimator
 from mibench.plugin import Plugin, canonical
 from mibench.task import DownstreamTask, TaskKind
 from mibench.words import listed, nearest

@@ -20,7 +20,8 @@ from mibench.checks import tasks as task_checks
 from mibench.checks.common import NotApplicable
 from mibench.checks.probe import LetterPairs
 from mibench.errors import NotInstalled, Unsupported, UsageError
-from mibench.estimator import Array, Capabilities, Estimate, Estimator, FunctionEstimator, Kind, check_samples, rng_for
+from mibench.estimator import Array, Capabilities, Estimate, Estimator, Kind, check_samples, rng_for
+from mibench.functions import FunctionEstimator
 from mibench.parameters import Correlation, Positive, above
 from mibench.plugin import Plugin
 from mibench.task import ConsistencyTask, DownstreamTask, Metric, Outcome, Task

@@ -30,7 +30,7 @@ from mibench.engine.room import Node, Request, crew, room
 from mibench.engine.station import Greeting
 from mibench.engine.worker import answer_all
 from mibench.errors import MibenchError, UsageError
-from mibench.estimator import FunctionEstimator
+from mibench.functions import FunctionEstimator
 from mibench.result import Status
 
 PLUGINS = Path(__file__).parent / "troublemakers.py"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import importlib
 import os
 import pickle
@@ -20,7 +21,8 @@ import pytest
 
 from mibench import registry
 from mibench.errors import DataError, UsageError
-from mibench.estimator import Array, Estimate, Estimator, FunctionEstimator, check_samples
+from mibench.estimator import Array, Estimate, Estimator, check_samples
+from mibench.functions import FunctionEstimator
 from mibench.registry import Registry
 from mibench.result import Cell
 
@@ -386,6 +388,65 @@ class TestFunctions:
         second.__name__, second.__qualname__ = first.__name__, first.__qualname__
         cells = {Cell.of(FunctionEstimator(f), get_task("gauss"), 100, 0).id for f in (first, second)}
         assert len(cells) == 2
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            "def made(x, y, k={k}): return k",
+            "def made(x, y, *, k={k}): return k",
+            "def outer(k):\n    def made(x, y): return k\n    return made\nmade = outer({k})",
+            "k = {k}\ndef made(x, y): return k",
+            "k = np.full(3, {k})\ndef made(x, y): return k[0]",
+            "def helper(): return {k}\ndef made(x, y): return helper()",
+            "def helper(): return {k}\ndef made(x, y): return sum(helper() for _ in x)",
+            "@functools.lru_cache\ndef helper(): return {k}\ndef made(x, y): return helper()",
+            "def base(x, y, k): return k\nmade = functools.partial(base, k={k})",
+            "class Called:\n    def __init__(self, k): self.k = k\n    def __call__(self, x, y): return self.k\n"
+            "made = Called({k})",
+            "class Called:\n    def __call__(self, x, y): return {k}\nmade = Called()",
+            "class Holder:\n    k = {k}\n    def method(self, x, y): return self.k\nmade = Holder().method",
+            "def even(n): return n == 0 or odd(n - 1)\ndef odd(n): return {k} and even(n - 1)\n"
+            "def made(x, y): return float(even(3))",
+            "def made(x, y): return 1.0 if 'a' in {{'a', 'b', 'c', {k}}} else 0.0",
+        ],
+    )
+    def test_what_a_function_refers_to_is_part_of_it(self, written: str) -> None:
+        def version(k: int) -> str:
+            names: dict[str, Any] = {"np": np, "functools": functools, "__name__": "notebook"}
+            exec(written.format(k=k), names)
+            return str(FunctionEstimator(names["made"]).identity()["version"])
+
+        assert version(1) == version(1) != version(2)
+
+    def test_a_function_is_known_by_the_same_name_in_every_process(self) -> None:
+        text = """if True:
+            import functools, numpy as np
+            from mibench.functions import FunctionEstimator
+            K, WORDS, RNG = np.arange(3), {"a", "b", "c"}, np.random.default_rng(0)
+            def helper(x): return float(x[0, 0]) if "a" in WORDS else len({"p", "q", "r"})
+            def made(x, y, k=0.5): return helper(x) + K[0] + np.log(2) + RNG.random()
+            print([FunctionEstimator(f).identity() for f in (made, functools.partial(made, k=2))])"""
+        run = [sys.executable, "-c", text]
+        said = {
+            subprocess.run(
+                run, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": s}
+            ).stdout
+            for s in "12"
+        }
+        assert len(said) == 1
+
+    def test_functions_of_one_name_and_other_settings_stand_side_by_side(self) -> None:
+        def scaled(x: Array, y: Array, k: float) -> float:
+            return k
+
+        labels = [FunctionEstimator(functools.partial(scaled, k=k)).label for k in (0.5, 2)]
+        assert labels == ["scaled[k=0.5]", "scaled[k=2]"]
+
+    def test_a_function_may_answer_with_an_estimate(self) -> None:
+        def sure(x: Array, y: Array) -> Any:
+            return Estimate(0.25, stderr=0.1)
+
+        assert FunctionEstimator(sure).estimate(np.arange(5.0), np.arange(5.0)).stderr == 0.1
 
     def test_the_seed_is_passed_where_it_is_wanted(self) -> None:
         def seeded(x: Array, y: Array, seed: int = 0) -> float:
