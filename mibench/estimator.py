@@ -67,7 +67,7 @@ class Capabilities:
     max_batch_gpu : the same on a GPU; 0 for as many as elsewhere.
     trains : fits a model in many steps, so that an estimate takes seconds where a formula takes milliseconds.
     reads_task : looks at the task itself (its truth or its density), so it is a yardstick, not an entrant.
-    reference : shown in every table whatever was selected for comparison.
+    reference : shown in every table whatever was selected for comparison; classes that are derived from one are not.
     role : what its row is there for.
     usual_for : the natures of pairs of columns for which it is asked where thousands of pairs are and nobody chose.
     devices : where it can run; elsewhere the engine lets it run on the processor. Nothing: wherever the run is.
@@ -196,6 +196,11 @@ class Estimator(Plugin):
 
     kind: ClassVar[Kind] = Kind.ESTIMATE
     capabilities: ClassVar[Capabilities] = Capabilities()
+
+    @classmethod
+    def is_reference(cls) -> bool:
+        """Whether this very class says that it is shown in every table."""
+        return "capabilities" in vars(cls) and cls.capabilities.reference
 
     @abstractmethod
     def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:

@@ -7,6 +7,7 @@ plug-in is built, :func:`words` says in words what is allowed, and :func:`unusab
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import inspect
@@ -19,6 +20,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from numbers import Integral, Real
 from typing import Annotated, Any, TypeAlias
 
@@ -117,6 +119,9 @@ def words(hint: Any, length: str = "any length") -> str:
     if origin is Annotated:
         least = [f"{rule.least} or more" for rule in parts[1:] if isinstance(rule, Length)]
         return ", ".join([words(parts[0], *least), *(str(rule) for rule in parts[1:] if isinstance(rule, Range))])
+    if inspect.isclass(origin) and issubclass(origin, Enum):
+        parts = tuple(choice.value for choice in origin)
+        origin = typing.Literal
     if origin is typing.Literal:
         return "one of " + ", ".join(f"'{c}'" if isinstance(c, str) else str(c) for c in parts)
     if origin is typing.Union:
@@ -223,7 +228,15 @@ def constructor(factory: Any) -> inspect.Signature:
     if factory.__init__ is object.__init__:
         return inspect.Signature()
     parameters = list(inspect.signature(factory.__init__).parameters.values())[1:]
-    return inspect.Signature(parameters)
+    made: dict[str, Any] = {f.name: f.default_factory for f in _fields(factory) if callable(f.default_factory)}
+    return inspect.Signature([p.replace(default=made[p.name]()) if p.name in made else p for p in parameters])
+
+
+def _fields(cls: type) -> tuple[dataclasses.Field[Any], ...]:
+    """Those that the constructor of a class takes, where it is one that a dataclass has made."""
+    owner = next(c for c in cls.__mro__ if "__init__" in vars(c))
+    made = getattr(vars(owner).get("__dataclass_params__"), "init", False)
+    return tuple(f for f in dataclasses.fields(owner) if f.init) if made else ()
 
 
 def arguments(factory: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,19 +247,29 @@ def arguments(factory: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
     UsageError : a parameter that is unknown or missing, or a value that it cannot have.
     """
     who, signature, hints, usual = _name(factory), constructor(factory), declared(factory), defaults(factory)
-    for parameter in signature.parameters.values():
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise UsageError(f"{who}: '{parameter}' has no value that a selector could give; name every parameter.")
+    require_named(who, factory)
     try:
         given = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
         raise UsageError(f"{who}: {error}.") from None
     return {
-        name: usual[name]
+        name: copy.copy(usual[name])  # which may be a list
         if name not in given or given[name] is parameter.default
         else settle(who, name, given[name], hints.get(name, Any))
         for name, parameter in signature.parameters.items()
     }
+
+
+def require_named(who: str, factory: Any) -> None:
+    """Refuse a class or function whose parameters no selector could give.
+
+    Raises
+    ------
+    UsageError : ``*args``, ``**kwargs`` or a parameter without a name that a caller may use.
+    """
+    for parameter in constructor(factory).parameters.values():
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise UsageError(f"{who}: '{parameter}' has no value that a selector could give; name every parameter.")
 
 
 @functools.cache
@@ -279,8 +302,7 @@ def _written(factory: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Each parameter with its annotation as it was written and the names that are known there."""
     if inspect.isclass(factory):
         owner = next(c for c in factory.__mro__ if "__init__" in vars(c))
-        if getattr(vars(owner).get("__dataclass_params__"), "init", False):
-            fields = {f.name for f in dataclasses.fields(owner) if f.init}
+        if fields := {f.name for f in _fields(factory)}:
             for base in reversed(owner.__mro__):
                 if "__dataclass_fields__" in vars(base):
                     names = _names(base)

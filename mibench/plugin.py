@@ -11,6 +11,7 @@ import hashlib
 import json
 from abc import ABCMeta
 from collections.abc import Mapping
+from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -30,15 +31,26 @@ class Declared(ABCMeta):
     """
 
     def __call__(cls: type[T], *args: Any, **kwargs: Any) -> T:
-        lacking = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
-        if lacking:
-            how = "as methods, properties or declared parameters (attributes set in __init__ will not do)"
-            raise UsageError(
-                f"{cls.__name__} does not define {lacking}, which its contract asks for; define them {how}."
-            )
+        require_complete(cls)
         made: T = super().__call__(**parameters.arguments(cls, args, kwargs))  # type: ignore[misc]
         vars(made)["_complete"] = True
         return made
+
+
+def require_complete(cls: type) -> None:
+    """Refuse a class of which no instance can be made.
+
+    Raises
+    ------
+    UsageError : it lacks what its contract asks for.
+    """
+    lacking = sorted(getattr(cls, "__abstractmethods__", ()))
+    if lacking:
+        them = "it" if len(lacking) == 1 else "them"
+        raise UsageError(
+            f"{cls.__name__} does not define {', '.join(lacking)}, which its contract asks for; define {them} in the "
+            "class: as attribute, method, property or declared parameter (set in __init__ will not do)."
+        )
 
 
 class Plugin(metaclass=Declared):
@@ -149,6 +161,8 @@ def _same(a: Any, b: Any) -> bool:
 def _jsonable(value: Any) -> Any:
     if isinstance(value, Plugin):
         return value.identity()
+    if isinstance(value, Enum):
+        return _jsonable(value.value)
     if isinstance(value, (tuple, list)):
         return [_jsonable(v) for v in value]
     if isinstance(value, Mapping):

@@ -29,7 +29,7 @@ from . import parameters
 from .endings import outlived
 from .errors import MibenchError, UsageError
 from .estimator import Estimator
-from .plugin import Plugin
+from .plugin import Plugin, require_complete
 from .selector import format_selector, parse_selector
 from .sources import described, remedy, source_file
 from .surroundings import left_as_found
@@ -49,8 +49,8 @@ class Registry(Generic[P]):
     that builds one (an *alias*, such as a published task name for a composed task).
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, contract: type[Plugin] | tuple[type[Plugin], ...] = Plugin) -> None:
+        self.kind, self._contract = kind, contract
         self._factories: dict[str, Callable[..., P]] = {}
         self._sources: dict[str, str] = {}
 
@@ -59,7 +59,8 @@ class Registry(Generic[P]):
 
         Raises
         ------
-        UsageError : the name is taken (both places are named) or could not be written as a selector.
+        UsageError : the name is taken (both places are named) or could not be written as a selector, or nothing can be
+            made of the class or function.
         """
         if not name or any(c in name for c in "[]()=, *?"):
             raise UsageError(
@@ -71,14 +72,26 @@ class Registry(Generic[P]):
             source = _source(factory)
             if name in self._factories:
                 raise UsageError(f"{self.kind} '{name}' is defined twice: in {self._sources[name]} and in {source}.")
+            if inspect.isclass(factory):
+                self._require_contract(name, factory)
+                _as_dataclass(factory)
+                require_complete(factory)
+                factory.registered_name = name  # type: ignore[attr-defined]
+            parameters.require_named(name, factory)
             self._factories[name] = factory
             self._sources[name] = source
-            if inspect.isclass(factory):
-                _as_dataclass(factory)
-                factory.registered_name = name  # type: ignore[attr-defined]
             return factory
 
         return decorate
+
+    def _require_contract(self, name: str, cls: type) -> None:
+        if not issubclass(cls, self._contract):
+            wanted = self._contract if isinstance(self._contract, tuple) else (self._contract,)
+            classes = " or ".join(f"mibench.{one.__name__}" for one in wanted)
+            raise UsageError(
+                f"{cls.__name__} cannot be the {self.kind} '{name}', because it is derived from no {classes}; "
+                f"`mibench new {self.kind} NAME` writes one to begin with."
+            )
 
     def names(self) -> list[str]:
         """All registered names, in order of registration."""
@@ -141,7 +154,7 @@ class Registry(Generic[P]):
             raise
         except BaseException as error:  # a constructor may call sys.exit()
             raise UsageError(f"the {self.kind} '{name}' cannot be made: {described(error)}.") from error
-        if not isinstance(plugin, Plugin):
+        if not isinstance(plugin, self._contract):
             raise UsageError(f"'{name}' gives a {type(plugin).__name__}, which is no {self.kind}.")
         return plugin if inspect.isclass(factory) else plugin.aliased(format_selector(name, given))
 
@@ -175,12 +188,16 @@ class Registry(Generic[P]):
             typed[key] = _convert(name, key, value, hints.get(key, Any))
         missing = [k for k, p in signature.parameters.items() if p.default is p.empty and k not in typed]
         if missing:
-            raise UsageError(f"{self.kind} '{name}' needs a value for {', '.join(missing)}: {name}[{missing[0]}=...].")
+            hint = f"{name}[{missing[0]}=...]."
+            if not inspect.isclass(factory):
+                hint += f" A function builds the {self.kind} from parameters; what computes or draws is a class: "
+                hint += f"`mibench new {self.kind} NAME` writes one."
+            raise UsageError(f"{self.kind} '{name}' needs a value for {', '.join(missing)}: {hint}")
         return typed
 
 
-estimators: Registry[Estimator] = Registry("estimator")
-tasks: Registry[AnyTask] = Registry("task")
+estimators: Registry[Estimator] = Registry("estimator", Estimator)
+tasks: Registry[AnyTask] = Registry("task", typing.get_args(AnyTask))
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -281,8 +298,10 @@ def include(path: str | Path) -> None:
         estimators.forget(name)
         tasks.forget(name)
         del sys.modules[name]
-        if isinstance(error, (UsageError, KeyboardInterrupt)):
+        if isinstance(error, KeyboardInterrupt) or (isinstance(error, UsageError) and str(path) in str(error)):
             raise
+        if isinstance(error, UsageError):
+            raise UsageError(f"cannot include '{path}': {error}") from None
         raise UsageError(f"cannot include '{path}': {described(error)}.{remedy(path, error)}") from error
     # worker processes cannot import this module by name, so its classes travel by value
     import cloudpickle

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 from .errors import UsageError
@@ -29,6 +30,8 @@ def format_value(value: Any) -> str:
     label = getattr(value, "label", None)  # a nested plug-in; it is long to say where it is deep, so once
     if label is not None:
         return str(label)
+    if isinstance(value, Enum):
+        return format_value(value.value)
     if value is None or isinstance(value, bool):
         return {None: "none", True: "true", False: "false"}[value]
     if isinstance(value, (tuple, list)):

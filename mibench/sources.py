@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from pathlib import Path
 
@@ -23,14 +22,16 @@ def source_file(path: Path) -> Path:
     """
     try:
         found = path.resolve(strict=True)
-        if not found.is_file():
-            raise UsageError(f"cannot include '{path}': it is {'a folder' if found.is_dir() else 'no file'}.")
-        with found.open("rb") as file:
-            large = file.seek(0, os.SEEK_END) > _LARGEST
+        kind = "" if found.is_file() else "a folder" if found.is_dir() else "no file"
+        large = not kind and found.stat().st_size > _LARGEST
+        if not kind:
+            found.open("rb").close()
     except FileNotFoundError:
         raise UsageError(f"cannot include '{path}': there is no such file.") from None
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links is a RuntimeError
         raise UsageError(f"cannot include '{path}': {getattr(error, 'strerror', None) or error}.") from None
+    if kind:
+        raise UsageError(f"cannot include '{path}': it is {kind}.")
     if large:
         raise UsageError(f"cannot include '{path}': it is larger than {_LARGEST >> 20} MiB.")
     return found

@@ -240,7 +240,7 @@ def _references() -> list[Estimator]:
     found = []
     for name in registry.estimators.names():
         factory = registry.estimators.factory(name)
-        if getattr(getattr(factory, "capabilities", None), "reference", False):
+        if isinstance(factory, type) and issubclass(factory, Estimator) and factory.is_reference():
             found.append(registry.estimators.create(name))
     return found
 

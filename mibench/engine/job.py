@@ -46,6 +46,6 @@ def names_of(estimator: Estimator, task: AnyTask) -> dict[str, Any]:
         "kind": task.kind,
         "quantity": estimator.kind,
         "role": able.role,
-        "reference": able.reference,
+        "reference": estimator.is_reference(),
         "reads_task": able.reads_task,
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mibench.errors import UsageError
-from mibench.estimator import Capabilities, Estimator
+from mibench.estimator import Estimator
 from mibench.parameters import constructor, declared, words
 from mibench.plugin import Plugin
 from mibench.registry import estimators, tasks
@@ -131,7 +131,7 @@ def _of_estimator(estimator: Estimator, factory: Callable[..., Any], source: str
         "devices": ", ".join(can.devices),
         "memory": "" if can.memory is None else f"{can.memory:g} GiB per cell at n = 10,000",
         "cost": costs.known().of_estimator(estimator.label, estimator.identity()["name"]),
-        "role": _role(can),
+        "role": _role(estimator),
         "source": estimator.citation,
     }
     return _card(estimator, "estimator", facts | also, values, factory, source)
@@ -211,7 +211,7 @@ def _card(
     return Card(plugin.label, what, shown, values, parameters(factory, plugin), plain(text), source, tables or {})
 
 
-def _role(can: Capabilities) -> str:
-    if can.reads_task:
+def _role(estimator: Estimator) -> str:
+    if estimator.capabilities.reads_task:
         return "yardstick: it looks at the task itself, so it is shown and not ranked"
-    return "reference: shown in every table" if can.reference else ""
+    return "reference: shown in every table" if estimator.is_reference() else ""

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mibench.estimators import KSG
 
 from mibench import registry
 from mibench.engine.grid import Grid, expand, load_grid, make_grid, parse_seeds, parse_size, presets
+from mibench.engine.job import names_of
 from mibench.engine.records import ends
 from mibench.engine.runner import unfinished
 from mibench.errors import UsageError
@@ -43,6 +45,20 @@ def test_each_cell_appears_once_however_it_is_named() -> None:
 def test_reference_rows_join_and_can_be_left_out() -> None:
     names = {e for e, *_ in labels(grid(estimators=["ksg[k=5]"], tasks=["gauss"], n=100, seeds=1))}
     assert names == {"ksg[k=5]", "zero", "oracle", "cca", "ksg"}
+
+
+def test_what_is_made_of_a_reference_is_an_entrant() -> None:
+    class Seven(KSG):  # type: ignore[misc]
+        """Another default."""
+
+    [job] = expand(grid(references=False, estimators=[Seven()], tasks=["gauss"], n=100, seeds=1))
+    assert Seven().capabilities.reference and not names_of(job.estimator, job.task)["reference"]
+    registry.estimators.register("ksg-of-mine")(Seven)
+    try:
+        names = {e for e, *_ in labels(grid(estimators=["zero"], tasks=["gauss"], n=100, seeds=1))}
+    finally:
+        registry.estimators.forget(Seven.__module__)
+    assert names == {"zero", "oracle", "cca", "ksg"}
 
 
 def test_flags_replace_what_they_name_in_every_block() -> None:

@@ -254,6 +254,7 @@ def test_a_name_for_type_checkers_only_is_a_sentence(folder: Path) -> None:
     with pytest.raises(UsageError) as refused:
         include_text(folder, registered("far").replace("    size:", "    exact: Decimal | None = None\n    size:"))
     assert str(refused.value) == (
+        f"cannot include '{folder / 'far_plugin.py'}': "
         "far: the annotation 'Decimal | None' of exact cannot be read (name 'Decimal' is not defined); import what it "
         "names at run time, not only under TYPE_CHECKING."
     )

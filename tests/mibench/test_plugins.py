@@ -10,7 +10,8 @@ import pickle
 import re
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -143,6 +144,38 @@ class TestParametersStay:
             assert twin.label == made.label
 
 
+class Speed(StrEnum):
+    FAST = "fast"
+    SLOW = "slow"
+
+
+class TestOddParameters:
+    def test_a_default_that_is_made_is_a_value_of_its_own(self) -> None:
+        own: Registry[Estimator] = Registry("estimator")
+
+        @own.register("listing")
+        class Listing(Estimator):
+            numbers: list[int] = field(default_factory=lambda: [1, 2])
+            speed: Speed = Speed.FAST
+
+            def estimate(self, x: Array, y: Array, seed: int = 0) -> Estimate:
+                return Estimate(0.0)
+
+        one, other = Listing(), Listing()
+        one.numbers.append(3)
+        assert other.numbers == Listing().numbers == [1, 2] and Listing(**other.params) == other
+        slow = own.create("listing[speed=slow,numbers=(4 5)]")
+        assert slow.label == "listing[numbers=(4 5),speed=slow]" and own.create(slow.label) == slow
+        assert type(slow.identity()["params"]["speed"]) is str  # a worker's class is nowhere to be imported from
+        assert "speed must be one of 'fast', 'slow'" in str(_refusal(own, "listing[speed=quick]"))
+
+
+def _refusal(own: Registry[Estimator], selector: str) -> UsageError:
+    with pytest.raises(UsageError) as refused:
+        own.create(selector)
+    return refused.value
+
+
 def test_what_is_no_parameter_may_change() -> None:
     made = Plain()
     made.estimate(np.zeros(2), np.zeros(2))
@@ -240,6 +273,34 @@ def test_built_in_names_are_found_without_torch() -> None:
 
 
 class TestInclude:
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            (
+                "class Odd:\n    pass",
+                "Odd cannot be the estimator 'odd-one', because it is derived from no",
+            ),
+            ("class Odd(mibench.Task):\n    pass", "Odd cannot be the estimator 'odd-one'"),
+            ("class Odd(mibench.Estimator):\n    pass", "Odd does not define estimate, which its contract asks for"),
+            ("class Odd(mibench.Estimator):\n    def __init__(self, **given): pass", "'**given' has no value"),
+        ],
+    )
+    def test_what_can_never_be_made_is_refused_where_it_is_registered(
+        self, tmp_path: Path, text: str, said: str
+    ) -> None:
+        file = tmp_path / "never_made.py"
+        if "__init__" in text:
+            text += "\n    def estimate(self, x, y, seed=0): pass"
+        file.write_text(f"import mibench\n@mibench.register_estimator('odd-one')\n{text}\n")
+        with pytest.raises(UsageError, match=re.escape(said)) as refused:
+            registry.include(file)
+        assert str(file) in str(refused.value) and "odd-one" not in registry.estimators.names()
+
+    def test_a_folder_is_refused_in_one_sentence(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError) as refused:
+            registry.include(tmp_path)
+        assert str(refused.value) == f"cannot include '{tmp_path}': it is a folder."
+
     @pytest.mark.parametrize(
         ("text", "said"),
         [
