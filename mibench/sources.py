@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
+import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import UsageError
 
 _OURS = tuple(str(Path(__file__).with_name(name)) for name in ("registry.py", "endings.py"))
 """Where a plug-in's error did not come from."""
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+"""Folders in which packages lie that were installed."""
 _LARGEST = 4 << 20  # bytes of a file of plug-ins
 _LONGEST = 500  # characters of what an exception says
 
@@ -34,6 +40,21 @@ def source_file(path: Path) -> Path:
         raise UsageError(f"cannot include '{path}': it is {kind}.")
     if large:
         raise UsageError(f"cannot include '{path}': it is larger than {_LARGEST >> 20} MiB.")
+    return found
+
+
+def neighbours(path: Path) -> dict[str, str]:
+    """Modules that a Python file imports, also within functions, and that are not installed: where each lies."""
+    tree = ast.parse(path.read_bytes())
+    asked = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    asked += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
+    found = {}
+    for name in sorted({module.partition(".")[0] for module in asked} - sys.stdlib_module_names - {"", __package__}):
+        with suppress(ImportError, ValueError):  # one that is half imported, or has no place
+            spec = importlib.util.find_spec(name)
+            places = [spec.origin] if spec and spec.origin else spec and list(spec.submodule_search_locations or ())
+            if places and not _INSTALLED & set(Path(places[0]).parts):
+                found[name] = places[0]
     return found
 
 

@@ -34,6 +34,7 @@ from .plugin import digest
 from .result import Cell, Result, Status
 from .results import Results, load_results
 from .selector import parse_selector
+from .sources import neighbours
 from .task import AnyTask, TaskKind
 from .words import counted, listed
 
@@ -89,23 +90,24 @@ class Submission:
         ------
         UsageError : it says which, and how to make them known.
         """
-        sides: tuple[tuple[registry.Registry[Any], set[str]], ...] = (
-            (registry.estimators, {r.cell.estimator for r in self.results}),
-            (registry.tasks, {r.cell.task for r in self.results}),
-        )
-        for known, selectors in sides:
-            names = sorted({parse_selector(selector)[0] for selector in selectors})
+        for known, names in self._named():
             if foreign := [f"'{name}'" for name in names if known.known(name) is None]:
                 raise UsageError(
                     f"'{self.directory}' holds results of {known.kind}s that are not known here, {listed(foreign, 3)}: "
                     "name the files that define them, which become part of the entry, with --include FILE."
                 )
 
-    def findings(self) -> Iterator[Finding]:
-        """All that can be told without running a cell."""
+    def _named(self) -> Iterator[tuple[registry.Registry[Any], list[str]]]:
+        """The names of all estimators and of all tasks."""
+        yield registry.estimators, sorted({parse_selector(r.cell.estimator)[0] for r in self.results})
+        yield registry.tasks, sorted({parse_selector(r.cell.task)[0] for r in self.results})
+
+    def findings(self, files: Sequence[Path] = ()) -> Iterator[Finding]:
+        """All that can be told without running a cell; files : those of the entry."""
         yield _finding("records", self._unreadable(), f"{counted(len(self.results), 'cell')} can be read")
         yield _finding("versions", self._versions(), f"measured with mibench {self.version}, the one installed here")
         yield _finding("identities", self.changed(), "plug-ins made here are those that were measured")
+        yield _finding("files", self._apart(files), "all that was measured is in mibench or in the files of the entry")
         yield _finding("seeds", self._seeds(), "every estimator of a task and n was run with the same seeds")
         yield _finding("answers", self._answers(), "no cell was answered twice, differently")
         yield _finding("truths", self._truths(), "the truths are those of the tasks")
@@ -236,6 +238,17 @@ class Submission:
             elif any((r.role, r.quantity, r.reads_task) != judged for r in cells):
                 wrong.setdefault(f"{estimator} (it would be judged as something else", []).append(task)
         return [f"{what}; {own[0] if len(own) == 1 else f'{len(own)} tasks'})" for what, own in wrong.items()]
+
+    def _apart(self, files: Sequence[Path]) -> Iterator[str]:
+        """What an entry with these files would lack: modules beside them, and plug-ins of other packages."""
+        for file in files:
+            for name, place in neighbours(file).items():
+                yield f"{file.name}, which imports '{name}' from {place}"
+        for known, names in self._named():
+            for name in names:
+                package = str(getattr(known.known(name), "__module__", __package__)).partition(".")[0]
+                if package != __package__ and not package.startswith("mibench_include_"):
+                    yield f"'{name}', which the package '{package}' defines"
 
     def _seeds(self) -> list[str]:
         wrong = []

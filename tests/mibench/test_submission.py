@@ -90,6 +90,27 @@ def test_results_of_a_plug_in_that_is_not_included_say_what_is_wanted(
     assert failing(honest) == {"identities"}  # and nothing else of what is asked ends in an error
 
 
+def test_a_file_that_needs_its_neighbours_makes_no_entry(
+    honest: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "beside_it.py").write_text("FACTOR = 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "handed_in.py"
+    text = (honest.parent / "handed_in.py").read_text()
+    file.write_text(f"{text}\n\ndef later():\n    import json, numpy.linalg\n    from beside_it import FACTOR\n")
+    monkeypatch.delitem(registry.estimators._factories, OWN)
+    code, out, err = command("submit", honest, "--name", "needy", "--include", file)
+    assert code == 1 and "write what a file uses into the file" in err and "run again" not in out
+    [line] = [line for line in out.splitlines() if "FAILS" in line]
+    assert f"handed_in.py, which imports 'beside_it' from {tmp_path / 'beside_it.py'}" in line
+    assert "numpy" not in line and "mibench'" not in line and not (tmp_path / "results").exists()
+
+
+def test_a_plug_in_of_another_package_is_in_no_entry(honest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry.estimators.factory(OWN), "__module__", "somebodys.package")
+    assert failing(honest) == {"files"}
+
+
 @pytest.mark.parametrize("name", ["../ours", "", "Ours", "a b"])
 def test_an_entry_cannot_lie_anywhere(honest: Path, name: str, tmp_path: Path) -> None:
     with pytest.raises(mibench.UsageError, match="cannot name an entry"):
