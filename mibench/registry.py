@@ -9,7 +9,6 @@ The registry knows no plug-in by name.
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import importlib.util
 import inspect
@@ -34,6 +33,7 @@ from .selector import format_selector, parse_selector
 from .sources import described, remedy, source_file
 from .surroundings import left_as_found
 from .task import AnyTask
+from .words import OWN_FILE, nearest
 
 P = TypeVar("P", bound=Plugin)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -107,10 +107,8 @@ class Registry(Generic[P]):
         """
         discover()
         if name not in self._factories:
-            near = difflib.get_close_matches(name, self._factories, n=3, cutoff=0.5)
-            known = f"`mibench ls {self.kind}s` lists the {len(self._factories)} known ones."
-            hint = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else known
-            raise UsageError(f"unknown {self.kind} '{name}'; {hint}")
+            known = f"`mibench ls {self.kind}s` lists the {len(self._factories)} known ones;"
+            raise UsageError(f"unknown {self.kind} '{name}'; {nearest(name, self._factories) or known} {OWN_FILE}")
         return self._factories[name]
 
     def known(self, name: str) -> Callable[..., P] | None:

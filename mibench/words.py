@@ -35,6 +35,10 @@ def listed(names: Sequence[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + more
 
 
+OWN_FILE = "what a file of your own defines is known with --include FILE."
+"""For those who ask for a plug-in that is not known."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """``did you mean 'ksg' or 'ksg2'?``, or nothing where no known name is close."""
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)

@@ -138,7 +138,14 @@ class _Interrupt:
 
     first: float | None = None
 
-    def __call__(self, *_: Any) -> None:
+    def __init__(self) -> None:
+        self._process = os.getpid()
+
+    def __call__(self, number: int, _: Any) -> None:
+        if os.getpid() != self._process:  # forked by a plug-in, as by a pool of processes, which ends them by signals
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
         now = time.monotonic()
         if _Interrupt.first is None:
             _Interrupt.first = now

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mibench.errors import UsageError
-from mibench.words import nearest
+from mibench.words import OWN_FILE, nearest
 
 from .answers import Told
 from .independence import tested
@@ -227,7 +227,5 @@ def _registry_of(selector: str) -> Registry[Any]:
     for registry in registries:
         if matching(registry.names(), name):
             return registry
-    hint = nearest(name, [*estimators.names(), *tasks.names()])
-    raise UsageError(
-        f"there is no estimator or task '{name}'; {hint or '`mibench ls` and `mibench ls tasks` list them.'}"
-    )
+    hint = nearest(name, [*estimators.names(), *tasks.names()]) or "`mibench ls` and `mibench ls tasks` list them;"
+    raise UsageError(f"there is no estimator or task '{name}'; {hint} {OWN_FILE}")

@@ -19,7 +19,7 @@ from mibench.plugin import Plugin
 from mibench.registry import estimators, tasks
 from mibench.selector import format_value, parse_selector
 from mibench.task import AnyTask, ConsistencyTask, Task
-from mibench.words import nearest
+from mibench.words import OWN_FILE, nearest
 
 from . import costs
 from .catalogue import TaskRow, describe, dimensions, grids_with, truth
@@ -88,8 +88,8 @@ def card(selector: str) -> Card:
     if selector.endswith(".toml") or selector in presets():
         preset = selector.removesuffix(".toml")
         return _of_grid(preset if preset in presets() and not Path(selector).is_file() else selector)
-    hint = nearest(name, [*estimators.names(), *tasks.names(), *presets()]) or "`mibench ls` lists what there is."
-    raise UsageError(f"there is no estimator, task or grid '{name}'; {hint}")
+    hint = nearest(name, [*estimators.names(), *tasks.names(), *presets()]) or "`mibench ls` lists what there is;"
+    raise UsageError(f"there is no estimator, task or grid '{name}'; {hint} {OWN_FILE}")
 
 
 def parameters(factory: Callable[..., Any], plugin: Plugin) -> list[Parameter]:

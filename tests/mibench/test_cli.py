@@ -382,3 +382,15 @@ def test_lines_of_a_check_are_alone_on_standard_output(mibench: Command, tmp_pat
     (tmp_path / "loud.py").write_text(LOUD)
     _, out, err = mibench("check", "loud", "--include", "loud.py")
     assert all(line.startswith("loud: ") for line in out.splitlines()) and "said by print" in err
+
+
+def test_a_signal_ends_a_child_that_a_plug_in_has_forked_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mibench import cli
+
+    handler = cli._Interrupt()
+    done: list[tuple[object, ...]] = []
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    monkeypatch.setattr(os, "kill", lambda *given: done.append(given))
+    monkeypatch.setattr(signal, "signal", lambda *given: done.append(given))
+    handler(signal.SIGTERM, None)
+    assert done == [(signal.SIGTERM, signal.SIG_DFL), (7, signal.SIGTERM)] and cli._Interrupt.first is None
