@@ -116,14 +116,21 @@ def standing(board: Board) -> str:
         return _beside_control(board)
     text = f"{board.best.estimator} scores highest, {board.best.score:.3f}."
     where = (board.over or Over.FAMILIES).where
-    ranked = sum(row.rank is not None for row in board.ranking)
-    if board.best.to_best is None or ranked < 2:
+    ranked = [row for row in board.ranking if row.rank is not None]
+    if board.best.to_best is None or len(ranked) < 2:
         return text
-    if not board.close:
+    silent = [row.estimator for row in ranked if not row.statuses.get(Status.OK)]
+    close = [name for name in board.close if name not in silent]
+    others = len(ranked) - 1 - len(silent)
+    if silent:
+        text = f"{text} {_named(silent)} answered nothing."
+    if not others:
+        return text
+    if not close:
         return f"{text} Every other can be told apart from it {where}."
-    if len(board.close) == ranked - 1 > _NAMED:
-        return f"{text} None of the {ranked - 1} others can be told apart from it {where}."
-    return f"{text} {_named(board.close)} cannot be told apart from it {where}."
+    if len(close) == others > _NAMED:
+        return f"{text} None of the {others} others can be told apart from it {where}."
+    return f"{text} {_named(close)} cannot be told apart from it {where}."
 
 
 def _beside_control(board: Board) -> str:

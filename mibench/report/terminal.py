@@ -6,9 +6,10 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
+from mibench.group import grouped
 from mibench.leaderboard.board import Board
 from mibench.result import Status
-from mibench.words import printable
+from mibench.words import listed, printable
 
 from . import tables
 from .values import Entry, Table
@@ -93,12 +94,15 @@ def _blocks(table: Table, width: int) -> list[dict[int, int]]:
 
 def _failures(table: Table, console: Console) -> None:
     console.print(f"\n[bold]{table.title}[/bold]")
-    for estimator, status, cells, where, message in table.rows[:_MOST_FAILURES]:
-        times = "" if cells.text == "1" else f" x{cells.text}"
-        text = textwrap.shorten(message.text, _MESSAGE, placeholder=" …")
-        console.print(f"  {estimator.text}: ", _told(status, times), f" on {where.text}: {text}", sep="", markup=False)
-    if len(table.rows) > _MOST_FAILURES:
-        console.print(f"  and {len(table.rows) - _MOST_FAILURES} more in the report")
+    alike = list(grouped(table.rows, lambda row: (row[1], row[3].text, row[4].text)).items())  # a task's fault is one
+    for (status, where, message), rows in alike[:_MOST_FAILURES]:
+        count = sum(int(row[2].value or 0) for row in rows)
+        times = "" if count == 1 else f" x{count:,}"
+        names = listed([row[0].text for row in rows], 3)
+        text = textwrap.shorten(message, _MESSAGE, placeholder=" …")
+        console.print(f"  {names}: ", _told(status, times), f" on {where}: {text}", sep="", markup=False)
+    if len(alike) > _MOST_FAILURES:
+        console.print(f"  and {len(alike) - _MOST_FAILURES} more in the report")
 
 
 def say(console: Console, text: str) -> None:

@@ -222,6 +222,28 @@ def test_the_sentence_names_three_at_most_and_counts_the_rest(make: MakeResult) 
     assert tables.standing(Leaderboard.from_results([make()])) == "ksg scores highest, 1.000."
 
 
+def test_who_has_answered_nothing_is_not_among_those_that_cannot_be_told_apart(make: MakeResult) -> None:
+    results = [make(e, f"t{t}", mi=1 + 0.1 * (t + 1)) for e in ("ksg", "cca") for t in range(2)]
+    failed = [make("mute", f"t{t}", mi=None, status=Status.ERROR, message="it broke") for t in range(2)]
+    board = Leaderboard.from_results([*results, *failed])
+    assert "mute" in board.close  # two tasks say next to nothing
+    assert re.search(r"mute answered nothing\. \w+ cannot be told apart from it", tables.standing(board))
+    told = tables.standing(Leaderboard.from_results([*results[:2], *failed]))
+    assert told.endswith("mute answered nothing.")
+
+
+def test_what_failed_alike_for_many_estimators_is_one_line(make: MakeResult) -> None:
+    failed = [
+        make(e, "broken", seed=seed, mi=None, status=Status.ERROR, message="the task cannot be sampled: no luck.")
+        for e in ("a", "b", "c", "d", "e")
+        for seed in range(2)
+    ]
+    console = Console(width=200, file=io.StringIO(), color_system=None)
+    terminal.show(Leaderboard.from_results([make(), *failed]), console)
+    [line] = [line for line in console.file.getvalue().splitlines() if "no luck" in line]  # type: ignore[attr-defined]
+    assert line == "  a, b, c and 2 more: error x10 on broken: the task cannot be sampled: no luck."
+
+
 def test_what_an_estimator_takes_is_shown_where_one_declines(make: MakeResult) -> None:
     cells = [make(e, f, family=f, mi=1.1) for e in ("ksg", "shy") for f in ("a", "b")]
     without = [c.heading for c in _by_name(Leaderboard.from_results(cells))["ranking"].columns]
