@@ -155,7 +155,7 @@ def run(
         show(results.leaderboard(), console, unit)
         closing_lines(console, directory, written, uri)
     _say_what_is_left(results)
-    say_what_is_older(results, include or ())
+    say_what_is_older(results, [*(include or ()), *(Path(file) for grid in chosen for file in grid.include)])
     if results.left:
         raise typer.Exit(4)
     if not any(r.status is Status.OK for r in results):
