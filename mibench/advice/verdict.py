@@ -118,10 +118,14 @@ def usual_members(fast: bool = False) -> tuple[str, ...]:
 
 
 def _judge(model: Model, known: dict[str, float], answers: Sequence[Answer], x: Array, y: Array) -> Advice:
-    nearest, distance = model.reference.near(model.recipe.alike(known))
+    rows = model.reference.rows
+    nearest, distance = model.reference.near(model.recipe.alike({**known, "n": min(known["n"], rows[1])}))
     names = list(model.facts["members"])
     typical = tuple(_typical(model.reference.errors[nearest, names.index(a.estimator)]) for a in answers)
     value, low, high = (float(v[0]) for v in model.predict([known]))
+    share = model.share_beyond(known)
+    if share < 1:
+        value, low, high = model.nearer(known, (value, low, high), share)
     endless = [a.estimator for a in answers if a.estimate is not None and a.estimate.mi == math.inf]
     ceiling = min(_most(x), _most(y))
     if endless and not math.isfinite(ceiling):
@@ -130,7 +134,7 @@ def _judge(model: Model, known: dict[str, float], answers: Sequence[Answer], x: 
         return _advice(model, math.inf, (low, math.inf), why, True, nearest, answers, typical)
     tested = distance <= _BEYOND and len(x) >= 50
     value, low, high = (min(v, ceiling) for v in (value, low, high))
-    why = _why(value, answers, typical, len(nearest), tested)
+    why = _why(value, answers, typical, len(nearest), tested) + _beyond(len(x), share, rows)
     return _advice(model, value, (low, high) if tested else (None, None), why, tested, nearest, answers, typical)
 
 
@@ -146,6 +150,16 @@ def _advice(
 ) -> Advice:
     level = float(model.facts["level"])
     return Advice(value, *ends, level, why, tested, len(nearest), tuple(answers), typical)
+
+
+def _beyond(n: int, share: float, rows: tuple[int, int]) -> str:
+    """What is to be said of a sample with fewer or more rows than any of the table has."""
+    if n < rows[0]:
+        return f" No reference sample has so few rows: the least is {rows[0]:,}."
+    if n > rows[1]:
+        said = f" No reference sample has more than {rows[1]:,} rows: of what was learned from them, {share:.0%}"
+        return f"{said} is kept where it leaves the range of the answers."
+    return ""
 
 
 def _typical(errors: Array) -> Typical | None:

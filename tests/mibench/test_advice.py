@@ -149,6 +149,46 @@ def test_a_sample_unlike_all_that_was_tested_gets_no_interval() -> None:
     assert "unlike anything" in found.why
 
 
+def test_what_was_learned_holds_in_full_up_to_the_most_rows_of_the_table_and_ever_less_beyond() -> None:
+    model = usual_model()
+    most = model.reference.rows[1]
+    assert model.reference.rows[0] == 100 and 19_900 < most <= 20_000
+
+    def share(n: int, columns: int = 2) -> float:
+        return model.share_beyond({"n": float(n), "dim_low": 1.0, "dim_high": columns - 1.0})
+
+    assert share(50) == share(most) == 1
+    assert share(4 * most) == pytest.approx(0.5) and share(10**9) < 0.005
+    assert share(4 * most) < share(4 * most, 3) < share(4 * most, 50) < 1
+
+
+def test_values_come_nearer_to_what_the_candidates_answer_and_stay_where_they_are_within() -> None:
+    model = usual_model()
+    known = {"ksg": 0.4, "gaussian-copula": -0.1, "copula-ksg": math.nan, "cca": 9.0}
+    values = np.linspace(0.0, 2.0, 21)
+    assert model.nearer(known, values.tolist(), 1.0) == pytest.approx(values)
+    assert model.nearer(known, values.tolist(), 0.0) == pytest.approx(values.clip(0.0, 0.4))
+    half = np.array(model.nearer(known, values.tolist(), 0.5))
+    assert (np.diff(half) > 0).all() and half[values <= 0.4] == pytest.approx(values[values <= 0.4])
+    assert model.nearer({}, [0.3], 0.5) == [0.3]
+
+
+def test_more_or_fewer_rows_than_any_reference_sample_are_said_and_narrow_the_interval(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, y = gauss(600, 0.5)
+    usual = advise(x, y, fast=True)
+    assert "No reference sample" not in usual.why
+    monkeypatch.setitem(vars(usual_model().reference), "rows", (100, 200))
+    more = advise(x, y, fast=True)
+    assert "No reference sample has more than 200 rows" in more.why and more.tested
+    assert usual.low is not None and more.low is not None and usual.high is not None and more.high is not None
+    assert usual.low <= more.low <= more.mi <= more.high < usual.high
+    monkeypatch.setitem(vars(usual_model().reference), "rows", (1000, 2000))
+    few = advise(x, y, fast=True)
+    assert few.why.endswith("so few rows: the least is 1,000.") and (few.mi, few.low) == (usual.mi, usual.low)
+
+
 def test_bad_samples_are_refused() -> None:
     with pytest.raises(DataError, match="NaN"):
         advise(np.array([1.0, np.nan, 2.0]), np.array([1.0, 2.0, 3.0]))
