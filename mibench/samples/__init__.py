@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,6 +40,7 @@ __all__ = [
     "remarks",
 ]
 
+_PICKLE = "it is a pickle, which is never loaded; save it as Parquet or CSV"
 _NOT_READ = {
     b"\x28\xb5\x2f\xfd": "it is compressed; pipe it in, as in zstdcat FILE | mibench estimate -",
     b"\x89HDF": "HDF5 is not read; save the arrays as .npy or .npz",
@@ -46,6 +48,16 @@ _NOT_READ = {
     b"ARROW1": "Arrow files are not read; save it as Parquet",
     b"\xd0\xcf\x11\xe0": "it is an Excel workbook; save it as CSV",
     b"%PDF": "it is a PDF",
+    b"SQLite format 3": "it is a database; export the table as CSV",
+    b"<stata_dta>": "Stata files are not read; save it as CSV",
+    b"$FL2": "SPSS files are not read; save it as CSV",
+    b"X\n\0\0": "files of R are not read; save it by write.csv",
+    b"RDX": "files of R are not read; save it by write.csv",
+    b"\x80\x04\x95": _PICKLE,
+    b"\x80\x05\x95": _PICKLE,
+    **dict.fromkeys((b"{", b"[{", b"[[", b"[\n", b"[\r"), "it is JSON; save it as CSV or Parquet"),
+    **dict.fromkeys((b"<?xml", b"<!DOCTYPE", b"<html", b"<table"), "it is XML or HTML; save the table as CSV"),
+    **dict.fromkeys((b"@relation", b"@RELATION"), "ARFF files are not read; save it as CSV"),
 }
 
 
@@ -141,7 +153,7 @@ def open_file(path: str | Path, declared: Declared | None = None, least: int = 1
     if not raw:
         raise UsageError(f"cannot read {where}: it is empty.")
     for magic, reason in _NOT_READ.items():
-        if raw.startswith(magic):
+        if raw[:64].removeprefix(BOM_UTF8).lstrip().startswith(magic):
             raise UsageError(f"cannot read {where}: {reason}.")
     try:
         if raw.startswith(b"\x93NUMPY"):

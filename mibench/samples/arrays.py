@@ -81,10 +81,7 @@ def open_npz(raw: bytes, where: str) -> ArrayFile:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             members = [name for name in archive.namelist() if name.endswith(".npy")]
             if not members:
-                kind = (
-                    "an Excel workbook: save it as CSV" if "xl/workbook.xml" in archive.namelist() else "no .npz file"
-                )
-                raise UsageError(f"cannot read {where}: it is {kind}.")
+                raise UsageError(f"cannot read {where}: it is {_kind_of(archive.namelist())}.")
             # what is packed may be a thousand times as large as the file
             require_room(sum(archive.getinfo(name).file_size for name in members), where)
             for name in members:
@@ -94,6 +91,15 @@ def open_npz(raw: bytes, where: str) -> ArrayFile:
     except Exception as error:  # damaged archives fail in many ways: checksums, lengths, methods, passwords
         raise UsageError(f"cannot read {where}: the archive is damaged ({_first_line(error)}).") from None
     return _of_arrays({k: v for k, v in arrays.items() if v.ndim > 0 or len(arrays) == 1}, where, ".npz")
+
+
+def _kind_of(members: Sequence[str]) -> str:
+    """What an archive without arrays is."""
+    if {"xl/workbook.xml", "content.xml"} & {*members}:
+        return "a workbook (Excel, OpenDocument): save the sheet as CSV"
+    if any(name.endswith("/data.pkl") for name in members):
+        return "a checkpoint of torch, which is never loaded: save the arrays as .npz"
+    return "no .npz file but an archive of other files: unpack it"
 
 
 def _npy(raw: bytes, where: str) -> npt.NDArray[Any]:

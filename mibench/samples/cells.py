@@ -22,8 +22,11 @@ _NAN = ("NaN", "nan", "NAN", "-nan")
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", *_NAN, "NULL", "Null", "null", "None", "<NA>", "?", ".")
 """What stands for a missing value in text; nothing else does."""
 
-BLANKS = " \u00a0\u202f"
-"""The blanks that group thousands: plain, no-break and narrow."""
+_BLANKS, _APOSTROPHES = " \u00a0\u202f\u2009", "'\u2019"
+"""What groups thousands beside commas and points: blanks plain, no-break, narrow and thin; both apostrophes."""
+
+MINUS = "\u2212"
+"""The typographic sign, as plotting programs and web pages write it."""
 
 EXACT = 2.0**53
 """Beyond it float64 no longer holds every whole number."""
@@ -31,7 +34,7 @@ EXACT = 2.0**53
 
 @dataclass(frozen=True)
 class NumberFormat:
-    """A decimal sign and, where there is one, the sign between thousands (``" "`` for any blank)."""
+    """A decimal sign and, where there are any, the signs of which one stands between thousands."""
 
     decimal: str = "."
     thousands: str = ""
@@ -42,23 +45,24 @@ class NumberFormat:
 
     def value(self, cell: str) -> float:
         """The number in a cell that fits."""
-        for sign in BLANKS if self.thousands == " " else self.thousands:
+        for sign in self.thousands:
             cell = cell.replace(sign, "")
-        return float(cell.replace(self.decimal, "."))
+        return float(cell.replace(self.decimal, ".").replace(MINUS, "-").replace("D", "e").replace("d", "e"))
 
 
 POINT, COMMA = NumberFormat("."), NumberFormat(",")
-FORMATS = (POINT, COMMA, *(NumberFormat(d, t) for t in (",", ".", " ", "'") for d in (".", ",") if d != t))
+FORMATS = (POINT, COMMA, *(NumberFormat(d, t) for t in (",", ".", _BLANKS, _APOSTROPHES) for d in (".", ",") if d != t))
 
 
 @functools.cache
 def _grammar(form: NumberFormat) -> re.Pattern[str]:
-    d, t = re.escape(form.decimal), f"[{BLANKS}]" if form.thousands == " " else re.escape(form.thousands)
+    d, t = re.escape(form.decimal), f"[{form.thousands}]" if form.thousands else ""
     # "1." is a number, "1," is the end of a field
     fraction = rf"{d}[0-9]*" if form.decimal == "." else rf"{d}[0-9]+"
-    plain = rf"(?:[0-9]+(?:{fraction})?|{d}[0-9]+)(?:[eE][+-]?[0-9]+)?"
+    fortran = rf"[0-9]*{d}[0-9]+[dD][+-]?[0-9]+|"  # as double precision is printed
+    plain = rf"(?:{fortran}(?:[0-9]+(?:{fraction})?|{d}[0-9]+)(?:[eE][+-]?[0-9]+)?)"
     grouped = rf"[1-9][0-9]{{0,2}}(?:{t}[0-9]{{3}})+(?:{d}[0-9]+)?|" if t else ""
-    return re.compile(rf"[+-]?(?:{grouped}{plain}|[iI]nf(?:inity)?)")
+    return re.compile(rf"[+{MINUS}-]?(?:{grouped}{plain}|[iI]nf(?:inity)?)")
 
 
 @functools.cache
@@ -68,6 +72,8 @@ def _any_number() -> re.Pattern[str]:
 
 
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\d{1,2}:\d{2}.*|\d{1,2}[ -][A-Za-z]{3}[ -]\d{2,4}.*")
+_WITH_UNIT = re.compile(rf"[-+{MINUS}<>=~≈($€£¥ ]*[0-9][0-9.,'’/ ]*([^0-9]*)")
+_FEW_LEVELS, _UNITS = 10, 3
 _TRUTH = ({"true", "false"}, {"t", "f"})
 
 
@@ -127,6 +133,11 @@ def categories(
     ):
         if text.isin([v for v in levels if pattern.fullmatch(v)]).mean() > 0.5:
             raise UsageError(f"column '{name}' of {where} seems to hold {what} ('{levels[0]}'): {advice}.")
+    if text.isin(_with_units(levels)).mean() > 0.5:
+        raise UsageError(
+            f"column '{name}' of {where} seems to hold numbers with something beside them ('{levels[0]}'): write plain "
+            "numbers, all in one unit."
+        )
     if 2 * len(levels) > len(text):
         raise UsageError(
             f"column '{name}' of {where} holds text that is no category: {len(levels)} different values in "
@@ -138,6 +149,16 @@ def categories(
     values: Array = np.where(codes < 0, np.nan, codes).astype(np.float64)
     kind = ColumnKind.BOOLEAN if boolean else ColumnKind.CATEGORY
     return values, kind, tuple(str(level) for level in ordered)
+
+
+def _with_units(levels: Sequence[str]) -> list[str]:
+    """Those of many levels that are numbers with a unit or another sign beside them, ``5 kg`` or ``12,34,567``.
+
+    Few levels may be doses or grades, which are categories as well; ``10-19`` is a class, and the letters of ``12A``,
+    ``12B`` and so on are more than there are units.
+    """
+    found = {level: match[1].strip() for level in levels if (match := _WITH_UNIT.fullmatch(level))}
+    return [*found] if len(levels) > _FEW_LEVELS and len({*found.values()}) <= _UNITS else []
 
 
 def _shortened(text: str, length: int = 40) -> str:

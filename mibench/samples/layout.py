@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from mibench.errors import UsageError
 from mibench.words import counted, listed
 
-from .cells import COMMA, FORMATS, MISSING, POINT, NumberFormat
+from .cells import COMMA, FORMATS, MINUS, MISSING, POINT, NumberFormat
 from .scan import Text
 from .table import DELIMITERS, Declared
 
@@ -155,7 +155,7 @@ def _reading(prefix: str, delimiter: str, forms: Sequence[NumberFormat], given: 
         return None
     extra = width - len(rows[0])
     trailing = all(row[-1] == "" for row in body)
-    if extra not in (0, 1, -1) or (extra == 1 and not trailing and not _row_names(prefix, rows)):
+    if extra not in (0, 1, -1) or (extra == 1 and not trailing and not _row_names(prefix, delimiter, rows)):
         return None
     if extra == -1 and rows[0][-1]:
         return None
@@ -163,16 +163,23 @@ def _reading(prefix: str, delimiter: str, forms: Sequence[NumberFormat], given: 
     number, doubt = _number_format([c for row in rows for c in row if c not in _MISSING], delimiter, forms)
     cells = [cell for row in body for cell in row if cell not in _MISSING]
     count = sum(map(number.fits, cells))
-    if not delimiter and not given and count < len(cells) and re.search(r"[,;\t|]", re.sub(r'"[^"]*"', "", prefix)):
-        return None  # a line with delimiters in it is one value only where that value is a number
+    if not delimiter and not given and count < len(cells):
+        told = re.sub(r'"[^"]*"', "", prefix)
+        if re.search(r"[,;\t|]", told) or 2 * sum(_several_numbers(row[0], number) for row in body) > len(body):
+            return None  # a line with delimiters in it is one value only where that value is a number
     if delimiter == " " and cells and not count and not given:
         return None  # words in a sentence are no columns
     return _Reading(delimiter, rows, width, number, count / len(cells) if cells else 0.0, doubt)
 
 
+def _several_numbers(line: str, number: NumberFormat) -> bool:
+    fields = line.split()
+    return len(fields) > 1 and all(map(number.fits, fields))
+
+
 def _number_format(cells: Sequence[str], delimiter: str, forms: Sequence[NumberFormat]) -> tuple[NumberFormat, str]:
     """The format in which most cells are numbers, and what is doubtful about it."""
-    like = [c for c in cells if c[0] in "+-.,0123456789iI"]
+    like = [c for c in cells if c[0] in f"+-{MINUS}.,0123456789iI"]
     counts = {f: sum(map(f.fits, like)) for f in forms[:1]}
     if counts[forms[0]] < len(like) or delimiter == ";":
         counts = {f: sum(map(f.fits, like)) for f in forms}
@@ -226,8 +233,11 @@ def _split_decimals(reading: _Reading) -> bool:
     return telling or (alike and not _names_columns(reading))
 
 
-def _row_names(prefix: str, rows: list[list[str]]) -> bool:
-    """R writes a header without a name for the quoted row names before each row."""
+def _row_names(prefix: str, delimiter: str, rows: list[list[str]]) -> bool:
+    """R writes a header without a name for the quoted row names before each row; printed tables have blanks there, and
+    row numbers."""
+    if delimiter == " " and prefix.startswith(" ") and rows[1][0] in ("0", "1"):
+        return all(row[0] == str(i) for i, row in enumerate(rows[1:], int(rows[1][0])))
     lines = [line.lstrip() for line in prefix.split("\n") if line.strip()]
     return len(lines) == len(rows) > 1 and all(line.startswith('"') for line in lines)
 
@@ -310,6 +320,10 @@ def _has_header(reading: _Reading, count: int, row_names: bool, where: str, decl
         if any(not first.isdigit() for first in values):
             raise UsageError(doubt)
         return True
+    if any(rows[0]) and not any(map(_number_like, rows[0])) and rows[0] in rows[1:]:
+        again = rows.index(rows[0], 1)
+        if any(number.fits(cell) for row in rows[1:again] for cell in row):
+            raise UsageError(f"{where}: its header ('{listed(rows[0])}') stands again as row {again}: delete it there.")
     if not numeric:
         words = [first for first, _ in columns if not _number_like(first)]
         if not words and any(first not in _MISSING and any(cells) for first, cells in columns):

@@ -46,7 +46,7 @@ def open_text(raw: bytes, where: str, declared: Declared, least: int = 1) -> Tex
         layout.header,
         layout.delimiter,
         layout.number.decimal,
-        layout.number.thousands or None,
+        layout.number.thousands[:1] or None,
         text.encoding,
         tuple(notes),
     )

@@ -9,6 +9,7 @@ import io
 import lzma
 import math
 import os
+import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -306,6 +307,11 @@ def test_what_is_declared_decides(tmp_path: Path, text: str, declared: Declared,
         ("x,y\n0.5,2.5\n\n1.25,3\n", [0.5, 2.5]),
         ('"0";"2,5"\n"1";"3"\n', [0, 2.5]),
         ("x,°C\n0.5,2.5\n1.25,3\n", [0.5, 2.5]),
+        ("      x     y\n0  0.50  2.5\n1  1.25  3.0\n", [0, 0.5, 2.5]),
+        ("     x   y\n1 0.50 2.5\n2 1.25 3.0\n", [1, 0.5, 2.5]),
+        ("x;y\n-1\u2019234.5;2.5\n12\u2019345.5;3\n", [-1234.5, 2.5]),
+        ("x,y\n\u22120.5,2.5\n1.25,\u22123\n", [-0.5, 2.5]),
+        ("x y\n-0.5D+01 2.5D0\n.125D-2 0.3D+01\n", [-5, 2.5]),
     ],
 )
 def test_what_spreadsheets_and_programs_write(tmp_path: Path, text: str, first: list[float]) -> None:
@@ -331,6 +337,11 @@ def test_what_spreadsheets_and_programs_write(tmp_path: Path, text: str, first: 
         (f"a,b\n{2**60},1\n{2**60 + 1},2\n", "beyond 2^53"),
         ("t,x\n2020-01-01,1\n2020-01-02,2\n", "dates or times"),
         ("t,x\n5%,1\n6%,2\n", "another way"),
+        ("t,x\n" + "".join(f"{i % 12} kg,1\n{i % 12}000 g,2\n" for i in range(99)), "something beside them"),
+        ("t,x\n" + "".join(f'"{i % 12 + 1},34,567",{i}\n' for i in range(99)), "something beside them"),
+        ("t,x\n" + "".join(f"{i % 12 + 1}/16,{i}\n" for i in range(99)), "something beside them"),
+        ("a,b\n1,2\n3,4\na,b\n5,6\n", "its header ('a, b') stands again as row 3"),
+        ("% made by hand\n1.5 2.5\n3.5 4.5\n", "its first line has 4 fields and the others have 2"),
         ("t,x\nab,1\ncd,2\nef,3\n", "no category"),
         ("t,x\n,1\n,2\n", ""),
         (b"a,b\n1,2\n3,\x014\n", "line 3: a control character"),
@@ -342,6 +353,12 @@ def test_what_spreadsheets_and_programs_write(tmp_path: Path, text: str, first: 
         (lzma.compress(b"a,b\n1,2\n")[:-20], "damaged or cut off"),
         (b"\x28\xb5\x2f\xfd abc", "zstdcat"),
         (b"\x89HDF\r\n\x1a\n", "HDF5"),
+        (b"SQLite format 3\0 abc", "export the table as CSV"),
+        (pickle.dumps({"x": 1}), "a pickle, which is never loaded"),
+        ('{"x": 1.5, "y": 2}\n{"x": 2.5, "y": 3}\n', "it is JSON"),
+        ('\ufeff [\n{"x": 1.5},\n{"x": 2.5}]\n', "it is JSON"),
+        ("<table>\n<tr><td>1</td></tr>\n</table>\n", "XML or HTML"),
+        ("@relation t\n@attribute x numeric\n@data\n1\n2\n", "ARFF"),
         ("x\n" + "a" * 200_000 + "\n1\n2\n", "line 2, column 'x': 'aaaa"),
         (npy(np.array(3.0)), "a single value"),
         (npy(np.zeros((0, 2))), "no values"),
@@ -366,10 +383,27 @@ def test_each_defect_is_one_sentence(tmp_path: Path, content: str | bytes, what:
             read_pair([file], "t", "x")
 
 
-def test_an_excel_workbook_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("level", ["{0} mg", "{0}-{0}9", "{0}{1}", "grade {0}"])
+def test_levels_with_digits_in_them_stay_categories(tmp_path: Path, level: str) -> None:
+    few = 4 if level == "{0} mg" else 13  # doses are few; classes, codes and names may be many
+    cells = [level.format(i % few + 1, "abcd"[i % 4]) for i in range(200)]
+    found = whole(put(tmp_path, "t,x\n" + "".join(f"{c},{i}.5\n" for i, c in enumerate(cells))))
+    assert found.kinds[0] is ColumnKind.CATEGORY and len(found.levels[0]) == len(set(cells))
+
+
+@pytest.mark.parametrize(
+    ("member", "what"),
+    [
+        ("xl/workbook.xml", "save the sheet as CSV"),
+        ("content.xml", "save the sheet as CSV"),
+        ("model/data.pkl", "never loaded"),
+        ("data.csv", "unpack it"),
+    ],
+)
+def test_archives_that_hold_no_arrays_are_named(tmp_path: Path, member: str, what: str) -> None:
     with zipfile.ZipFile(tmp_path / "t.csv", "w") as archive:
-        archive.writestr("xl/workbook.xml", "")
-    assert "Excel workbook" in refusal(tmp_path / "t.csv")
+        archive.writestr(member, "")
+    assert what in refusal(tmp_path / "t.csv")
 
 
 def test_pipes_folders_and_devices_are_refused_at_once(tmp_path: Path) -> None:
