@@ -133,7 +133,7 @@ def categories(
     ):
         if text.isin([v for v in levels if pattern.fullmatch(v)]).mean() > 0.5:
             raise UsageError(f"column '{name}' of {where} seems to hold {what} ('{levels[0]}'): {advice}.")
-    if text.isin(_with_units(levels)).mean() > 0.5:
+    if text.isin(_with_units([*levels])).mean() > 0.5:
         raise UsageError(
             f"column '{name}' of {where} seems to hold numbers with something beside them ('{levels[0]}'): write plain "
             "numbers, all in one unit."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
@@ -18,6 +19,7 @@ from .order import autocorrelation, is_index, is_sorted
 from .table import ColumnKind, Pair, Table
 
 _FEW_LEVELS = 10
+_NO_ANSWER = re.compile("[789]{2,}|-[789]+")
 _ROWS_OF_LEVEL = 100
 SUBJECTS = "of several rows of one subject take one, or their mean"
 """What to do where rows are alike and time does not order them."""
@@ -259,16 +261,27 @@ def _tails(columns: Iterable[_Column]) -> Iterator[Remark]:
         said = (
             f"{counted(count, 'value')} of {name} {'lies' if count == 1 else 'lie'} far from all others ({value:.6g})"
         )
-        yield Remark("wild-value", f"{said}: a mistake, or a code for a missing value?", (name,))
+        yield Remark("wild-value", f"{said}: a mistake, a total, or a code for a missing value?", (name,))
     if heavy:
         said = f"{_list(heavy)} {'has' if len(heavy) == 1 else 'have'} heavy tails: estimators that scale by a standard"
         yield Remark("heavy-tails", f"{said} deviation may err; ranks or logarithms may help.", tuple(heavy))
 
 
 def _stands_apart(values: Array) -> float | None:
-    """The least or greatest value, if it repeats and keeps five interquartile ranges of the others from them."""
+    """The least or greatest value, if it repeats and keeps five interquartile ranges of the others from them.
+
+    Of few levels, as the answers 1 to 5, it must be such as stands for no answer (99, -8) and twice their range away.
+    """
     distinct, counts = np.unique(values, return_counts=True)
-    if len(distinct) > 10:
+    if len(distinct) <= _FEW_LEVELS:
+        stands = np.array([bool(_NO_ANSWER.fullmatch(f"{value:.15g}")) for value in distinct])
+        codes, levels = distinct[stands], distinct[~stands]
+        if len(codes) and len(levels) > 1:
+            code = codes[np.abs(codes).argmax()]
+            away = np.minimum(np.abs(codes - levels[0]), np.abs(codes - levels[-1])).min()
+            if away > 2 * np.ptp(levels) and 2 < counts[distinct == code][0] < len(values) / 2:
+                return float(code)
+    else:
         for at, neighbour in ((0, 1), (-1, -2)):
             others = values[values != distinct[at]]
             low, high = np.quantile(others, [0.25, 0.75])

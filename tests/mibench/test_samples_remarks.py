@@ -186,6 +186,23 @@ def test_a_number_that_stands_for_a_missing_value(share: float, code: float) -> 
     assert "wild-value" not in codes(income, normal(1))
 
 
+@pytest.mark.parametrize("answers", [(0, 1), (1, 2, 3, 4, 5)])
+@pytest.mark.parametrize("no_answer", [(99,), (-9,), (98, 99)])
+def test_a_code_for_no_answer_among_few_answers(answers: tuple[int, ...], no_answer: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(2)
+    x = rng.choice(answers, N)
+    assert "wild-value" not in codes(x, normal(1))
+    x[rng.random(N) < 0.1] = no_answer[0]
+    x[:5] = no_answer[-1]
+    (found,) = [r for r in remarks(pair(x, normal(1))) if r.code in ("wild-value", "heavy-tails")]
+    assert found.code == "wild-value" and f"of x0 are all {no_answer[-1]}, far from" in found.message
+
+
+@pytest.mark.parametrize("levels", [(1, 10, 100, 1000), (97, 98, 99), (0, 99), (70, 80, 90, 100), (0.5, 1, 77.7)])
+def test_few_levels_far_apart_are_no_codes(levels: tuple[float, ...]) -> None:
+    assert "wild-value" not in codes(np.random.default_rng(0).choice(levels, N), normal(1))
+
+
 def test_rows_in_an_order_of_their_own() -> None:
     series = np.zeros((2, 2000))
     for t in range(1, 2000):
