@@ -237,9 +237,10 @@ def check_samples(x: npt.ArrayLike, y: npt.ArrayLike, min_n: int = 2) -> tuple[A
 
     Raises
     ------
-    DataError : different lengths, too few samples, NaN, infinity or masked values, dates, a scale that cannot be
-        squared, or a variable in which nothing varies.
+    DataError : different lengths, different indices of two pandas objects, too few samples, NaN, infinity or masked
+        values, dates, a scale that cannot be squared, or a variable in which nothing varies.
     """
+    _require_one_index(x, y)
     checked = _check_one(x, "x"), _check_one(y, "y")
     if len(checked[0]) != len(checked[1]):
         raise DataError(
@@ -254,16 +255,28 @@ def check_samples(x: npt.ArrayLike, y: npt.ArrayLike, min_n: int = 2) -> tuple[A
     return checked
 
 
+def _require_one_index(x: npt.ArrayLike, y: npt.ArrayLike) -> None:
+    """Rows are paired by position; two pandas objects that pair them otherwise may not be meant so."""
+    one: Any = getattr(x, "index", None)
+    other: Any = getattr(y, "index", None)
+    if hasattr(one, "equals") and hasattr(other, "equals") and len(one) == len(other) and not one.equals(other):
+        raise DataError(
+            "x and y have different indices, so that their rows may not belong together; align them by pandas.concat"
+            "([x, y], axis=1, join='inner'), or give x.to_numpy() and y.to_numpy() to pair them by position."
+        )
+
+
 def _check_one(values: npt.ArrayLike, name: str) -> Array:
     try:
         given = np.ma.asarray(values) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # a tensor that carries a gradient, rows of other lengths
+        raise DataError(f"{name} cannot be made a NumPy array: {error}") from None
+    try:
         array: npt.NDArray[Any] = np.asarray(
             np.ma.getdata(given), dtype=np.complex128 if given.dtype.kind == "c" else np.float64
         )
     except (TypeError, ValueError):
-        raise DataError(f"{name} does not hold numbers only; encode categories as integers first.") from None
-    except RuntimeError as error:  # a tensor that carries a gradient, or lies on another device
-        raise DataError(f"{name} cannot be made a NumPy array: {error}") from None
+        raise DataError(f"{name} {_no_numbers(given)}") from None
     if given.dtype.kind in "mM":
         raise DataError(f"{name} holds dates or time differences; divide them by a unit to make them numbers.")
     if np.ma.is_masked(given):
@@ -286,6 +299,25 @@ def _check_one(values: npt.ArrayLike, name: str) -> Array:
     if max(high.max(), -low.min()) > _LARGE or spread.min(initial=1) < 1 / _LARGE:
         raise DataError(f"{name} has a column whose values are too large or too close to be squared; rescale it.")
     return array
+
+
+def _no_numbers(given: npt.NDArray[Any]) -> str:
+    """What an array that cannot be made numbers holds, and what to do."""
+    if given.ndim == 0 and given.dtype == object:
+        return f"is a {type(given.item()).__name__}, not an array of numbers; make it one first."
+
+    def is_number(value: Any) -> bool:
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return False
+        return True
+
+    other = next((repr(value) for value in given.ravel().tolist() if not is_number(value)), str(given.dtype))
+    return (
+        f"does not hold numbers only, but {other:.40}: encode categories as integers, divide dates by a unit, and drop "
+        "rows with missing values first."
+    )
 
 
 def rng_for(seed: int) -> np.random.Generator:

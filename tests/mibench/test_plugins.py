@@ -18,7 +18,9 @@ from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
+import scipy.sparse
 
 from mibench import registry
 from mibench.errors import DataError, UsageError
@@ -537,7 +539,11 @@ class TestCheckSamples:
             ([1.0, np.nan, 3.0], [1.0, 2.0, 3.0], "x holds 1 NaN or infinite value.*row 1, column 0"),
             ([1.0, 2.0, 3.0], [1.0, np.inf, 3.0], "y holds 1 NaN or infinite"),
             ([1.0, 1.0, 1.0], [1.0, 2.0, 3.0], "x is constant"),
-            (["a", "b"], [1.0, 2.0], "does not hold numbers only"),
+            (["a", "b"], [1.0, 2.0], "does not hold numbers only, but 'a': encode categories"),
+            (pd.Series([True, None], dtype="boolean"), [1.0, 2.0], "but <NA>.*drop rows with missing"),
+            (pd.Series(pd.date_range("2020", periods=2, tz="UTC")), [1.0, 2.0], "Timestamp.*divide dates by a unit"),
+            (scipy.sparse.csr_array(np.eye(2)), [1.0, 2.0], "x is a csr_array, not an array of numbers"),
+            ([[1.0], [2.0, 3.0]], [1.0, 2.0], "x cannot be made a NumPy array"),
             (np.zeros((2, 2, 2)), [1.0, 2.0], "has shape"),
             ([1.0], [2.0], "1 sample is too few"),
         ],
@@ -545,6 +551,14 @@ class TestCheckSamples:
     def test_each_defect_is_named(self, x: npt.ArrayLike, y: npt.ArrayLike, message: str) -> None:
         with pytest.raises(DataError, match=message):
             check_samples(x, y)
+
+    def test_two_pandas_objects_that_pair_rows_otherwise_than_by_position_are_refused(self) -> None:
+        x, y = pd.Series([1.0, np.nan, 2.0, 3.0]), pd.Series([np.nan, 1.0, 2.0, 3.0])
+        with pytest.raises(DataError, match="different indices"):
+            check_samples(x.dropna(), y.dropna())
+        same, other = check_samples(x.dropna().to_numpy(), y.dropna())
+        assert same.tolist() == other.tolist() == [[1.0], [2.0], [3.0]]
+        check_samples(x[2:], pd.DataFrame({"y": y})[2:])
 
     def test_nothing_is_written_to_the_caller(self) -> None:
         x = np.arange(6.0)
