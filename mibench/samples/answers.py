@@ -89,7 +89,7 @@ def greatest_entropy(table: Table) -> float | None:
 def _saturated(n: int, answers: Sequence[tuple[str, Estimate]]) -> Iterator[Remark]:
     """Answers at the end of what n samples can show without a model (McAllester & Stratos 2020)."""
     told = [label for label, found in answers if found.diagnostics.get("saturated") is True]
-    near = [label for label, found in answers if found.mi > math.log(n) - NEAR_LOG_N and label not in told]
+    near = [label for label, found in answers if math.log(n) - NEAR_LOG_N < found.mi < math.inf and label not in told]
     if told:
         said = f"{listed(told, 3)} {'has' if len(told) == 1 else 'have'} reached the most that the method can answer"
         yield Remark("saturated", f"{said}: the truth may be larger.", tuple(told))

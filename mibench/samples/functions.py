@@ -42,7 +42,8 @@ def smooth_functions(predictors: Array, values: Array) -> Iterator[tuple[tuple[i
 def _residual_of_function(x: Array, y: Array) -> float | None:
     """The residual as a share of the spread of y if it falls as that of a smooth function does, else None."""
     n, dim = x.shape
-    spread = float(np.subtract(*np.quantile(y, [0.84, 0.16])))
+    low, middle, high = np.quantile(y, [0.16, 0.5, 0.84])
+    spread = 2 * float(min(middle - low, high - middle))  # of the half where most values lie, where tails are long
     scale = np.subtract(*np.quantile(x, [0.84, 0.16], axis=0))
     if spread <= 0 or (scale <= 0).any():
         return None

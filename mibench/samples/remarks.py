@@ -108,7 +108,7 @@ def _discrete(columns: Sequence[_Column], estimators: Sequence[Estimator]) -> It
             atom = distinct[counts.argmax()]
             if atom == _stands_apart(c.values):
                 continue  # said as such
-            said = f"{most / len(c.values):.0%} of the values of {c.name} are {atom:.6g}, and the others hardly repeat"
+            said = f"{most:,} of {len(c.values):,} values of {c.name} are {atom:.6g}, and the others hardly repeat"
             yield Remark("ties", f"{said}: such an atom misleads estimators that assume densities.", (c.name,))
         else:
             rounded.append(c)

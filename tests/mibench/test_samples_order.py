@@ -32,6 +32,16 @@ def test_independent_rows_are_left_alone() -> None:
         assert in_both(x, y) is None
 
 
+@pytest.mark.parametrize("values", [[1, 1, 1, 1], [3, 2, -1, 1], [-9, 5, 0.1, 0.1]])
+def test_two_rare_events_that_meet_are_chance_and_storms_are_not(values: list[float]) -> None:
+    events = np.zeros(1500)
+    events[[10, 11, 500, 900]] = values
+    assert autocorrelation(events, ranked=False) is None
+    storms = np.zeros(1500)
+    storms[(np.arange(50, 1500, 400)[:, None] + np.arange(5)).ravel()] = 1
+    assert autocorrelation(storms, ranked=False) == pytest.approx(0.8, abs=0.02)
+
+
 def test_it_takes_both_variables_and_names_the_weaker() -> None:
     x, y = series(0.9, 2000, 0), series(0.5, 2000, 1)
     free = np.random.default_rng(2).standard_normal((2000, 1))

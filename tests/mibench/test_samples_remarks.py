@@ -79,7 +79,7 @@ def test_categories_of_few_rows_are_named_beside_numbers() -> None:
 
 def test_an_atom_is_no_rounded_reading() -> None:
     (found,) = remarks(pair(np.maximum(normal(0), 0), normal(1)))
-    assert found.code == "ties" and "of the values of x0 are 0" in found.message
+    assert found.code == "ties" and "of 400 values of x0 are 0" in found.message
     code = np.where(np.arange(N) % 10, normal(0), -999.0)
     assert codes(code, normal(1)) == {"wild-value"}
 
@@ -215,6 +215,12 @@ def test_rows_in_an_order_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
+def test_columns_over_many_powers_of_ten_are_no_functions(seed: int) -> None:
+    x, noise = np.random.default_rng(seed).standard_normal((2, 800))
+    assert "deterministic" not in codes(10 ** (30 * x), 10 ** (24 * x + 18 * noise))
+
+
+@pytest.mark.parametrize("seed", range(5))
 def test_smooth_functions_are_told_from_noise_of_any_size_that_shows(seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, noise = rng.standard_normal((2, 1000))
@@ -274,7 +280,7 @@ def test_answers_near_log_n_say_so_once() -> None:
     two = pair(normal(0), normal(1))
     near = ("near", Estimate(math.log(N) - 1))
     told = ("bound", Estimate(3.0, diagnostics={"saturated": True}))
-    assert answer_remarks(two, [("low", Estimate(1.0))]) == []
+    assert answer_remarks(two, [("low", Estimate(1.0)), ("endless", Estimate(math.inf))]) == []
     assert [r.columns for r in answer_remarks(two, [near, told, ("low", Estimate(1.0))])] == [("bound",), ("near",)]
     copy = pair(normal(0), normal(0))
     assert answer_remarks(copy, [near], remarks(copy)) == []
