@@ -68,11 +68,20 @@ def _grammar(form: NumberFormat) -> re.Pattern[str]:
 @functools.cache
 def _any_number() -> re.Pattern[str]:
     forms = "|".join(_grammar(f).pattern for f in FORMATS)
-    return re.compile(rf"[$€£¥]? ?(?:{forms}) ?[%‰$€£¥]?")
+    return re.compile(forms)
 
 
-_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\d{1,2}:\d{2}.*|\d{1,2}[ -][A-Za-z]{3}[ -]\d{2,4}.*")
+_MONTH = (
+    "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|oct(?:ober)?"
+    "|nov(?:ember)?|dec(?:ember)?)[.]?"
+)
+_DATE = re.compile(
+    r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\d{1,2}:\d{2}.*"
+    rf"|(?:[a-z]+,? )?(?:\d{{1,2}}[ -]{_MONTH}[ -]\d{{2,4}}|{_MONTH} \d{{1,2}}\b).*",
+    re.IGNORECASE,
+)
 _WITH_UNIT = re.compile(rf"[-+{MINUS}<>=~≈($€£¥ ]*[0-9][0-9.,'’/ ]*([^0-9]*)")
+_SIGNS = {*"$€£¥%‰"}
 _FEW_LEVELS, _UNITS = 10, 3
 _TRUTH = ({"true", "false"}, {"t", "f"})
 
@@ -152,13 +161,14 @@ def categories(
 
 
 def _with_units(levels: Sequence[str]) -> list[str]:
-    """Those of many levels that are numbers with a unit or another sign beside them, ``5 kg`` or ``12,34,567``.
+    """Those of the levels that are numbers with a currency, a percent sign, or a unit beside them, or ``12,34,567``.
 
-    Few levels may be doses or grades, which are categories as well; ``10-19`` is a class, and the letters of ``12A``,
-    ``12B`` and so on are more than there are units.
+    Few levels with units may be doses or grades, which are categories as well; ``10-19`` is a class, and the letters of
+    ``12A``, ``12B`` and so on are more than there are units.
     """
     found = {level: match[1].strip() for level in levels if (match := _WITH_UNIT.fullmatch(level))}
-    return [*found] if len(levels) > _FEW_LEVELS and len({*found.values()}) <= _UNITS else []
+    numbers = len(levels) > _FEW_LEVELS or all(_SIGNS & {*level} for level in found)
+    return [*found] if numbers and len({*found.values()}) <= _UNITS else []
 
 
 def _shortened(text: str, length: int = 40) -> str:

@@ -335,8 +335,19 @@ def test_what_spreadsheets_and_programs_write(tmp_path: Path, text: str, first: 
         ("x\n1.5\n\n2.5\n", "line 3: a blank line"),
         ("a,b\n1,inf\n2,3\n", "infinite"),
         (f"a,b\n{2**60},1\n{2**60 + 1},2\n", "beyond 2^53"),
-        ("t,x\n2020-01-01,1\n2020-01-02,2\n", "dates or times"),
-        ("t,x\n5%,1\n6%,2\n", "another way"),
+        *(
+            (f't,x\n"{date}",1\n' + 9 * f'"{date}",2\n', "dates or times")
+            for date in (
+                "2020-01-01",
+                "1/2/20",
+                "01 January 2020",
+                "2-feb-20",
+                "March 3, 2020",
+                "Wed Sep 4 04:16:07 2020",
+            )
+        ),
+        ("t,x\n5%,1\n6%,2\n", "something beside them"),
+        ('t,x\n"-$1,500",1\n"$2,500.50",2\n', "something beside them"),
         ("t,x\n" + "".join(f"{i % 12} kg,1\n{i % 12}000 g,2\n" for i in range(99)), "something beside them"),
         ("t,x\n" + "".join(f'"{i % 12 + 1},34,567",{i}\n' for i in range(99)), "something beside them"),
         ("t,x\n" + "".join(f"{i % 12 + 1}/16,{i}\n" for i in range(99)), "something beside them"),
@@ -383,7 +394,7 @@ def test_each_defect_is_one_sentence(tmp_path: Path, content: str | bytes, what:
             read_pair([file], "t", "x")
 
 
-@pytest.mark.parametrize("level", ["{0} mg", "{0}-{0}9", "{0}{1}", "grade {0}"])
+@pytest.mark.parametrize("level", ["{0} mg", "{0}-{0}9", "{0}{1}", "grade {0}", "Decile {0}"])
 def test_levels_with_digits_in_them_stay_categories(tmp_path: Path, level: str) -> None:
     few = 4 if level == "{0} mg" else 13  # doses are few; classes, codes and names may be many
     cells = [level.format(i % few + 1, "abcd"[i % 4]) for i in range(200)]
