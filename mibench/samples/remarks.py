@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -57,7 +57,7 @@ def remarks(pair: Pair, estimators: Sequence[Estimator] = ()) -> list[Remark]:
         *_tails(columns),
         *_few_samples(*values.shape),
         *(_many_levels(columns) if not all(c.kind.label for c in columns) else ()),
-        *_order(columns),
+        *_order(columns, {*x.names}),
     ]
 
 
@@ -307,8 +307,11 @@ def _many_levels(columns: Iterable[_Column]) -> Iterator[Remark]:
             yield Remark("many-levels", f"{said}; merge rare ones.", (c.name,))
 
 
-def _order(columns: Sequence[_Column]) -> Iterator[Remark]:
-    """Whether neighbouring rows resemble each other beyond chance, by the lag-1 correlation of the ranks."""
+def _order(columns: Sequence[_Column], of_x: Collection[str]) -> Iterator[Remark]:
+    """Whether neighbouring rows resemble each other beyond chance, by the lag-1 correlation of the ranks.
+
+    In both variables: where either has rows in any order, errors and p are those of independent rows (Bartlett 1935).
+    """
     tried = [c for c in columns if not is_index(c.values) and len(c.values) >= 20]
     ordered = [c.name for c in tried if is_sorted(c.values)]
     if ordered:
@@ -317,10 +320,10 @@ def _order(columns: Sequence[_Column]) -> Iterator[Remark]:
         return
     lags = {c.name: autocorrelation(c.values, ranked=c.tied < FEW_TIES) for c in tried}
     found = {name: lag for name, lag in lags.items() if lag is not None}
-    if found:
+    if len({name in of_x for name in found}) == 2:
         strongest = max(found, key=lambda name: abs(found[name]))
         said = f"rows do not look independent: neighbouring values of {_list(list(found))} are correlated"
-        most = f"{found[strongest]:.2f}" + (f" in {strongest}" if len(found) > 1 else "")
+        most = f"{found[strongest]:.2f} in {strongest}"
         yield Remark(
             "autocorrelated-rows",
             f"{said} ({most}); standard errors are too small, and so is p without --time-series; {SUBJECTS}.",

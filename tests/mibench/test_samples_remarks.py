@@ -208,6 +208,8 @@ def test_rows_in_an_order_of_their_own() -> None:
     for t in range(1, 2000):
         series[:, t] = 0.9 * series[:, t - 1] + np.random.default_rng(t).standard_normal(2)
     assert codes(*series) == {"autocorrelated-rows"}
+    free = normal(1, 2000)  # beside it the order of a series changes no error and no p
+    assert codes(series[0], free) == codes(free, series.T) == set()
     x = np.sort(normal(0))
     assert codes(x, x + normal(1)) == {"sorted-rows"}
     shuffled = np.random.default_rng(0).permutation(2000)
