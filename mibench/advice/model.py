@@ -149,11 +149,16 @@ class Model:
         return float(min(1.0, (self.reference.rows[1] / known["n"]) ** (1 / columns)))
 
     def nearer(self, known: Mapping[str, float], values: Sequence[float], share: float) -> list[float]:
-        """Values in nats, with ``share`` of what they lie above or below all that the candidates answer."""
-        told = [max(known[name], 0.0) for name in self.recipe.candidates if np.isfinite(known.get(name, np.nan))]
+        """Values in nats, with ``share`` of what they lie above or below all that the candidates answer.
+
+        Answers about one sample err together by its scatter, of the order of 1 / sqrt(n): so far apart is no distance.
+        """
+        told = [known[name] for name in self.recipe.candidates if np.isfinite(known.get(name, np.nan))]
         if not told:
             return list(values)
-        within = [min(max(value, min(told)), max(told)) for value in values]
+        scatter = 1 / np.sqrt(known["n"])
+        least, most = (max(end, 0.0) for end in (min(told) - scatter, max(told) + scatter))
+        within = [min(max(value, least), most) for value in values]
         return [inside + share * (value - inside) for value, inside in zip(values, within, strict=True)]
 
 

@@ -164,16 +164,22 @@ def test_what_was_learned_holds_in_full_up_to_the_most_rows_of_the_table_and_eve
 
 def test_values_come_nearer_to_what_the_candidates_answer_and_stay_where_they_are_within() -> None:
     model = usual_model()
-    known = {"ksg": 0.4, "gaussian-copula": -0.1, "copula-ksg": math.nan, "cca": 9.0}
+    known = {"ksg": 0.4, "gaussian-copula": 0.2, "copula-ksg": math.nan, "cca": 9.0, "n": 10_000.0}
     values = np.linspace(0.0, 2.0, 21)
     assert model.nearer(known, values.tolist(), 1.0) == pytest.approx(values)
-    assert model.nearer(known, values.tolist(), 0.0) == pytest.approx(values.clip(0.0, 0.4))
+    assert model.nearer(known, values.tolist(), 0.0) == pytest.approx(values.clip(0.2 - 0.01, 0.4 + 0.01))
     half = np.array(model.nearer(known, values.tolist(), 0.5))
-    assert (np.diff(half) > 0).all() and half[values <= 0.4] == pytest.approx(values[values <= 0.4])
-    assert model.nearer({}, [0.3], 0.5) == [0.3]
+    inside = (values > 0.19) & (values < 0.41)
+    assert (np.diff(half) > 0).all() and half[inside] == pytest.approx(values[inside])
+    assert model.nearer({"n": 1.0}, [0.3], 0.5) == [0.3]
 
 
-def test_more_or_fewer_rows_than_any_reference_sample_are_said_and_narrow_the_interval(
+def test_no_answers_of_many_rows_lift_the_lower_end_from_zero_where_they_are_scatter() -> None:
+    known = {"ksg": 0.0007, "gaussian-copula": 7e-6, "n": 200_000.0}
+    assert usual_model().nearer(known, [0.0, 0.1], 0.3)[0] == 0.0
+
+
+def test_more_or_fewer_rows_than_any_reference_sample_are_said_and_widen_no_interval(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     x, y = gauss(600, 0.5)
@@ -183,7 +189,7 @@ def test_more_or_fewer_rows_than_any_reference_sample_are_said_and_narrow_the_in
     more = advise(x, y, fast=True)
     assert "No reference sample has more than 200 rows" in more.why and more.tested
     assert usual.low is not None and more.low is not None and usual.high is not None and more.high is not None
-    assert usual.low <= more.low <= more.mi <= more.high < usual.high
+    assert usual.low <= more.low <= more.mi <= more.high <= usual.high
     monkeypatch.setitem(vars(usual_model().reference), "rows", (1000, 2000))
     few = advise(x, y, fast=True)
     assert few.why.endswith("so few rows: the least is 1,000.") and (few.mi, few.low) == (usual.mi, usual.low)
