@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import api, registry
+from .engine.grid import choose, plan
 from .engine.sameness import engine, versions
 from .engine.store import COMPRESSED, FILE, has_results
 from .errors import UsageError
@@ -153,8 +154,10 @@ def examine(
     if not names:
         nothing = "No estimator is touched by this change: nothing was run.\n"
         return Outcome(None, None, "\n".join([*missed, nothing]), lost)
+    chosen = choose(list(grids), {"estimators": list(names)}, "mibench ci")
+    plan(*chosen)  # what is wrong with the grids shows before anything is written or removed
     keep_those_of(code, out)
-    results = api.run(names, grid=list(grids), out=out, time_budget=time_budget, workers=workers)
+    results = api.run(grid=chosen, out=out, time_budget=time_budget, workers=workers)
     parts, comparison = [*missed, f"Run: {listed(list(names), 20)}.\n"], None
     if results.left:
         parts.append(f"**The time budget is spent, {counted(results.left, 'cell')} left.**\n")
