@@ -151,8 +151,15 @@ class Probe:
 
     def near(self, other: Estimate, what: str) -> None:
         """Fail unless ``other`` is what another order or split of the same samples may make of the baseline."""
+        self._within(other, what, self._scatter(other))
+
+    def is_near(self, other: Estimate) -> bool:
+        """Whether :meth:`near` holds."""
+        return finite(other.mi) and abs(self.baseline.mi - other.mi) <= self._scatter(other)
+
+    def _scatter(self, other: Estimate) -> float:
         errors = math.hypot(self.baseline.stderr or 0.0, other.stderr or 0.0)
-        self._within(other, what, max(0.2, 0.5 * abs(self.baseline.mi), 4 * errors))
+        return max(0.2, 0.5 * abs(self.baseline.mi), 4 * errors)
 
     def _within(self, other: Estimate, what: str, tolerance: float) -> None:
         first, second = self.baseline.mi, other.mi
