@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from mibench.bound import Interval
-from mibench.errors import Unsupported
+from mibench.errors import NotInstalled, Unsupported
 from mibench.estimator import Array, Estimate, Estimator
 from mibench.registry import estimators
 from mibench.task import Task
@@ -113,7 +113,7 @@ def two_sided() -> dict[str, Estimator]:
 def _states(estimator: Estimator, x: Array, y: Array) -> bool:
     try:
         return estimator.estimate(x, y).stderr is not None
-    except Unsupported:
+    except (NotInstalled, Unsupported):
         return False
 
 
