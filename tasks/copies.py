@@ -11,12 +11,13 @@ from mibench.parameters import Count
 from mibench.registry import register_task
 from mibench.task import Task
 
+from ._made_of import MadeOf
 from .citations import COVER_THOMAS
 from .gaussian import Gauss
 
 
 @register_task("independent-copies")
-class IndependentCopies(Task):
+class IndependentCopies(MadeOf):
     """X = (X_1, ..., X_m), Y = (Y_1, ..., Y_m), the pairs (X_i, Y_i) drawn from one task independently of each other.
 
     I(X; Y) = m I(X_1; Y_1). Where a copy has one column a side, each column of x tells of one column of y and of no
@@ -31,15 +32,9 @@ class IndependentCopies(Task):
     base: Task = Gauss()
     count: Count = 10
 
+    own_family: ClassVar[str] = ""
+    own_rank: ClassVar[int] = -1  # any base keeps its family
     citation: ClassVar[str] = f"{COVER_THOMAS}, theorem 2.5.2"
-
-    @property
-    def family(self) -> str:
-        return self.base.family
-
-    @property
-    def family_rank(self) -> int:
-        return self.base.family_rank
 
     @property
     def dim_x(self) -> int:
@@ -60,14 +55,6 @@ class IndependentCopies(Task):
     @property
     def has_density(self) -> bool:
         return self.base.has_density
-
-    @property
-    def discrete(self) -> bool:
-        return self.base.discrete
-
-    @property
-    def construction(self) -> str:
-        return f"{super().construction}\n\n{self.base.label}: {self.base.construction}"
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
         drawn = [self.base.draw(n, rng) for _ in range(self.count)]
