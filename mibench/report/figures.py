@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mibench.estimator import Role
 from mibench.group import grouped
-from mibench.leaderboard import scoring
+from mibench.leaderboard import hues, scoring
 from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Ranking, TaskRow
 from mibench.leaderboard.summary import Weighted
@@ -73,9 +73,7 @@ def draw(board: Board, unit: str = "nats") -> list[Drawing]:
 
 def palette_of(board: Board) -> Palette:
     """Looks for all estimators and arms of a board; what is there for comparison stays in the background."""
-    quiet = {row.estimator for row in board.ranking if row.yardstick} | board.named(Role.FLOOR)
-    quiet |= {row.arm for row in board.downstream if row.control}
-    return Palette([*(row.estimator for row in board.ranking), *(row.arm for row in board.downstream)], quiet)
+    return Palette(hues.names(board), hues.quiet(board))
 
 
 def scores(board: Board, palette: Palette) -> Drawing | None:
