@@ -173,8 +173,6 @@ def theme() -> Iterator[None]:
         "lines.linewidth": 1.6,
         "lines.markersize": 4.5,
         "figure.dpi": 100,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "mibench",
         "path.simplify": True,
     }
     with matplotlib.rc_context(settings):
@@ -184,9 +182,10 @@ def theme() -> Iterator[None]:
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
     """A figure of its own (no pyplot state) with a grid of axes, always a two-dimensional array."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    from .canvas import Canvas
+
+    figure = Canvas(figsize=(width, height), layout="constrained")
     # a margin, because the page's font may be wider than the one that the places were computed with
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.05)  # type: ignore[union-attr,call-arg]
     FigureCanvasAgg(figure)
