@@ -192,9 +192,11 @@ def signed(value: float) -> str:
 
 def number(value: float, digits: int = 3) -> str:
     """So many digits, without exponents for anything of everyday size; rounding errors are 0."""
-    if abs(value) < 1e-9:
+    size = abs(value)
+    if size < 1e-9:
         return "0"
-    return f"{value:.{digits}g}" if abs(value) < 100 else f"{value:,.0f}" if abs(value) < 1e6 else f"{value:.1e}"
+    text = f"{size:.{digits}g}" if size < 100 else f"{size:,.0f}" if size < 1e6 else f"{size:.1e}"
+    return f"−{text}" if value < 0 else text
 
 
 def runs(results: Iterable[Result]) -> str:

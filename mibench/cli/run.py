@@ -212,4 +212,4 @@ def _show_plan(asked: Plan, directory: Path, retry: bool) -> None:
         size = f" n={n}" if n else ""
         tell(f"{task}{size}, {counted(seeds, 'seed')}, {todo} of {every} cells to run: {names}")
     todo = sum(left.values())
-    tell(f"{cells} cells, {cells - todo} finished before, {todo} to run; results in {directory}")
+    tell(f"{counted(cells, 'cell')}, {cells - todo:,} finished before, {todo:,} to run; results in {directory}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from mibench.result import Cell, Result
+from mibench.words import counted
 
 from .grid import Job
 
@@ -153,9 +154,8 @@ class Progress:
     def started(self, jobs: Sequence[Job], done: int) -> None:
         """The size of the run in a line."""
         earlier = f" ({done} finished before)" if done else ""
-        crew = f"{self._workers} worker{'s' if self._workers != 1 else ''}"
         place = f"; results go to {self._place}" if self._place else ""
-        line = f"{len(jobs) + done} cells{earlier}, {crew}{place}"
+        line = f"{counted(len(jobs) + done, 'cell')}{earlier}, {counted(self._workers, 'worker')}{place}"
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         self._running = bool(jobs)
         if self._running:

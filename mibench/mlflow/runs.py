@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mibench.group import grouped, leaves
+from mibench.leaderboard.hues import HUES, colours, drawn
 from mibench.plugin import digest
 from mibench.result import Result, Status
 from mibench.task import TaskKind
@@ -26,11 +27,16 @@ from mibench.task import TaskKind
 if TYPE_CHECKING:
     from mibench.leaderboard.board import Board
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when the same results are to be written down in another way: runs of an older format are replaced."""
 
+_STANDING = (
+    *("score", "low", "high", "rank", "to_best", "median_error", "bias", "sd", "success", "failures"),
+    *("cpu_s", "wall_s"),
+)
 _MOST_DESCRIBED = 50
 _MOST_STEPS = 40  # of a curve that stands beside others
+_NOTE, _COLOUR = "mlflow.note.content", "mlflow.runColor"  # tags that MLflow's page reads
 _ROLES = {TaskKind.INFORMATION: "estimate", TaskKind.CONSISTENCY: "consistency", TaskKind.DOWNSTREAM: "downstream"}
 _READABLE = str.maketrans("[=,]()/", " : .  _")
 
@@ -139,16 +145,16 @@ def standing_runs(title: str, results: Sequence[Result]) -> list[Run]:
 
     results = usable(results)
     board = Board.from_results(results)
+    colour = colours(board)
     of = grouped(results, lambda r: r.cell.estimator)
     runs = []
     for row in board.ranking:
         metrics: list[Point] = []
-        for name in ("score", "low", "high", "median_error", "bias", "sd", "failures", "cpu_s", "wall_s", "to_best"):
+        for name in _STANDING:
             metrics += _point(name, getattr(row, name))
-        metrics += _point("rank", row.rank)
         metrics += _curves_by_task(of[row.estimator])
         place = "not ranked" if row.rank is None else str(row.rank)
-        tags = {"kind": row.kind, "place": place}
+        tags = {"kind": row.kind, "place": place, _COLOUR: colour[row.estimator], _NOTE: _explained()}
         spent = sum(r.wall_s for r in of[row.estimator])
         runs.append(_standing("place", title, row.estimator, tags, metrics, row.failures == 1, spent))
     trained = grouped((r for r in board.cells if r.group), lambda r: (r.group, r.arm or r.cell.estimator))
@@ -157,7 +163,7 @@ def standing_runs(title: str, results: Sequence[Result]) -> list[Run]:
         metrics = [point for row in rows for point in _point(legal(row.metric), row.mean)]
         metrics += [point for row in rows for point in _point(f"difference/{legal(row.metric)}", row.difference)]
         metrics += _point("cpu_s", rows[0].cpu_s)
-        tags = {"group": group, "arm": arm, "seeds": str(rows[0].seeds), "mlflow.note.content": group}
+        tags = {"group": group, "arm": arm, "seeds": str(rows[0].seeds), _COLOUR: colour[arm], _NOTE: group}
         spent = sum(r.wall_s for r in trained[group, arm])
         run = _standing("arm", title, arm, tags, metrics, not rows[0].seeds, spent)
         runs.append(dataclasses.replace(run, name=f"{arm} | {group}") if several else run)
@@ -218,12 +224,13 @@ def _run(results: Sequence[Result], directory: Path | None) -> Run:
         "n": str(cell.n),
         "kind": str(first.quantity),
         "status": ", ".join(f"{status} {count}" for status, count in sorted(statuses.items())),
+        _COLOUR: HUES[drawn(cell.estimator)[0]],
         **_provenance(results),
     }
     if first.kind is not TaskKind.INFORMATION:
         tags |= {"group": first.group, "arm": first.arm}
     if failures := _failures(results):
-        tags["mlflow.note.content"] = failures
+        tags[_NOTE] = failures
     params = {"estimator": cell.estimator, "task": cell.task, "n": str(cell.n)}
     params |= _flat("estimator", first.estimator_params) | _flat("task", first.task_params)
     name, key = f"{cell.estimator} | {cell.task}", [cell.estimator, cell.task, cell.n]
@@ -260,7 +267,19 @@ def _described(board: Board) -> dict[str, str]:
         place = "" if row.rank is None else str(row.rank)
         name = row.estimator.replace("|", "\\|")
         lines.append(f"| {place} | {name} | {row.score:.3f} | {row.median_error:.3f} |")
-    return {"mlflow.note.content": "\n".join(lines)}
+    return {_NOTE: "\n".join(lines)}
+
+
+def _explained() -> str:
+    """What the metrics of an estimator's run are, in Markdown."""
+    from mibench.leaderboard.schema import Ranking, schema
+
+    lines = ["| metric | meaning | unit |", "|---|---|---|"]
+    for name, said in schema(Ranking).items():
+        if name in _STANDING:
+            meaning = said["meaning"].replace("|", "\\|")
+            lines.append(f"| {name} | {meaning} | {said['unit']} |")
+    return "\n".join(lines)
 
 
 def _inside(directory: Path, paths: Sequence[Path]) -> tuple[list[Path], int]:

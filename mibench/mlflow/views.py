@@ -77,7 +77,7 @@ def saved_views(metrics: Mapping[str, Sequence[str]] | None = None) -> dict[str,
             ["tags.`group`", "tags.`arm`", "tags.`seed`", "tags.`status`"],
             "",
             {},
-            group_by="arm",
+            group_by=("arm", "group"),
         ),
         "reports": _state("Reports", "summary", ["params.`best`", "params.`best score`", "params.`cells`"], "", {}),
     }
@@ -91,13 +91,13 @@ def _state(
     order: str,
     sections: Mapping[str, Sequence[Chart]],
     least_first: bool = False,
-    group_by: str = "",
+    group_by: Sequence[str] = (),
 ) -> str:
     state: dict[str, Any] = {"searchFilter": f"tags.role = '{role}'", "selectedColumns": list(columns)}
     if order:
         state |= {"orderByKey": order, "orderByAsc": least_first}
     if group_by:
-        keys = [{"mode": "tag", "groupByData": group_by}]
+        keys = [{"mode": "tag", "groupByData": tag} for tag in group_by]
         state |= {"groupBy": {"aggregateFunction": "average", "groupByKeys": keys}, "groupsExpanded": {}}
         state |= {"useGroupedValuesInCharts": True}
     drawn = {title: charts for title, charts in sections.items() if charts}

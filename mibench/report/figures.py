@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mibench.estimator import Role
 from mibench.group import grouped
-from mibench.leaderboard import scoring
+from mibench.leaderboard import hues, scoring
 from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Ranking, TaskRow
 from mibench.leaderboard.summary import Weighted
@@ -73,9 +73,7 @@ def draw(board: Board, unit: str = "nats") -> list[Drawing]:
 
 def palette_of(board: Board) -> Palette:
     """Looks for all estimators and arms of a board; what is there for comparison stays in the background."""
-    quiet = {row.estimator for row in board.ranking if row.yardstick} | board.named(Role.FLOOR)
-    quiet |= {row.arm for row in board.downstream if row.control}
-    return Palette([*(row.estimator for row in board.ranking), *(row.arm for row in board.downstream)], quiet)
+    return Palette(hues.names(board), hues.quiet(board))
 
 
 def scores(board: Board, palette: Palette) -> Drawing | None:
@@ -272,12 +270,15 @@ def heat_map(board: Board, unit: Unit) -> Drawing | None:
     turned = len(names) > _MOST_HEAT_COLUMNS and len(labels) < len(names)
     if turned:
         across, down, cells = labels, names, [list(column) for column in zip(*cells, strict=True)]
-    width, gutter = min(WIDE, 3.1 + 0.58 * len(across)), 0.9 + 0.055 * max(len(shorten(text, 70)) for text in down)
-    figure, grid = new_figure(width, 1.3 + 0.215 * len(down))
+    across, down = [shorten(name, 40) for name in across], [shorten(name, 70) for name in down]
+    slanted = 0.045 * max(map(len, across))  # inches upwards, and a little more to the right
+    gutter = 0.9 + 0.055 * max(map(len, down))
+    width = min(WIDE, max(3.1, gutter + slanted) + 0.58 * len(across))
+    figure, grid = new_figure(width, max(1.3, 0.6 + slanted) + 0.215 * len(down))
     ax = grid[0, 0]
     _heat(ax, cells, unit, size=min(7, 72 * (width - gutter) / len(across) / 3.2))
-    ax.set_xticks(np.arange(len(across)) + 0.5, [shorten(n, 40) for n in across], rotation=40, ha="left", va="bottom")
-    ax.set_yticks(np.arange(len(down)) + 0.5, [shorten(n, 70) for n in down], fontsize=7.5)
+    ax.set_xticks(np.arange(len(across)) + 0.5, across, rotation=40, ha="left", va="bottom")
+    ax.set_yticks(np.arange(len(down)) + 0.5, down, fontsize=7.5)
     (ax.vlines if turned else ax.hlines)(breaks, 0, len(names), color=INK, linewidth=0.8)
     caption = f"Mean signed error ({unit.name}) per {what}: blue too low, red too high, white within 0.01; × no answer."
     alt = f"Heat map of the mean signed error of {len(names)} estimators on {len(labels)} {plural(what, len(labels))}"
@@ -353,7 +354,7 @@ def pareto(board: Board, palette: Palette, size: tuple[float, float] | None = No
 
 
 def _placed(row: Ranking) -> str:
-    name = in_lines(row.estimator, 34)
+    name = in_lines(row.estimator, 40)
     return name if row.rank is None else f"{row.rank}  {name}"
 
 

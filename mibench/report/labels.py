@@ -32,16 +32,16 @@ def shorten(label: str, most: int = 30) -> str:
 
 
 def in_lines(label: str, width: int = 26, most: int = 2) -> str:
-    """A selector in lines of about so many letters, new ones only before its parameters or between two of them.
+    """A selector in lines of at most so many letters, new ones only before its parameters or between two of them.
 
-    What is left after the last line that there is room for is cut, and said to be.
+    What a line has no room for is cut, and said to be: a panel's title must not reach into the next panel.
     """
     lines = [""]
     for piece in re.split(r"(?=\[)|(?<=,)", printable(label)):
         if lines[-1] and len(lines[-1]) + len(piece) > width and len(lines) < most:
             lines.append("")
         lines[-1] += piece
-    return "\n".join(shorten(line, width + width // 2) for line in lines)
+    return "\n".join(shorten(line, width) for line in lines)
 
 
 def left_out(every: Sequence[str], drawn: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import hashlib
 import io
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -15,6 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mibench.leaderboard.hues import HUES as HUES
+from mibench.leaderboard.hues import MUTED as MUTED
+from mibench.leaderboard.hues import dealt, drawn
 from mibench.words import printable
 
 if TYPE_CHECKING:
@@ -22,12 +24,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, MUTED, GRID, PAPER = "#1f2430", "#667080", "#dde2e9", "#fefefe"
+INK, GRID, PAPER = "#1f2430", "#dde2e9", "#fefefe"
 HALF, WIDE = 5.9, 11.4  # widths in inches of figures that fill half of the page, and all of it
 _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"}
 
-# Contrast at least 5 (WCAG AA for text is 4.5): the first of each pair on white, the second on the page's near-black.
-HUES = ("#2850e0", "#a85c00", "#0c7660", "#c13723", "#b01fb8", "#7a4c99", "#3d7a00", "#806a2e", "#0077a8", "#a8326b")
+# The hues on the page's near-black, where their contrast is at least 5 as well.
 NIGHT = ("#8ba6ff", "#f0a830", "#3fc2a0", "#ff8a70", "#ee82f5", "#c39ae0", "#9ad14b", "#cbb878", "#5cc0ee", "#f48ab5")
 _VARIABLES |= {hue: f"--hue-{i}" for i, hue in enumerate(HUES)}
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -59,10 +60,7 @@ _QUIET = LineStyle(MUTED, ".", (0, (1, 1.5)))
 
 
 class Palette:
-    """How estimators (and downstream arms) are drawn.
-
-    A look follows from the name alone, in every report; only a hue that a better one of the same report has already is
-    left to that one, and the next free one taken. Any ``len(HUES)`` names that follow each other have different hues.
+    """How estimators (and downstream arms) are drawn: a look follows from the name, in every report.
 
     names : those of a report, the best first.
     quiet : what is there for comparison and drawn in the background.
@@ -70,45 +68,26 @@ class Palette:
 
     def __init__(self, names: Iterable[str] = (), quiet: Collection[str] = ()) -> None:
         self._quiet = frozenset(quiet)
-        self._hues = _dealt(name for name in dict.fromkeys(names) if name not in self._quiet)
+        self._hues = dealt(name for name in names if name not in self._quiet)
         self._loud: Collection[str] | None = None
 
     def __getitem__(self, name: str) -> LineStyle:
         if name in self._quiet:
             return _QUIET
-        drawn, marker = divmod(_drawn(name)[1], len(_MARKERS))
+        dashes, marker = divmod(drawn(name)[1], len(_MARKERS))
         if self._loud is not None and name not in self._loud:
             return LineStyle(MUTED, _MARKERS[marker], "-", crowd=True)
-        return LineStyle(HUES[self.hue(name)], _MARKERS[marker], _DASHES[drawn % len(_DASHES)])
+        return LineStyle(HUES[self.hue(name)], _MARKERS[marker], _DASHES[dashes % len(_DASHES)])
 
     def hue(self, name: str) -> int:
         """The place among ``HUES`` of the colour of a name."""
-        return self._hues.get(name, _drawn(name)[0])
+        return self._hues.get(name, drawn(name)[0])
 
     def among(self, names: Iterable[str]) -> Palette:
         """The palette of a figure in which these are drawn, the best first: so many of them have a colour."""
         chosen = copy.copy(self)
         chosen._loud = [name for name in dict.fromkeys(names) if name not in self._quiet][:MOST_COLOURED]
         return chosen
-
-
-def _dealt(names: Iterable[str]) -> dict[str, int]:
-    """The hue of each: its own where nobody before it has it, else the next free one; when all are dealt, again."""
-    hues: dict[str, int] = {}
-    for name in names:
-        taken = list(hues.values())[len(hues) // len(HUES) * len(HUES) :]
-        hue = _drawn(name)[0]
-        while hue in taken:
-            hue = (hue + 1) % len(HUES)
-        hues[name] = hue
-    return hues
-
-
-def _drawn(name: str) -> tuple[int, int]:
-    """The hue of a name, and a number for the rest of its look."""
-    number = int.from_bytes(hashlib.sha256(name.encode("utf-8", "replace")).digest()[:8], "big")
-    number, which = divmod(number, len(HUES))
-    return which, number
 
 
 @dataclass(frozen=True)
@@ -194,8 +173,6 @@ def theme() -> Iterator[None]:
         "lines.linewidth": 1.6,
         "lines.markersize": 4.5,
         "figure.dpi": 100,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "mibench",
         "path.simplify": True,
     }
     with matplotlib.rc_context(settings):
@@ -205,9 +182,10 @@ def theme() -> Iterator[None]:
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
     """A figure of its own (no pyplot state) with a grid of axes, always a two-dimensional array."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    from .canvas import Canvas
+
+    figure = Canvas(figsize=(width, height), layout="constrained")
     # a margin, because the page's font may be wider than the one that the places were computed with
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.05)  # type: ignore[union-attr,call-arg]
     FigureCanvasAgg(figure)

@@ -122,15 +122,13 @@ def standing(board: Board) -> str:
     silent = [row.estimator for row in ranked if not row.statuses.get(Status.OK)]
     close = [name for name in board.close if name not in silent]
     others = len(ranked) - 1 - len(silent)
-    if silent:
-        text = f"{text} {_named(silent)} answered nothing."
-    if not others:
-        return text
-    if not close:
-        return f"{text} Every other can be told apart from it {where}."
-    if len(close) == others > _NAMED:
-        return f"{text} None of the {others} others can be told apart from it {where}."
-    return f"{text} {_named(close)} cannot be told apart from it {where}."
+    if close and len(close) == others > _NAMED:
+        text = f"{text} None of the {others} others can be told apart from it {where}."
+    elif close:
+        text = f"{text} {_named(close)} cannot be told apart from it {where}."
+    elif others:
+        text = f"{text} Every other can be told apart from it {where}."
+    return f"{text} {_named(silent)} answered nothing." if silent else text
 
 
 def _beside_control(board: Board) -> str:

@@ -93,6 +93,8 @@ def _blocks(table: Table, width: int) -> list[dict[int, int]]:
 
 
 def _failures(table: Table, console: Console) -> None:
+    from rich.text import Text
+
     console.print(f"\n[bold]{table.title}[/bold]")
     alike = list(grouped(table.rows, lambda row: (row[1], row[3].text, row[4].text)).items())  # a task's fault is one
     for (status, where, message), rows in alike[:_MOST_FAILURES]:
@@ -100,7 +102,9 @@ def _failures(table: Table, console: Console) -> None:
         times = "" if count == 1 else f" x{count:,}"
         names = listed([row[0].text for row in rows], 3)
         text = textwrap.shorten(message, _MESSAGE, placeholder=" …")
-        console.print(f"  {names}: ", _told(status, times), f" on {where}: {text}", sep="", markup=False)
+        told = Text.assemble(f"{names}: ", _told(status, times), f" on {where}: {text}")
+        for line in told.wrap(console, console.width - 2):
+            console.print(Text("  ") + line)
     if len(alike) > _MOST_FAILURES:
         console.print(f"  and {len(alike) - _MOST_FAILURES} more in the report")
 

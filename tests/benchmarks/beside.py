@@ -177,12 +177,13 @@ def row(found: Answered, failed: tuple[int, int]) -> list[str] | None:
 
 
 def _errors(result: Paired) -> list[str]:
+    difference = f"{result.difference:+.4f}".replace("-", "−")
     interval = f" ± {result.half:.4f}" if np.isfinite(result.half) else ""
     return [
         f"{result.tasks}, {result.samples}",
         f"{result.theirs:.4f}",
         f"{result.ours:.4f}",
-        f"{result.difference:+.4f}{interval}",
+        f"{difference}{interval}",
         f"{result.nearer} of {result.tasks}",
     ]
 

@@ -102,7 +102,7 @@ def test_a_row_says_what_both_answered_and_who_did_not(beside: Any) -> None:
         "2, 3",
         "0.3500",
         "0.1000",
-        f"-0.2500 ± {half:.4f}",
+        f"−0.2500 ± {half:.4f}",
         "2 of 2",
         "8",
         "2",

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.timeout(1200)
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "results" / "README.md", *sorted(DOCS.rglob("*.md"))]
+TABLES = [*PAGES, *sorted((ROOT / "results" / "published").rglob("*.md"))]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -37,6 +38,13 @@ def test_links_of_a_page_lead_somewhere(page: Path) -> None:
         assert target.exists() and target.is_relative_to(ROOT), f"{page.name}: {link}"
         if address.fragment:
             assert address.fragment in anchors(target), f"{page.name}: {link}"
+
+
+@pytest.mark.parametrize("page", TABLES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_minus_in_a_table_is_a_minus(page: Path) -> None:
+    rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    bare = "\n".join(re.sub(r"`[^`]*`", "", row) for row in rows)
+    assert re.findall(r".*(?:\| |>|\*|\[|, )-(?!\d+/)\d.*", bare) == []
 
 
 class Found(HTMLParser):

@@ -305,3 +305,12 @@ def test_only_pictures_of_the_results_are_shown(tmp_path: Path, make: MakeResult
     told = {"group": "g", "family": "downstream", "truth": None, "status": Status.OK, "metrics": {"m": 1.0}}
     board = Leaderboard.from_results([make("arm", "g", 0, 0, None, arm="arm", images=names, **told)])
     assert [picture.name for picture in run_pictures.find(board, [inside])["g"]] == ["a"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_long_names_leave_room_for_the_rows_of_the_heat_map(make: MakeResult) -> None:
+    names = ["cca", f"{'long-' * 20}name[first={'x' * 60}]"]
+    results = [make(name, "t", seed=seed, mi=1.1) for name in names for seed in range(2)]
+    drawing = figures.heat_map(Leaderboard.from_results(results), Unit())
+    assert drawing is not None
+    assert drawing.figure.axes[0].get_position().height * drawing.figure.get_figheight() > 0.2  # inches, of one row

@@ -24,8 +24,9 @@ def test_a_new_line_begins_only_where_a_parameter_does(name: str, lines: str) ->
 
 
 def test_a_name_that_is_too_long_for_its_lines_is_said_to_be_cut() -> None:
-    cut = in_lines("x" * 200, 20)
-    assert "…" in cut and len(cut) <= 30
+    for name in ("x" * 200, f"a-name[{'y' * 200}=1]", f"{'x' * 40}[a=1,b=2,c=3,{'d' * 40}=4]"):
+        cut = in_lines(name, 20)
+        assert "…" in cut and all(len(line) <= 20 for line in cut.splitlines())
 
 
 def test_labels_meet_neither_one_another_nor_a_point_nor_a_line() -> None:

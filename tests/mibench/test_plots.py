@@ -32,8 +32,9 @@ def test_it_is_written_as_pdf_and_svg(plausible_board: Leaderboard, tmp_path: Pa
     figure = plausible_board.plot("score", columns=1)
     figure.savefig(tmp_path / "a.pdf")
     figure.savefig(tmp_path / "a.svg")
-    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
-    assert "<svg" in (tmp_path / "a.svg").read_text()
+    pdf = (tmp_path / "a.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF") and b"/Type3" not in pdf and b"/CIDFontType2" in pdf
+    assert ">oracle</text>" in (tmp_path / "a.svg").read_text()
 
 
 def test_results_plot_their_truth_in_either_unit(plausible_run: list[Result]) -> None:

@@ -7,13 +7,16 @@ import json
 import math
 import re
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
 
+from mibench.leaderboard.board import Board
+from mibench.leaderboard.hues import HUES, MUTED
 from mibench.mlflow.runs import legal, runs_of, standing_runs, summary_run
 from mibench.mlflow.views import landing, saved_views
+from mibench.report.figures import palette_of
 from mibench.report.leaderboard import Leaderboard
 from mibench.result import Result, Status
 from mibench.task import TaskKind
@@ -174,6 +177,32 @@ def test_saved_views_are_json_in_json() -> None:
         charts = state.get("compareRunCharts", ())
         assert {chart["metricSectionId"] for chart in charts} == sections
         assert len({chart["uuid"] for chart in charts}) == len(charts)
+
+
+def test_trainings_are_averaged_over_seeds_and_never_over_tasks() -> None:
+    state = json.loads(json.loads(saved_views()["mlflow.sharedViewState.trainings"])["state"])
+    assert [key["groupByData"] for key in state["groupBy"]["groupByKeys"]] == ["arm", "group"]
+
+
+def test_the_dashboard_has_the_colours_of_the_report(plausible_run: list[Result], plausible_board: Leaderboard) -> None:
+    palette, told = palette_of(Board.from_results(plausible_run)), {}
+    for run in standing_runs("T", plausible_run):
+        assert run.tags["mlflow.runColor"] == palette[run.tags["estimator"]].colour
+        told[run.tags["estimator"]] = run.tags["mlflow.runColor"]
+    loud = [colour for colour in told.values() if colour != MUTED][: len(HUES)]
+    assert len(set(loud)) == len(loud) > 1
+    of = defaultdict(set)
+    for run in runs_of(plausible_run):
+        of[run.tags["estimator"]].add(run.tags["mlflow.runColor"])
+    assert all(len(colours) == 1 for colours in of.values())
+
+
+def test_a_place_says_what_its_metrics_mean(plausible_run: list[Result]) -> None:
+    for run in standing_runs("T", plausible_run):
+        if run.tags["role"] == "place":
+            numbers = {name for name, _, _ in run.metrics if not name.startswith("curve/")}
+            explained = {line.split("|")[1].strip() for line in run.tags["mlflow.note.content"].splitlines()[2:]}
+            assert numbers <= explained
 
 
 def test_what_is_there_decides_where_the_dashboard_opens() -> None:

@@ -227,7 +227,10 @@ def test_who_has_answered_nothing_is_not_among_those_that_cannot_be_told_apart(m
     failed = [make("mute", f"t{t}", mi=None, status=Status.ERROR, message="it broke") for t in range(2)]
     board = Leaderboard.from_results([*results, *failed])
     assert "mute" in board.close  # two tasks say next to nothing
-    assert re.search(r"mute answered nothing\. \w+ cannot be told apart from it", tables.standing(board))
+    told = tables.standing(board)  # in which "it" is the best, and not who is mute
+    assert re.fullmatch(
+        r"\w+ scores highest, 0\.\d+\. \w+ cannot be told apart from it.*\. mute answered nothing\.", told
+    )
     told = tables.standing(Leaderboard.from_results([*results[:2], *failed]))
     assert told.endswith("mute answered nothing.")
 
@@ -242,6 +245,10 @@ def test_what_failed_alike_for_many_estimators_is_one_line(make: MakeResult) -> 
     terminal.show(Leaderboard.from_results([make(), *failed]), console)
     [line] = [line for line in console.file.getvalue().splitlines() if "no luck" in line]  # type: ignore[attr-defined]
     assert line == "  a, b, c and 2 more: error x10 on broken: the task cannot be sampled: no luck."
+    narrow = Console(width=40, file=io.StringIO(), color_system=None)
+    terminal.show(Leaderboard.from_results([make(), *failed]), narrow)
+    told = narrow.file.getvalue().split("Not answered\n")[1].split("Note:")[0].split("\n\n")[0]  # type: ignore[attr-defined]
+    assert len(told.splitlines()) > 2 and all(re.match(r"  \S", line) for line in told.splitlines())
 
 
 def test_what_an_estimator_takes_is_shown_where_one_declines(make: MakeResult) -> None:

@@ -144,4 +144,4 @@ const link = (table) => {
 };
 const linkIn = (element) => element.querySelectorAll("table").forEach((table) => table.closest("details:not([open])") || link(table));
 linkIn(document);
-document.addEventListener("toggle", (event) => event.target.open && !printing && linkIn(event.target), true);
+document.addEventListener("toggle", (event) => event.target.open && linkIn(event.target), true);

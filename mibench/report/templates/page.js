@@ -128,20 +128,18 @@ for (const button of document.querySelectorAll(".command button")) {
   });
 }
 
-// On paper everything is open, and a table that is wider than the sheet is drawn smaller.
+// On paper the help is open, what else is closed stays closed (a hundred sheets that nobody asked for), and a table
+// that is wider than the sheet is drawn smaller.
 const SHEET = 1020;
 let closed = [];
-let printing = false;
 addEventListener("beforeprint", () => {
-  printing = true;
-  closed = [...document.querySelectorAll("details:not([open])")];
+  closed = [...document.querySelectorAll("details.help:not([open])")];
   for (const details of closed) details.open = true;
   const tables = [...document.querySelectorAll(".scroll > table")];
   const widths = tables.map((table) => table.scrollWidth); // all before any changes: each change lays the page out anew
   tables.forEach((table, i) => widths[i] > SHEET && (table.style.zoom = SHEET / widths[i]));
 });
 addEventListener("afterprint", () => {
-  printing = false;
   for (const details of closed) details.open = false;
   for (const table of document.querySelectorAll(".scroll > table")) table.style.zoom = "";
 });
