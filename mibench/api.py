@@ -23,8 +23,9 @@ from .engine.grid import plan as plan_of
 from .engine.merge import merge_folders
 from .engine.plan import Shard
 from .engine.provenance import command, provenance
+from .engine.reading import FILE, read_results
 from .engine.runner import Observer, default_workers, run_jobs, selection, unfinished
-from .engine.store import FILE, Store, read_results
+from .engine.store import Store
 from .errors import UsageError
 from .estimator import Estimate, Estimator, check_samples
 from .functions import FunctionEstimator

@@ -196,8 +196,8 @@ def _second(result: Result) -> float:
 
 
 def _show_plan(asked: Plan, directory: Path, retry: bool) -> None:
+    from mibench.engine.reading import has_results, read_ends
     from mibench.engine.runner import unfinished
-    from mibench.engine.store import has_results, read_ends
     from mibench.group import grouped
 
     cells, left = len(asked), {id(point): len(point.seeds) for point in asked.points}

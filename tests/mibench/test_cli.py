@@ -21,7 +21,7 @@ from mibench.checks.starter import start
 from mibench.cli import main
 from mibench.cli.commands import app
 from mibench.cli.run import say_what_is_older
-from mibench.engine.store import read_results
+from mibench.engine.reading import read_results
 from mibench.files import require_folder, require_writable
 from mibench.registry import include
 from mibench.results import Results

@@ -22,7 +22,7 @@ from mibench import Result, Results, Status, registry
 from mibench.engine import local, runner
 from mibench.engine.executor import Lost
 from mibench.engine.grid import Job
-from mibench.engine.store import FILE, read_results
+from mibench.engine.reading import FILE, read_results
 from mibench.errors import MibenchError, UsageError
 
 T = TypeVar("T")

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from mibench.engine import store as store_module
+from mibench.engine import reading
 from mibench.engine.merge import merge_folders
+from mibench.engine.reading import COMPRESSED, FILE, read_results
 from mibench.engine.records import recorded
-from mibench.engine.store import COMPRESSED, FILE, Store, read_results
+from mibench.engine.store import Store
 from mibench.errors import UsageError
 from mibench.result import Result, Status
 
@@ -194,7 +195,7 @@ def test_a_file_system_that_locks_no_folders_is_good_enough(
 
 def test_a_file_of_nothing_but_damage_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few kilobytes that are compressed may be a thousand million lines."""
-    monkeypatch.setattr(store_module, "_HOPELESS", 1000)
+    monkeypatch.setattr(reading, "_HOPELESS", 1000)
     (tmp_path / COMPRESSED).write_bytes(gzip.compress(b"\n" * 5000))
     with pytest.raises(UsageError, match="1,000 lines of it are damaged, and more"):
         read_results(tmp_path)
