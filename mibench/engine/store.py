@@ -8,6 +8,8 @@ The contract:
   that the torn one spoils no neighbour, and runs its cell again; nothing is said of it any more.
 * A record carries a checksum, by which :mod:`.reading` sees whether it has changed.
 * A folder with records of a later version is refused.
+* Where somebody moves, deletes or cuts the file short meanwhile, the next record is written as far as it can be, and
+  then it is an error: the run ends, and the same command runs again what is missing.
 * Nothing is ever rewritten in place.
 """
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
@@ -47,7 +50,10 @@ class Store:
                 self._lock(os.open(self.directory, os.O_RDONLY))
                 self._file = os.open(self.directory / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
                 self._lock(self._file)
+                if not stat.S_ISREG(os.fstat(self._file).st_mode):  # a pipe that nobody reads would block for ever
+                    raise OSError(f"{FILE} in it is no regular file")
                 self._end_torn_line()
+                self._end = os.fstat(self._file).st_size
         except UsageError:
             self.close()
             raise
@@ -63,7 +69,7 @@ class Store:
 
         Raises
         ------
-        UsageError : the disk is full or gone. What was written before stays.
+        UsageError : the disk is full or gone, or somebody has changed the file. What was written before stays.
         """
         self.write([encode(result) for result in results])
 
@@ -72,13 +78,15 @@ class Store:
 
         Raises
         ------
-        UsageError : the disk is full or gone. What was written before stays.
+        UsageError : the disk is full or gone, or somebody has changed the file. What was written before stays.
         """
         with self._explained():
-            _write_all(self._file, b"".join(lines))
+            data = b"".join(lines)
+            self._end_torn_line()  # somebody else may have cut or written to it
+            _write_all(self._file, data)
             os.fsync(self._file)
-            if not self._is_there():
-                raise OSError("its file was moved or deleted while the run went on")
+            self._end += len(data)
+            self._require_whole()
 
     def save_images(self, cell: Cell, images: Mapping[str, bytes]) -> dict[str, str]:
         """Write the pictures of a cell; their file names relative to the directory, by name.
@@ -104,8 +112,11 @@ class Store:
 
         Raises
         ------
-        UsageError : there are records of a later version, whose cells would be run again.
+        UsageError : there are records of a later version, whose cells would be run again; or not all that was written
+            is there any more.
         """
+        with self._explained():
+            self._require_whole()
         return read_results(self.directory, later=False)
 
     def ends(self) -> dict[str, End]:
@@ -129,13 +140,22 @@ class Store:
         except OSError as error:
             raise UsageError(f"cannot write results to '{self.directory}': {error.strerror or error}.") from error
 
-    def _is_there(self) -> bool:
-        """Whether what is written can be found where it is looked for."""
+    def _require_whole(self) -> None:
+        """See whether what was written can be found where it is looked for.
+
+        Raises
+        ------
+        OSError : it cannot.
+        """
         try:
             found = os.stat(self.directory / FILE)
         except FileNotFoundError:
-            return False
-        return os.path.samestat(found, os.fstat(self._file))
+            found = None
+        if found is None or not os.path.samestat(found, os.fstat(self._file)):
+            raise OSError("its file was moved or deleted while the run went on")
+        if found.st_size < self._end:
+            what = "its file was cut short while the run went on"
+            raise OSError(f"{what}; the same command runs again what is missing")
 
     def _lock(self, descriptor: int) -> None:
         """Hold it until it is closed or this process ends."""

@@ -211,6 +211,40 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path, make: Mak
             store.append(make())
 
 
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.5])
+def test_a_file_that_is_cut_short_meanwhile_ends_the_run_and_costs_no_later_record(
+    tmp_path: Path, make: MakeResult, kept: float
+) -> None:
+    """As by `> results.jsonl`; told at the next record, or where none comes, when the results are asked for."""
+    with Store(tmp_path) as store:
+        store.append(*(make(seed=seed) for seed in range(3)))
+        os.truncate(tmp_path / FILE, int(kept * (tmp_path / FILE).stat().st_size))
+        with pytest.raises(UsageError, match="cut short while the run went on; the same command runs again"):
+            store.results()
+        with pytest.raises(UsageError, match="cut short while the run went on; the same command runs again"):
+            store.append(make(seed=3))
+    whole = [r.cell.seed for r in read_results(tmp_path)]
+    assert whole == [*range(int(kept * 3)), 3]
+    with Store(tmp_path) as store:
+        assert len(store.results()) == len(whole)
+
+
+def test_what_somebody_else_writes_into_the_file_costs_no_record(tmp_path: Path, make: MakeResult) -> None:
+    with Store(tmp_path) as store:
+        for seed in range(2):
+            with (tmp_path / FILE).open("a") as file:
+                file.write("rubbish")
+            store.append(make(seed=seed))
+        assert [r.cell.seed for r in store.results()] == [0, 1]
+
+
+def test_a_pipe_is_no_file_of_results(tmp_path: Path) -> None:
+    """Nobody reads it, and a run would wait for ever once it is full."""
+    os.mkfifo(tmp_path / FILE)
+    with pytest.raises(UsageError, match=f"cannot write results to .*{FILE} in it is no regular file"):
+        Store(tmp_path)
+
+
 def test_missing_results_are_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there are no results at"):
         read_results(tmp_path)
