@@ -23,8 +23,9 @@ from .engine.grid import plan as plan_of
 from .engine.merge import merge_folders
 from .engine.plan import Shard
 from .engine.provenance import command, provenance
+from .engine.reading import FILE, read_results
 from .engine.runner import Observer, default_workers, run_jobs, selection, unfinished
-from .engine.store import FILE, Store, read_results
+from .engine.store import Store
 from .errors import UsageError
 from .estimator import Estimate, Estimator, check_samples
 from .functions import FunctionEstimator
@@ -83,7 +84,8 @@ def run(
         default. On a GPU there are four workers for each, and each worker sees one.
     tracking : an MLflow URI, or True for an embedded store beside the results.
     tracking_wait : seconds to wait at the end until MLflow has everything; what is left then is written while this
-        process lives, and ``mibench sync`` catches up later. None waits until all is written.
+        process lives, and ``mibench sync`` catches up later. None waits until all is written, or nothing has been for
+        ten minutes.
     executor : where cells are answered: ``"local"``, ``"ray"`` or the address of a Ray cluster (``host:port``,
         ``ray://host:port``), or something that makes an :class:`Executor`.
     num_gpus : GPUs of each worker on a cluster, or the share of one: with 0.25 four workers train side by side on each.

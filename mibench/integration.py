@@ -17,8 +17,8 @@ from pathlib import Path
 
 from . import api, registry
 from .engine.grid import choose, plan
+from .engine.reading import COMPRESSED, FILE, has_results
 from .engine.sameness import engine, versions
-from .engine.store import COMPRESSED, FILE, has_results
 from .errors import UsageError
 from .estimator import Role
 from .files import put

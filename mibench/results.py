@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from .engine.store import read_results
+from .engine.reading import read_results
 from .errors import UsageError
 from .result import Result
 

@@ -24,8 +24,8 @@ from typing import Any
 from . import api, registry
 from .engine.grid import Block, Grid
 from .engine.provenance import provenance
+from .engine.reading import FILE, files_at, opened
 from .engine.records import decode, sealed
-from .engine.store import FILE, files_at, opened
 from .errors import MibenchError, NotInstalled, UsageError
 from .estimator import Estimator
 from .files import require_folder

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import mibench
-from mibench.engine.store import FILE
+from mibench.engine.reading import FILE
 from mibench.submission import write_records, write_tables
 
 PUBLISHED = Path(__file__).parent / "published"

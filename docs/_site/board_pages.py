@@ -9,7 +9,7 @@ from pathlib import Path
 import measured
 from plugin_pages import built_in
 
-from mibench.engine.store import FILE
+from mibench.engine.reading import FILE
 from mibench.group import grouped
 from mibench.registry import estimators
 from mibench.report import figures, html

@@ -9,7 +9,7 @@ from mibench import __version__
 from .shared import app
 from .streams import alone
 
-from . import run, estimate, new, look, report, submit, ci  # isort: skip  # noqa: F401  (in the order of the help)
+from . import run, estimate, check, data, new, look, report, submit, ci  # isort: skip  # noqa: F401  (in the order of the help)
 
 __all__ = ["app"]
 

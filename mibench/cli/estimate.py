@@ -1,15 +1,14 @@
-"""``mibench estimate``, ``check`` and ``data``: one's own samples and plug-ins, and data sets."""
+"""``mibench estimate``: one's own samples."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mibench.errors import UsageError
-from mibench.words import OWN_FILE, nearest
 
 from .answers import Told
 from .independence import tested
@@ -18,7 +17,6 @@ from .streams import say, tell
 
 if TYPE_CHECKING:
     from mibench.estimator import Estimator
-    from mibench.registry import Registry
     from mibench.samples.table import Pair
 
 
@@ -177,55 +175,3 @@ def _delimiter(declared: str | None) -> str | None:
     if len(declared) != 1 or declared in '"\n\r#' or declared.isalnum() or not declared.isascii():
         raise UsageError(f"--delimiter '{declared}' is none of {', '.join(DELIMITERS.values())}, and no single sign.")
     return declared
-
-
-@app.command(epilog=examples("mibench check ksg", "mibench check my-estimator --include my_estimator.py"))
-def check(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Estimators or tasks; globs work.")],
-    include: Include = None,
-) -> None:
-    """Run the contract on estimators or tasks: what every plug-in must hold."""
-    include_files(include)
-    import time
-
-    from mibench import checks
-
-    began = time.monotonic()
-    found: list[checks.CheckResult] = []
-    for plugin in [plugin for name in names for plugin in _registry_of(name).select(name)]:
-        for result in checks.run(plugin):
-            found.append(result)
-            tell(f"{plugin.label}: {result}")
-    summary = checks.Summary.of(found)
-    say(f"{summary}; {time.monotonic() - began:.1f} s")
-    if not summary.ok:
-        raise typer.Exit(1)
-
-
-data_app = typer.Typer(help="Data sets that tasks read from their standard files.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
-
-
-@data_app.command("get", epilog=examples("mibench data get mnist", "MIBENCH_DATA=/data mibench data get cifar10"))
-def data_get(name: Annotated[str, typer.Argument(help="mnist, fashion-mnist or cifar10.")]) -> None:
-    """Fetch a data set from openml.org and write its standard files into the data directory (MIBENCH_DATA)."""
-    from mibench import datasets, runtime
-
-    say(f"fetching {name} from openml.org ...")
-    tell(f"wrote {datasets.get(name, runtime.data_dir())}")
-
-
-def _registry_of(selector: str) -> Registry[Any]:
-    """Where the plug-ins lie that a selector names."""
-    from fnmatch import filter as matching
-
-    from mibench.registry import estimators, tasks
-    from mibench.selector import parse_selector
-
-    name = parse_selector(selector)[0]
-    registries: tuple[Registry[Any], ...] = (estimators, tasks)
-    for registry in registries:
-        if matching(registry.names(), name):
-            return registry
-    hint = nearest(name, [*estimators.names(), *tasks.names()]) or "`mibench ls` and `mibench ls tasks` list them;"
-    raise UsageError(f"there is no estimator or task '{name}'; {hint} {OWN_FILE}")

@@ -47,7 +47,7 @@ def report(
     unit: Annotated[Unit, typer.Option(help="Unit of tables and figures.")] = Unit.NATS,
 ) -> None:
     """Make the leaderboard, its figures and the HTML page from finished results, and print it."""
-    from mibench.engine.store import files_at
+    from mibench.engine.reading import files_at
     from mibench.report.terminal import show
     from mibench.results import load_results
 

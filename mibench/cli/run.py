@@ -181,7 +181,10 @@ def say_what_is_older(results: Results, files: Sequence[Path]) -> None:
     from mibench.registry import registered_by
 
     for file in files:
-        names, changed = registered_by(file), int(file.stat().st_mtime)
+        try:
+            names, changed = registered_by(file), int(file.stat().st_mtime)
+        except (UsageError, OSError):  # moved or deleted while the run went on
+            continue
         own = [r for r in results if names & {r.estimator_name, r.task_name}]
         if old := sum(_second(r) < changed for r in own):
             what = f"{counted(old, 'answer')} from before the last change of '{file}'"
@@ -196,8 +199,8 @@ def _second(result: Result) -> float:
 
 
 def _show_plan(asked: Plan, directory: Path, retry: bool) -> None:
+    from mibench.engine.reading import has_results, read_ends
     from mibench.engine.runner import unfinished
-    from mibench.engine.store import has_results, read_ends
     from mibench.group import grouped
 
     cells, left = len(asked), {id(point): len(point.seeds) for point in asked.points}

@@ -87,7 +87,7 @@ def report_files(directory: Path) -> dict[str, Path]:
 
 def closing_lines(console: Console, directory: Path, written: dict[str, Path], uri: str | None) -> None:
     """Say where everything is."""
-    from mibench.engine.store import COMPRESSED, FILE
+    from mibench.engine.reading import COMPRESSED, FILE
 
     lines = [f"Results   {directory / name}" for name in (COMPRESSED, FILE) if (directory / name).is_file()]
     lines.append(f"Report    {written['html']}  ({written['markdown'].name}, .csv, .json)")

@@ -19,7 +19,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from multiprocessing import Pipe
 from queue import SimpleQueue
@@ -123,10 +123,12 @@ class LocalPool:
             raise answer
         if not isinstance(answer, _Ended):
             return answer
+        if answer.stopped:
+            message = "the worker process was stopped from outside, and did not go on."
+            raise Lost(Status.TIMEOUT, message, time_limit, by_chance=True)
         if answer.code in (None, TIMEOUT_EXIT):
             # a worker computes in one thread, so its CPU time is at most the wall time
-            message = f"stopped at the time limit of {time_limit:g} s."
-            raise Lost(Status.TIMEOUT, message, time_limit, by_chance=answer.stopped)
+            raise Lost(Status.TIMEOUT, f"stopped at the time limit of {time_limit:g} s.", time_limit)
         if answer.code == OOM_EXIT:
             raise Lost(Status.OOM, f"used more than {self._settings['memory_limit']:g} GiB of memory.")
         if answer.code == CHILDREN_EXIT:
@@ -213,7 +215,8 @@ class _Worker:
         """Hand over a call; False where the process is dead, or dies before it has taken the call."""
         self._call += 1
         try:
-            self._pipe.send_bytes(self._number() + pickled)
+            with self._in_time(_START_UP):  # more than the pipe holds waits for a process that reads
+                self._pipe.send_bytes(self._number() + pickled)
             return self._speaks(_START_UP) and self._received() == self._number()
         except (OSError, EOFError):
             return False
@@ -246,15 +249,22 @@ class _Worker:
 
     def _received(self) -> bytes:
         """What comes through the pipe; the process is killed where that has begun and does not end."""
+        with self._in_time(_WHOLE):
+            return self._pipe.recv_bytes()
+
+    @contextlib.contextmanager
+    def _in_time(self, seconds: float) -> Iterator[None]:
+        """What goes through the pipe in the block is cut short after so many seconds, with whoever holds its end."""
 
         def cut() -> None:
             self._cut_short = True
             self.kill()
+            kill_marked(self._mark)
 
-        timer = threading.Timer(_WHOLE, cut)
+        timer = threading.Timer(seconds, cut)
         timer.start()
         try:
-            return self._pipe.recv_bytes()
+            yield
         finally:
             timer.cancel()
 
@@ -273,16 +283,20 @@ class _Worker:
         return self._process.wait()
 
     def _speaks(self, seconds: float) -> bool:
-        """Whether something, or the end of the process, comes through the pipe in so many seconds."""
-        left, looked = seconds, time.monotonic()
+        """Whether something, or the end of the process, comes through the pipe in so many seconds.
+
+        A process that somebody has stopped is waited for as long as one that starts, and no longer.
+        """
+        left, stopped, looked = seconds, 0.0, time.monotonic()
         while not self._pipe.poll(max(0.0, min(_LOOK_EVERY, left))):
             if self._process.poll() is not None and not self._pipe.poll():
                 raise EOFError  # a child of it may still hold the pipe
             # while this process was stopped, or the machine suspended, nobody waited
             now = time.monotonic()
-            left -= min(now - looked, 2 * _LOOK_EVERY)
-            looked = now
-            if left <= 0:
+            passed, looked = min(now - looked, 2 * _LOOK_EVERY), now
+            left -= passed
+            stopped = stopped + passed if self._stopped() else 0.0
+            if left <= 0 or stopped > _START_UP:
                 return False
         return True
 

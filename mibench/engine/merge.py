@@ -22,8 +22,8 @@ from mibench.files import locked
 from mibench.result import Result, Status
 from mibench.words import counted, printable
 
+from .reading import FILE, Records, files_at
 from .records import decode
-from .store import FILE, Records, files_at
 
 _LINES, _IMAGES = "lines", "images"
 

@@ -4,257 +4,32 @@ The contract:
 
 * A record that :meth:`Store.append` has returned from survives a kill of the process at any later moment.
 * One process writes at a time (a lock says so); any number may read.
-* Of several records of one cell a reader keeps the last. A last line that is torn, as by a kill in the middle of a
-  write, it leaves out with a warning. The next writer marks it and starts on a fresh line, so that it spoils no
-  neighbour, and runs its cell again; nothing is said of it any more.
-* A record carries a checksum. What has changed since it was written is left out, and a warning names the lines.
-* Records of a later version stay where they are: readers leave them out with a warning, writers refuse the folder.
+* A last line that is torn, as by a kill in the middle of a write, the next writer marks. It starts on a fresh line, so
+  that the torn one spoils no neighbour, and runs its cell again; nothing is said of it any more.
+* A record carries a checksum, by which :mod:`.reading` sees whether it has changed.
+* A folder with records of a later version is refused.
+* Where somebody moves, deletes or cuts the file short meanwhile, the next record is written as far as it can be, and
+  then it is an error: the run ends, and the same command runs again what is missing.
 * Nothing is ever rewritten in place.
-* What is finished may be compressed: ``results.jsonl.gz`` is read before ``results.jsonl``, to which a run adds.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import gc
-import gzip
-import logging
 import os
 import stat
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from io import BufferedReader
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 from mibench.errors import UsageError
 from mibench.files import locked
 from mibench.result import Cell, Result
-from mibench.words import counted
 
-from .layout import Reader
-from .records import Damaged, End, Later, Torn, encode, end_of_torn
+from .reading import FILE, LONGEST, read_ends, read_results
+from .records import End, encode, end_of_torn
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-FILE = "results.jsonl"
-COMPRESSED = f"{FILE}.gz"
 _IMAGES = "images"
-_LONGEST = 64 << 20  # bytes of a line; a record has a few millions at most
-_ENDLESS = 256 << 20
-_HOPELESS = 100_000  # damaged lines
-_LISTED = 10  # line numbers in a sentence
-_PACKED = b"\x1f\x8b\x08"  # gzip and its only method: two bytes alone may be damage to a file of lines
-
-
-def read_results(*paths: str | Path) -> list[Result]:
-    """The finished cells in directories of results or ``results.jsonl`` files, in the order in which they finished.
-
-    Of several records of one cell the last one counts, in the order of the paths. Lines that cannot be read are left
-    out with a warning that counts and names them. Files may be compressed with gzip.
-
-    Raises
-    ------
-    UsageError : there are no results at a path.
-    """
-    latest: dict[str, Result] = {}
-    for path in map(Path, paths):
-        for file in files_at(path):
-            records = Records(file)
-            _keep_last(records, latest)
-            records.tell()
-    if not paths:
-        raise UsageError("name at least one directory of results.")
-    return list(latest.values())
-
-
-def read_ends(directory: str | Path) -> dict[str, End]:
-    """How the finished cells of a folder ended, by their ids.
-
-    Raises
-    ------
-    UsageError : there are no results in it.
-    """
-    latest: dict[str, End] = {}
-    for file in files_at(Path(directory)):
-        records = Records(file)
-        latest.update(records.ends())
-        records.tell()
-    return latest
-
-
-def _keep_last(records: Records, latest: dict[str, Result]) -> None:
-    """Of several records of a cell the last one, at the place of that one."""
-    with _many_objects():
-        for result, _ in records:
-            latest.pop(result.cell.id, None)
-            latest[result.cell.id] = result
-
-
-def files_at(path: Path) -> list[Path]:
-    """The files of results of a folder, those that are compressed first; or the file itself.
-
-    Raises
-    ------
-    UsageError : there is none.
-    """
-    files = [path / COMPRESSED, path / FILE] if os.path.isdir(path) else [path]
-    found = list(filter(_is_file, files))
-    if not found:
-        raise UsageError(f"there are no results at '{path}': no file {files[-1]} (`mibench run` writes it).")
-    return found
-
-
-def has_results(directory: Path) -> bool:
-    """Whether there is a file of results in a folder.
-
-    Raises
-    ------
-    UsageError : nobody may look.
-    """
-    return any(_is_file(directory / name) for name in (FILE, COMPRESSED))
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode)
-    except PermissionError as error:
-        raise UsageError(f"cannot read '{path}': {error.strerror}.") from None
-    except (OSError, ValueError):  # a loop of links, or too long a name
-        return False
-
-
-@contextlib.contextmanager
-def opened(file: Path) -> Iterator[Iterable[bytes]]:
-    """The lines of a file of results, which may be compressed.
-
-    Raises
-    ------
-    UsageError : it cannot be read; where it is cut short, after its whole lines.
-    """
-    try:
-        with file.open("rb") as raw:
-            packed = raw.peek(len(_PACKED))[: len(_PACKED)] == _PACKED
-            yield _lines_of(gzip.GzipFile(fileobj=raw) if packed else raw, file)
-    except (EOFError, zlib.error) as error:
-        raise UsageError(f"cannot read '{file}': it is cut short or damaged, so unpack what is left of it.") from error
-    except OSError as error:
-        raise UsageError(f"cannot read '{file}': {error.strerror or error}.") from error
-
-
-def _lines_of(file: gzip.GzipFile | BufferedReader, path: Path) -> Iterator[bytes]:
-    """The lines; of one that is longer than a record can be, only the beginning."""
-    number = 0
-    while line := file.readline(_LONGEST):
-        number += 1
-        size = len(line)
-        while size % _LONGEST == 0 and not line.endswith(b"\n") and (more := file.readline(_LONGEST)):
-            size += len(more)
-            if size > _ENDLESS:
-                raise UsageError(f"cannot read '{path}': its line {number} has no end.")
-            if more.endswith(b"\n"):
-                break
-        yield line
-
-
-@contextlib.contextmanager
-def _many_objects() -> Iterator[None]:
-    """A million results are made that all stay: looking for garbage among them again and again finds none."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
-
-
-@dataclass
-class Records:
-    """The records of a file; when they have been gone through, the lines that cannot be read are known by number."""
-
-    file: Path
-    damaged: list[int] = field(default_factory=list)
-    later: list[int] = field(default_factory=list)
-    torn: int = 0  # the number of a last line that nobody has marked as torn
-    left_out: int = 0  # a checksum of these lines
-
-    def __iter__(self) -> Iterator[tuple[Result, bytes]]:
-        """Results, each with its line.
-
-        Raises
-        ------
-        UsageError : the file cannot be read.
-        """
-        return self._each(Reader().decode)
-
-    def ends(self) -> Iterator[tuple[str, End]]:
-        """The ids of cells and how these ended, for a part of the time and the memory that results need.
-
-        Raises
-        ------
-        UsageError : the file cannot be read.
-        """
-        return ((id, end) for (id, end), _ in self._each(Reader().end))
-
-    def _each(self, read: Callable[[bytes], T]) -> Iterator[tuple[T, bytes]]:
-        with opened(self.file) as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    yield read(line), line
-                except Damaged:
-                    self.damaged.append(number)
-                    if len(self.damaged) > _HOPELESS:
-                        raise UsageError(
-                            f"cannot read '{self.file}': {counted(_HOPELESS, 'line')} of it are damaged, and more."
-                        ) from None
-                    self.left_out = zlib.crc32(line, self.left_out)
-                except Later:
-                    self.later.append(number)
-                    self.left_out = zlib.crc32(line, self.left_out)
-                except Torn:
-                    if not line.endswith(b"\n"):
-                        self.torn = number
-                        self.left_out = zlib.crc32(line, self.left_out)
-
-    def tell(self) -> None:
-        """Warn of what was left out."""
-        if self.damaged:
-            what = counted(len(self.damaged), "damaged line")
-            _warn(f"{self.file}: {what} left out ({_lines(self.damaged)}).", self.left_out)
-        if self.later:
-            what = counted(len(self.later), "record")
-            _warn(f"{self.file}: {what} of another version of mibench left out ({_lines(self.later)}).", self.left_out)
-        if self.torn:
-            _warn(f"{self.file}: the last line is cut off and left out ({_lines([self.torn])}).", self.left_out)
-
-    def refuse_later(self) -> None:
-        """Refuse to go on from a file of which not everything can be read.
-
-        Raises
-        ------
-        UsageError : there are records of a later version.
-        """
-        if self.later:
-            raise UsageError(
-                f"'{self.file.parent}' holds {counted(len(self.later), 'record')} of another version of mibench "
-                f"({_lines(self.later)}), which this one cannot read: use that version, or another folder with --out."
-            )
-
-
-@functools.cache
-def _warn(text: str, _: int) -> None:
-    """Once for the same lines: a run reads its file at the start, for the tracker and for the report."""
-    log.warning("%s", text)
-
-
-def _lines(numbers: Sequence[int]) -> str:
-    shown = ", ".join(map(str, numbers[:_LISTED])) + (", …" if len(numbers) > _LISTED else "")
-    return f"line{'s' if len(numbers) > 1 else ''} {shown}"
 
 
 class Store:
@@ -275,7 +50,10 @@ class Store:
                 self._lock(os.open(self.directory, os.O_RDONLY))
                 self._file = os.open(self.directory / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
                 self._lock(self._file)
+                if not stat.S_ISREG(os.fstat(self._file).st_mode):  # a pipe that nobody reads would block for ever
+                    raise OSError(f"{FILE} in it is no regular file")
                 self._end_torn_line()
+                self._end = os.fstat(self._file).st_size
         except UsageError:
             self.close()
             raise
@@ -291,7 +69,7 @@ class Store:
 
         Raises
         ------
-        UsageError : the disk is full or gone. What was written before stays.
+        UsageError : the disk is full or gone, or somebody has changed the file. What was written before stays.
         """
         self.write([encode(result) for result in results])
 
@@ -300,13 +78,15 @@ class Store:
 
         Raises
         ------
-        UsageError : the disk is full or gone. What was written before stays.
+        UsageError : the disk is full or gone, or somebody has changed the file. What was written before stays.
         """
         with self._explained():
-            _write_all(self._file, b"".join(lines))
+            data = b"".join(lines)
+            self._end_torn_line()  # somebody else may have cut or written to it
+            _write_all(self._file, data)
             os.fsync(self._file)
-            if not self._is_there():
-                raise OSError("its file was moved or deleted while the run went on")
+            self._end += len(data)
+            self._require_whole()
 
     def save_images(self, cell: Cell, images: Mapping[str, bytes]) -> dict[str, str]:
         """Write the pictures of a cell; their file names relative to the directory, by name.
@@ -332,12 +112,12 @@ class Store:
 
         Raises
         ------
-        UsageError : there are records of a later version, whose cells would be run again.
+        UsageError : there are records of a later version, whose cells would be run again; or not all that was written
+            is there any more.
         """
-        latest: dict[str, Result] = {}
-        for records in self._records():
-            _keep_last(records, latest)
-        return list(latest.values())
+        with self._explained():
+            self._require_whole()
+        return read_results(self.directory, later=False)
 
     def ends(self) -> dict[str, End]:
         """How the cells that are in the directory now ended, by their ids.
@@ -346,17 +126,7 @@ class Store:
         ------
         UsageError : there are records of a later version, whose cells would be run again.
         """
-        latest: dict[str, End] = {}
-        for records in self._records():
-            latest.update(records.ends())
-        return latest
-
-    def _records(self) -> Iterator[Records]:
-        """The records of each file; of those that cannot be read is told when they have been gone through."""
-        for file in files_at(self.directory):
-            yield (records := Records(file))
-            records.refuse_later()
-            records.tell()
+        return read_ends(self.directory, later=False)
 
     def close(self) -> None:
         """Release the directory to other writers."""
@@ -370,13 +140,22 @@ class Store:
         except OSError as error:
             raise UsageError(f"cannot write results to '{self.directory}': {error.strerror or error}.") from error
 
-    def _is_there(self) -> bool:
-        """Whether what is written can be found where it is looked for."""
+    def _require_whole(self) -> None:
+        """See whether what was written can be found where it is looked for.
+
+        Raises
+        ------
+        OSError : it cannot.
+        """
         try:
             found = os.stat(self.directory / FILE)
         except FileNotFoundError:
-            return False
-        return os.path.samestat(found, os.fstat(self._file))
+            found = None
+        if found is None or not os.path.samestat(found, os.fstat(self._file)):
+            raise OSError("its file was moved or deleted while the run went on")
+        if found.st_size < self._end:
+            what = "its file was cut short while the run went on"
+            raise OSError(f"{what}; the same command runs again what is missing")
 
     def _lock(self, descriptor: int) -> None:
         """Hold it until it is closed or this process ends."""
@@ -389,7 +168,7 @@ class Store:
     def _end_torn_line(self) -> None:
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
-            end = os.pread(self._file, _LONGEST, max(0, size - _LONGEST))
+            end = os.pread(self._file, LONGEST, max(0, size - LONGEST))
             _write_all(self._file, end_of_torn(end[end.rfind(b"\n") + 1 :]))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from mibench.engine.provenance import command
-from mibench.engine.store import Records, files_at, has_results
+from mibench.engine.reading import Records, files_at, has_results
 from mibench.group import grouped
 from mibench.result import Result
 from mibench.words import printable

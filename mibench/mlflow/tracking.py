@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 _METRICS_PER_CALL, _PARAMS_PER_CALL, _RUNS_PER_CALL = 900, 100, 1000
 _LONGEST = 5000  # characters of a tag or parameter
+_STALLED = 600.0  # seconds in which nothing is written, after which nothing more is expected
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -88,20 +89,29 @@ class Tracker:
     def close(self, patience: float = math.inf) -> None:
         """Wait until everything is written, but no longer than ``patience`` seconds; Ctrl-C ends the wait as well.
 
-        Where it takes long it is said what is waited for, and where it is given up what is left for :func:`sync`. As
-        long as this process lives the rest is still being written.
+        Where it takes long it is said what is waited for, and where it is given up, as when nothing has been written
+        for ten minutes, what is left for :func:`sync`. As long as this process lives the rest is still being written.
         """
         self._jobs.put(None)
-        given_up = "the time to wait for it is over"
         with waiting(self.uri, "groups of cells", lambda: (self._written, self._asked)):
             try:
-                self._thread.join(min(max(patience, 0.0), threading.TIMEOUT_MAX))
+                given_up = self._await(patience)
             except KeyboardInterrupt:
                 given_up = "interrupted"
         if self._thread.is_alive():
             left = self._asked - self._written
             what = f"{left:,} of {counted(self._asked, 'group')} of cells not written to MLflow yet"
             log.warning("%s (%s); `mibench sync` catches up later.", what, given_up)
+
+    def _await(self, patience: float) -> str:
+        """Wait for the writer; why that was given up, if it was."""
+        end = time.monotonic() + patience
+        while (left := end - time.monotonic()) > 0 and self._thread.is_alive():
+            before = self._written
+            self._thread.join(min(left, _STALLED))
+            if left > _STALLED and self._written == before:
+                return f"nothing was written in {_STALLED:.0f} s"
+        return "the time to wait for it is over"
 
     def _put(self, job: Callable[[], list[Run]]) -> None:
         self._asked += 1
@@ -365,6 +375,7 @@ def _explained(uri: str) -> Iterator[None]:
     except TrackingError:
         raise
     except Exception as error:
+        knock(uri)  # where nobody answers any more, that is the reason, in fewer words than MLflow's
         said = [line for line in str(error).strip().splitlines() if not line.startswith(_NOT_THE_REASON)]
         raise unusable(uri, (said or [type(error).__name__])[0].rstrip(".")) from error
 

@@ -33,7 +33,7 @@ from paired import Paired, paired
 from peers import problem, processor, table
 from studies import STUDIES, Pair, Study
 
-from mibench.engine.store import read_results
+from mibench.engine.reading import read_results
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 OURS = "mibench"

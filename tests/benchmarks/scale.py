@@ -28,8 +28,8 @@ from peers import footer, table
 
 from mibench.engine.grid import load_grid, plan
 from mibench.engine.provenance import provenance
+from mibench.engine.reading import FILE
 from mibench.engine.records import encode
-from mibench.engine.store import FILE
 
 ESTIMATORS = [f"ksg[k={k}]" for k in range(1, 41)]
 FAMILIES = ("gauss", "multinormal-sparse", "additive-uniform", "log-gamma", "staircase")

@@ -27,7 +27,7 @@ from mibench import Status, load_results, registry, run
 from mibench.engine import local
 from mibench.engine.executor import Lost
 from mibench.engine.grid import Job, expand, make_grid
-from mibench.engine.store import FILE
+from mibench.engine.reading import FILE
 from mibench.engine.worker import answer_all
 
 from .conftest import ROGUES, Say, grid, hear_interrupts, said_well, script

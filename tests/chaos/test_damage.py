@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from mibench.engine import store
+from mibench.engine import reading
 from mibench.engine.merge import merge_folders
+from mibench.engine.reading import COMPRESSED, FILE, read_results
 from mibench.engine.records import decode, encode
-from mibench.engine.store import COMPRESSED, FILE, Store, read_results
+from mibench.engine.store import Store
 from mibench.errors import UsageError
 from mibench.result import Result, Status
 
@@ -140,7 +141,7 @@ def test_no_damage_makes_another_value(
         file, other = tmp_path / (COMPRESSED if packed else FILE), tmp_path / (FILE if packed else COMPRESSED)
         other.unlink(missing_ok=True)
         file.write_bytes(content)
-        store._warn.cache_clear()
+        reading._warn.cache_clear()
         caplog.clear()
         try:
             found = read_results(tmp_path)
@@ -190,7 +191,7 @@ def test_a_checksum_that_is_no_more_is_no_pardon(tmp_path: Path, caplog: pytest.
             changed[value] ^= 1
             changed[place] ^= 1 << bit
             (tmp_path / FILE).write_bytes(bytes(changed) + LINES[1])
-            store._warn.cache_clear()
+            reading._warn.cache_clear()
             caplog.clear()
             found = read_results(tmp_path)
             lost += len(found) == 1

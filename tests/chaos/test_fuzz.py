@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from mibench import registry
 from mibench.engine.grid import expand, load_grid, parse_seeds, parse_size
+from mibench.engine.reading import FILE, read_results
 from mibench.engine.records import decode, encode
-from mibench.engine.store import FILE, read_results
 from mibench.errors import UsageError
 from mibench.report.leaderboard import Leaderboard
 from mibench.result import Cell, Result, Status

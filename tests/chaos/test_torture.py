@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mibench.engine.store import Store, read_results
+from mibench.engine.reading import read_results
+from mibench.engine.store import Store
 
 from .conftest import Say
 from .forks import Done, Forks

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from mibench.checks.starter import start
-from mibench.engine.store import Store, has_results, read_results
+from mibench.engine.reading import has_results, read_results
+from mibench.engine.store import Store
 from mibench.errors import UsageError
 from mibench.integration import LARGEST, keep_those_of, shortened
 

@@ -9,7 +9,7 @@ import pytest
 import mibench
 from mibench.engine.batches import Loads, batches
 from mibench.engine.grid import Job, expand, make_grid
-from mibench.engine.store import FILE
+from mibench.engine.reading import FILE
 from mibench.registry import tasks
 from mibench.result import Status
 

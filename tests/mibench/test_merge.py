@@ -13,7 +13,8 @@ import pytest
 
 import mibench
 from mibench.engine.merge import merge_folders
-from mibench.engine.store import FILE, Store, read_results
+from mibench.engine.reading import FILE, read_results
+from mibench.engine.store import Store
 from mibench.errors import UsageError
 from mibench.result import Result, Status
 

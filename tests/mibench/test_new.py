@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mibench.checks.starter import start
-from mibench.engine.store import read_results
+from mibench.engine.reading import read_results
 from mibench.errors import UsageError
 from mibench.result import Status
 

@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 import pytest
 
-from mibench.engine.store import FILE, read_results
+from mibench.engine.reading import FILE, read_results
 
 pytest.importorskip("ray", reason="Ray is not installed; pip install 'mibench[ray]' does it")
 

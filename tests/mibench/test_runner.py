@@ -1,5 +1,6 @@
 """Whole runs in real worker processes: everything goes wrong that can, and nothing is lost."""
 
+import contextlib
 import itertools
 import os
 import signal
@@ -14,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import cloudpickle
 import psutil
 import pytest
 
@@ -22,7 +24,7 @@ from mibench import Result, Results, Status, registry
 from mibench.engine import local, runner
 from mibench.engine.executor import Lost
 from mibench.engine.grid import Job
-from mibench.engine.store import FILE, read_results
+from mibench.engine.reading import FILE, read_results
 from mibench.errors import MibenchError, UsageError
 
 T = TypeVar("T")
@@ -201,6 +203,46 @@ def test_workers_killed_again_and_again_cost_time_alone() -> None:
                 child.kill()
             time.sleep(0.05)  # much less than one takes to start
         assert answer.result() != os.getpid()
+
+
+def test_a_worker_that_is_stopped_is_waited_for_no_longer_than_one_that_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By SIGSTOP, in the middle of a call or of its way there, on which more than the pipe holds waits for a reader."""
+    for large in (False, True):
+        with local.LocalPool(1, 8.0) as pool:
+            pool.submit(os.getpid, 10.0).result()
+            [worker] = pool._workers
+            with monkeypatch.context() as shorter:
+                shorter.setattr(local, "_START_UP", 0.2)
+                shorter.setattr(local, "_LOOK_EVERY", 0.05)
+                if large:
+                    worker._process.send_signal(signal.SIGSTOP)
+                    assert not worker.takes(bytes(10**7))
+                else:
+                    assert worker.takes(cloudpickle.dumps(partial(time.sleep, 1000.0)))
+                    worker._process.send_signal(signal.SIGSTOP)
+                    with pytest.raises(Lost, match="stopped from outside") as lost:
+                        pool._awaited(worker, 1e6, 1)
+                    assert lost.value.by_chance
+            assert pool.submit(os.getpid, 10.0).result() != worker._process.pid
+
+
+def test_an_answer_whose_rest_never_comes_is_given_up_whoever_holds_the_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a child does that has become a daemon, when the worker itself is gone."""
+
+    def half_said() -> None:
+        if os.fork() == 0:
+            os.setsid()
+            time.sleep(1000)
+        for descriptor in range(3, 64):
+            with contextlib.suppress(OSError):
+                os.write(descriptor, b"no answer")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(local, "_WHOLE", 0.3)
+    with local.LocalPool(1, 8.0) as pool:
+        with pytest.raises(Lost, match="something other than its answer"):
+            pool.submit(half_said, 1000.0).result()
+        pool.submit(os.getpid, 10.0).result()
 
 
 def test_limits_do_not_depend_on_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:

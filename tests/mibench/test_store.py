@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from mibench.engine import store as store_module
+from mibench.engine import reading
 from mibench.engine.merge import merge_folders
+from mibench.engine.reading import COMPRESSED, FILE, read_results
 from mibench.engine.records import recorded
-from mibench.engine.store import COMPRESSED, FILE, Store, read_results
+from mibench.engine.store import Store
 from mibench.errors import UsageError
 from mibench.result import Result, Status
 
@@ -194,7 +195,7 @@ def test_a_file_system_that_locks_no_folders_is_good_enough(
 
 def test_a_file_of_nothing_but_damage_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few kilobytes that are compressed may be a thousand million lines."""
-    monkeypatch.setattr(store_module, "_HOPELESS", 1000)
+    monkeypatch.setattr(reading, "_HOPELESS", 1000)
     (tmp_path / COMPRESSED).write_bytes(gzip.compress(b"\n" * 5000))
     with pytest.raises(UsageError, match="1,000 lines of it are damaged, and more"):
         read_results(tmp_path)
@@ -208,6 +209,40 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path, make: Mak
         (tmp_path / FILE).unlink()
         with pytest.raises(UsageError, match="deleted while the run went on"):
             store.append(make())
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.5])
+def test_a_file_that_is_cut_short_meanwhile_ends_the_run_and_costs_no_later_record(
+    tmp_path: Path, make: MakeResult, kept: float
+) -> None:
+    """As by `> results.jsonl`; told at the next record, or where none comes, when the results are asked for."""
+    with Store(tmp_path) as store:
+        store.append(*(make(seed=seed) for seed in range(3)))
+        os.truncate(tmp_path / FILE, int(kept * (tmp_path / FILE).stat().st_size))
+        with pytest.raises(UsageError, match="cut short while the run went on; the same command runs again"):
+            store.results()
+        with pytest.raises(UsageError, match="cut short while the run went on; the same command runs again"):
+            store.append(make(seed=3))
+    whole = [r.cell.seed for r in read_results(tmp_path)]
+    assert whole == [*range(int(kept * 3)), 3]
+    with Store(tmp_path) as store:
+        assert len(store.results()) == len(whole)
+
+
+def test_what_somebody_else_writes_into_the_file_costs_no_record(tmp_path: Path, make: MakeResult) -> None:
+    with Store(tmp_path) as store:
+        for seed in range(2):
+            with (tmp_path / FILE).open("a") as file:
+                file.write("rubbish")
+            store.append(make(seed=seed))
+        assert [r.cell.seed for r in store.results()] == [0, 1]
+
+
+def test_a_pipe_is_no_file_of_results(tmp_path: Path) -> None:
+    """Nobody reads it, and a run would wait for ever once it is full."""
+    os.mkfifo(tmp_path / FILE)
+    with pytest.raises(UsageError, match=f"cannot write results to .*{FILE} in it is no regular file"):
+        Store(tmp_path)
 
 
 def test_missing_results_are_a_sentence(tmp_path: Path) -> None:

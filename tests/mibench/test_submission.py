@@ -14,8 +14,8 @@ import mibench
 from mibench import registry
 from mibench.checks.starter import start
 from mibench.cli import main
+from mibench.engine.reading import FILE, read_results
 from mibench.engine.records import encode
-from mibench.engine.store import FILE, read_results
 from mibench.estimator import Kind, Role
 from mibench.result import Result
 from mibench.submission import Submission

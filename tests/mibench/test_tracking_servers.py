@@ -105,6 +105,14 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
         access.knock(f"http://127.0.0.1:{port}")
 
 
+def test_a_server_that_is_gone_in_the_middle_is_told_in_few_words() -> None:
+    with (
+        pytest.raises(TrackingError, match=r"^cannot use the MLflow store at \S+: Connection refused$"),
+        tracking._explained(f"http://127.0.0.1:{closed_port()}"),
+    ):
+        raise OSError("HTTPConnectionPool: Max retries exceeded with url (Caused by NewConnectionError)")
+
+
 def test_a_server_whose_answer_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Something comes in time again and again, and never all of it."""
     monkeypatch.setattr(access, "KNOCK", 0.3)
@@ -153,7 +161,7 @@ def test_a_slow_store_is_waited_for_aloud(
     assert len(told) < 5  # ever more rarely
 
 
-@pytest.mark.parametrize("how", ["the time to wait for it is over", "interrupted"])
+@pytest.mark.parametrize("how", ["the time to wait for it is over", "interrupted", "nothing was written in 0 s"])
 def test_the_wait_at_the_end_can_be_cut_short(
     how: str, make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -170,7 +178,11 @@ def test_the_wait_at_the_end_can_be_cut_short(
     began = time.monotonic()
     if how == "interrupted":
         monkeypatch.setattr(tracker._thread, "join", interrupted)
-    tracker.close(0.1)
+    if how.startswith("nothing"):
+        monkeypatch.setattr(tracking, "_STALLED", 0.1)
+        tracker.close()
+    else:
+        tracker.close(0.1)
     assert time.monotonic() - began < 30
     assert [r.getMessage() for r in caplog.records] == [
         f"3 of 3 groups of cells not written to MLflow yet ({how}); `mibench sync` catches up later."
