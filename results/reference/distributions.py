@@ -18,8 +18,6 @@ from scipy.special import logsumexp
 from mibench.estimator import Array
 from mibench.task import Task
 
-_DRAWS = 200_000
-
 
 class Drawn(Task):
     """A task of the table, which nobody selects by name."""
@@ -37,10 +35,12 @@ class Drawn(Task):
 class Averaged(Drawn):
     """A task whose information is the mean of its log density ratio over draws of its own."""
 
+    draws = 200_000
+
     @cached_property
     def _average(self) -> tuple[float, float]:
-        ratio = self.log_density_ratio(*self.draw(_DRAWS, np.random.default_rng([4, 0])))
-        return max(float(ratio.mean()), 0.0), float(3 * ratio.std() / np.sqrt(_DRAWS))
+        ratio = self.log_density_ratio(*self.draw(self.draws, np.random.default_rng([4, 0])))
+        return max(float(ratio.mean()), 0.0), float(3 * ratio.std() / np.sqrt(self.draws))
 
     @property
     def mutual_information(self) -> float:

@@ -1,8 +1,9 @@
 """The population of the reference table: samples of tasks drawn at random from every family.
 
 Sample number i is a function of i alone: a family, a task of it with random parameters, perhaps a monotone change of
-the marginals, an invertible mixing of the columns, further columns of noise or torn pairs, and a sample size from 100
-to 20,000, log-uniform. None of this is a published preset.
+the marginals, an invertible mixing of the columns, further columns of noise or torn pairs, and a log-uniform sample
+size. Of the first families there are 5,000 samples of 100 to 20,000 rows, of the further ones 1,560 of 50 to 20,000;
+small samples of all follow, of 45 to 130 rows. None of this is a published preset.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from distributions import Copula, Drawn, RandomFunction, RandomMixture, RandomScale
+from relations import Angles, Checkerboard, Copies, Curves, Networks, Proportions, SharedScale, Tables, Windows
+from responses import Classes, GeneralLinear, Interaction, Regression
 
 import mibench
 from mibench.estimator import Array
@@ -19,6 +22,7 @@ from mibench.task import Task
 
 Rng = np.random.Generator
 MOST = 20_000
+_FIRST, _FURTHER = 5000, 1560
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,9 @@ class Sample:
 def sample(index: int) -> Sample:
     """Sample number ``index`` of the population."""
     rng = np.random.default_rng([20, index])
-    names = list(FAMILIES)
-    family = names[index % len(names)]
-    task = FAMILIES[family](rng)
-    n = int(np.exp(rng.uniform(np.log(100), np.log(MOST))))
+    family, least, most = _part(index)
+    task = {**FAMILIES, **FURTHER}[family](rng)
+    n = int(np.exp(rng.uniform(np.log(least), np.log(most))))
     if task.dim_x * task.dim_y > 10_000:
         n = min(n, 2000)
     x, y = task.draw(n, rng)
@@ -63,6 +66,16 @@ def sample(index: int) -> Sample:
         x, y = y, x
     label = task.describe() if isinstance(task, Drawn) else task.label
     return Sample(family, label, tuple(changes), truth, error, x, y)
+
+
+def _part(index: int) -> tuple[str, int, int]:
+    """The family of a sample, and its least and most rows."""
+    if index < _FIRST:
+        return list(FAMILIES)[index % len(FAMILIES)], 100, MOST
+    if index < _FIRST + _FURTHER:
+        return list(FURTHER)[index % len(FURTHER)], 50, MOST
+    names = [*FAMILIES, *FURTHER]
+    return names[index % len(names)], 45, 130
 
 
 def _noise(rng: Rng, n: int) -> Array:
@@ -321,4 +334,29 @@ FAMILIES: dict[str, Callable[[Rng], Task]] = {
     "student": _student,
     "warped": _warp,
     "warped-mixtures": _galaxies,
+}
+
+
+def _copies(rng: Rng) -> Task:
+    kinds: tuple[Callable[[Rng], Drawn], ...] = (Checkerboard, Copula, RandomFunction, RandomScale)
+    base = kinds[int(rng.integers(len(kinds)))](rng)
+    base.pairs = base.dim_x = base.dim_y = 1
+    copies: Task = Copies(rng, base)
+    return copies
+
+
+FURTHER: dict[str, Callable[[Rng], Task]] = {
+    "angles": Angles,
+    "checkerboards": Checkerboard,
+    "classes": Classes,
+    "copies": _copies,
+    "curves": Curves,
+    "interactions": Interaction,
+    "networks": Networks,
+    "proportions": Proportions,
+    "regressions": Regression,
+    "responses": GeneralLinear,
+    "shared-scale": SharedScale,
+    "tables": Tables,
+    "windows": Windows,
 }

@@ -18,7 +18,7 @@ REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 
 @pytest.fixture(scope="module")
 def modules() -> Iterator[dict[str, ModuleType]]:
-    names = ("distributions", "population", "table", "fit")
+    names = ("distributions", "relations", "responses", "population", "table", "fit")
     sys.path.insert(0, str(REFERENCE))
     try:
         yield {name: __import__(name) for name in names}
@@ -41,6 +41,104 @@ def test_every_family_draws_tasks_and_torn_pairs_share_nothing(modules: dict[str
         assert 100 <= len(s.x) == len(s.y) <= modules["population"].MOST
         assert np.isfinite(s.x).all() and np.isfinite(s.y).all() and s.truth >= 0
         assert s.truth == 0 or "torn" not in s.changes
+
+
+def _quick(population: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Truths that are means, from few draws."""
+    for kind in (population.Classes, population.Curves, population.SharedScale):
+        for base in kind.__mro__:
+            if "draws" in vars(base):
+                monkeypatch.setattr(base, "draws", 1000)
+
+
+def test_further_families_and_small_samples_follow_the_first(
+    modules: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    population = modules["population"]
+    _quick(population, monkeypatch)
+    drawn = [population.sample(i) for i in range(5000, 5000 + len(population.FURTHER))]
+    assert {s.family for s in drawn} == set(population.FURTHER)
+    assert all(50 <= len(s.x) == len(s.y) <= population.MOST for s in drawn)
+    drawn = [population.sample(i) for i in range(6560, 6560 + 39, 3)]
+    assert len({s.family for s in drawn}) == 13
+    assert all(45 <= len(s.x) == len(s.y) <= 130 for s in drawn)
+
+
+RATIOS = ("angles", "checkerboards", "classes", "curves", "interactions", "networks", "regressions", "responses")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("family", [*RATIOS, "shared-scale"])
+def test_densities_agree_with_draws(
+    family: str, seed: int, modules: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With r the ratio of the joint density to the product, E_joint g / (1 + r) = E_product g r / (1 + r) for any g."""
+    population = modules["population"]
+    _quick(population, monkeypatch)
+    task = population.FURTHER[family](np.random.default_rng([31, seed]))
+    n = 4000
+    x, y = task.draw(n, np.random.default_rng(seed))
+    apart = y[np.random.default_rng([seed, 1]).permutation(n)]
+    joint = 1 / (1 + np.exp(np.clip(task.log_density_ratio(x, y), -700, 700)))
+    product = 1 / (1 + np.exp(np.clip(-task.log_density_ratio(x, apart), -700, 700)))
+
+    def sides(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        signs = np.sign(x[:, 0] - np.median(x[:, 0])) * np.sign(y[:, -1] - np.median(y[:, -1]))
+        far = (np.abs(v).sum(axis=1) > np.median(np.abs(v).sum(axis=1)) for v in (x, y))
+        return np.column_stack([np.ones(n), signs, np.prod(list(far), axis=0)])
+
+    left, right = joint[:, None] * sides(x, y), product[:, None] * sides(x, apart)
+    spread = np.sqrt((left.var(axis=0) + right.var(axis=0)) / n)
+    assert (np.abs(left.mean(axis=0) - right.mean(axis=0)) <= 4.5 * spread + 1e-3).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("family", ["Angles", "Checkerboard"])
+def test_closed_forms_are_means_of_the_log_ratio(family: str, seed: int, modules: dict[str, ModuleType]) -> None:
+    task = getattr(modules["relations"], family)(np.random.default_rng(seed))
+    ratio = task.log_density_ratio(*task.draw(20_000, np.random.default_rng(seed)))
+    assert task.mutual_information == pytest.approx(ratio.mean(), abs=float(5 * ratio.std() / np.sqrt(20_000)) + 1e-9)
+
+
+def test_information_of_shares_tables_and_windows(modules: dict[str, ModuleType]) -> None:
+    from scipy import stats
+
+    relations = modules["relations"]
+    shares = relations.Proportions(np.random.default_rng(0))
+    shares.dim_x = shares.dim_y = 1
+    shares._weights = np.array([2.0, 1.5, 3.0])
+    x, y = shares.draw(20_000, np.random.default_rng(1))
+    joint = stats.dirichlet.logpdf(np.hstack([x, y, 1 - x - y]).T, shares._weights)
+    ratio = joint - stats.beta(2.0, 4.5).logpdf(x[:, 0]) - stats.beta(1.5, 5.0).logpdf(y[:, 0])
+    assert shares.mutual_information == pytest.approx(ratio.mean(), abs=float(5 * ratio.std() / np.sqrt(20_000)))
+
+    tables = relations.Tables(np.random.default_rng(3))
+    x, y = tables.draw(200_000, np.random.default_rng(1))
+    for pair, table in enumerate(tables._tables):
+        counted = np.zeros(table.shape)
+        np.add.at(counted, (x[:, pair].astype(int), y[:, pair].astype(int)), 1 / len(x))
+        assert counted == pytest.approx(table, abs=0.005)
+
+    windows = relations.Windows(np.random.default_rng(5))
+    x, y = windows.draw(100_000, np.random.default_rng(2))
+    assert np.cov(np.hstack([x, y]).T) == pytest.approx(windows._covariance, abs=0.05)
+    rho = windows._covariance[0, 0], windows._covariance[0, -1]
+    windows._covariance, windows.dim_x = np.array([rho, rho[::-1]]), 1
+    assert windows.mutual_information == pytest.approx(-0.5 * np.log(1 - (rho[1] / rho[0]) ** 2))
+
+
+def test_copies_add_up_turned_or_not(modules: dict[str, ModuleType]) -> None:
+    relations, base = modules["relations"], modules["relations"].Checkerboard(np.random.default_rng(1))
+    for seed in range(6):
+        copies = relations.Copies(np.random.default_rng(seed), base)
+        assert copies.mutual_information == pytest.approx(copies.count * base.mutual_information)
+        x, y = copies.draw(50, np.random.default_rng(0))
+        x, y = (v @ turn.T if copies.rotated else v for v, turn in zip((x, y), copies._turns, strict=True))
+        pairs = [
+            base.log_density_ratio(x[:, i : i + base.dim_x], y[:, i : i + base.dim_y])
+            for i in range(0, copies.dim_x, base.dim_x)
+        ]
+        assert np.isfinite(pairs).all()  # every copy lies within the base's support
 
 
 @pytest.mark.parametrize("seed", range(8))
