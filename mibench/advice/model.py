@@ -24,8 +24,6 @@ from mibench.errors import MibenchError
 
 from .forest import Floats, Forest, read_forest
 
-FLOOR = 0.02
-"""Added to the spread of the answers, in nats: equal answers may all err a little."""
 NARROWEST = 0.05
 """The least distance of a quantile from the median, in units of the scale."""
 SHARPNESS = 50.0
@@ -68,11 +66,14 @@ class Recipe:
         return found
 
     def base_and_scale(self, known: Mapping[str, float]) -> tuple[float, float]:
-        """The greatest of the base answers, at least 0, and their spread, both in nats."""
+        """The greatest of the base answers, at least 0, and their spread, both in nats.
+
+        The scatter of a sample is added to the spread, 1 / sqrt(n): equal answers err together by as much.
+        """
         given = [float(np.clip(known[k], -_MOST, _MOST)) for k in self.base if np.isfinite(known.get(k, np.nan))]
         if not given:
             return 0.0, 1.0
-        return max(*given, 0.0), max(given) - min(given) + FLOOR
+        return max(*given, 0.0), max(given) - min(given) + 1 / np.sqrt(known["n"])
 
     def alike(self, known: Mapping[str, float]) -> Floats:
         """What neighbours are told by, (1 + likeness,): sizes as logarithms, log n first and twice as heavy."""

@@ -1,12 +1,13 @@
 """Fit the model of the reference table and validate it: ``python results/reference/fit.py``.
 
-Each family in turn is left out, and what the model of the others says of it is held against the truth: that is the
-validation, ``results/reference/validation.md``, and it is what the intervals are stretched by. The model of all
+Three families in turn are left out, and what the model of the others says of them is held against the truth: that is
+the validation, ``results/reference/validation.md``, and it is what the intervals are stretched by. The model of all
 families is then written to ``mibench/advice/model.npz``.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -25,11 +26,14 @@ import mibench.advice
 from mibench.advice.forest import Floats, Forest, forest_arrays
 from mibench.advice.model import GREATEST, MEDIAN, NOTHING, Recipe, candidate_values, interval, weighed
 from mibench.leaderboard.scoring import score
+from mibench.registry import estimators
 
 HERE = Path(__file__).parent
 LEVEL = 0.90
 TREES: Mapping[str, Any] = {"max_iter": 120, "learning_rate": 0.1, "max_leaf_nodes": 8, "min_samples_leaf": 30}
 STRETCHES = np.geomspace(0.5, 6.0, 60)
+FOLDS = 13
+ROWS = (45, 75, 130, 250, 500, 1000, 2500, 6000, 20_000)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +79,31 @@ class Table:
         return np.array([row["family"] for row in self.rows])
 
     @cached_property
+    def fast(self) -> np.typing.NDArray[np.bool_]:
+        """Which rows (n,) are others once more: see :func:`with_fast`."""
+        return np.array([row.get("fast", False) for row in self.rows])
+
+    @cached_property
     def weights(self) -> Floats:
         """Equal for all families, with mean 1."""
         counts = {f: int((self.family == f).sum()) for f in set(self.family)}
         found = np.array([1 / counts[f] for f in self.family])
         weights: Floats = found * len(found) / found.sum()
         return weights
+
+
+def with_fast(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows, and each that has the answers of members that train once more without them, as ``--fast`` leaves them.
+
+    Otherwise the absence of an answer would tell which part of the table a sample is of.
+    """
+    trained = {m for m in {m for row in rows for m in row["answers"]} if estimators.create(m).capabilities.trains}
+    copies = [
+        {**row, "answers": {m: a for m, a in row["answers"].items() if m not in trained}, "seconds": {}, "fast": True}
+        for row in rows
+        if trained & row["answers"].keys()
+    ]
+    return [*rows, *copies]
 
 
 def _known(row: Mapping[str, Any], members: Sequence[str]) -> dict[str, float]:
@@ -143,22 +166,29 @@ def score_forests(
     }
 
 
-def _left_out(job: tuple[Table, str, Mapping[str, Floats] | None]) -> tuple[str, dict[str, Floats]]:
-    """What forests that never saw a family predict of it: quantiles, or, given candidates, their scores."""
-    table, family, candidates = job
-    out = table.family == family
+def folds(table: Table) -> list[np.typing.NDArray[np.bool_]]:
+    """Of each fold of families, which rows (n,) are theirs."""
+    families = np.unique(table.family)
+    return [np.isin(table.family, families[fold::FOLDS]) for fold in range(FOLDS)]
+
+
+def _left_out(
+    job: tuple[Table, np.typing.NDArray[np.bool_], Mapping[str, Floats] | None],
+) -> dict[str, Floats]:
+    """What forests that never saw the rows ``out`` predict of them: quantiles, or, given candidates, their scores."""
+    table, out, candidates = job
     forests = quantile_forests(table, ~out) if candidates is None else score_forests(table, ~out, candidates)
-    return family, {name: forest.predict(table.table[out]) for name, forest in forests.items()}
+    return {name: forest.predict(table.table[out]) for name, forest in forests.items()}
 
 
 def leave_out(table: Table, candidates: Mapping[str, Floats] | None = None) -> dict[str, Floats]:
     """Predictions (n,) by name, every family by forests that never saw it."""
     found: dict[str, Floats] = {}
-    jobs = [(table, str(family), candidates) for family in np.unique(table.family)]
+    parts = folds(table)
     with ProcessPoolExecutor(2) as pool:
-        for family, predicted in pool.map(_left_out, jobs):
+        for out, predicted in zip(parts, pool.map(_left_out, [(table, out, candidates) for out in parts]), strict=True):
             for name, values in predicted.items():
-                found.setdefault(name, np.full(len(table.truth), np.nan))[table.family == family] = values
+                found.setdefault(name, np.full(len(table.truth), np.nan))[out] = values
     return found
 
 
@@ -209,9 +239,18 @@ class Validation:
             "Every family is predicted by a model that never saw it. Scores are means over families of the mean score"
             " of their samples; differences are paired by family, with 95 % intervals (t). Widths, errors in nats.\n",
         ]
-        for title, kept in (("All samples", whole | True), ("Samples about which the whole panel was asked", whole)):
+        fast = self.table.fast
+        for title, kept in (
+            ("All samples", ~fast),
+            ("Samples about which the whole panel was asked", whole),
+            ("The same, with those left out that train", fast),
+        ):
             parts += [f"## {title} ({int(kept.sum())})\n", self._scores(kept), self._coverage(kept)]
-        parts += ["## By family, all samples\n", self._families()]
+        families = {str(f): ~fast & (self.table.family == f) for f in np.unique(self.table.family)}
+        n = np.array([row["n"] for row in self.table.rows])
+        rows = {f"{least} to {most - 1}": ~fast & (n >= least) & (n < most) for least, most in itertools.pairwise(ROWS)}
+        parts += ["## By family, all samples\n", self._groups("family", families)]
+        parts += ["## By rows, all samples\n", self._groups("rows", rows)]
         return "\n".join(parts)
 
     def _asked(self, member: str) -> np.typing.NDArray[np.bool_]:
@@ -251,14 +290,14 @@ class Validation:
             f" base: mean {self._by_family(spread, kept).mean():.2f}, median {np.median(spread[kept]):.2f}.\n"
         )
 
-    def _families(self) -> str:
-        lines = ["| family | samples | covered | median width | median error | score |", "|---|---|---|---|---|---|"]
+    def _groups(self, kind: str, groups: Mapping[str, np.typing.NDArray[np.bool_]]) -> str:
+        """One line for each group of samples, given as masks (n,)."""
+        lines = [f"| {kind} | samples | covered | median width | median error | score |", "|---|---|---|---|---|---|"]
         hit = _covers(self.table, (self.low, self.high), 0) & _covers(self.table, (self.low, self.high), 1)
-        error = np.abs(self.value - self.table.truth)
-        for f in np.unique(self.table.family):
-            k = self.table.family == f
+        width, error = self.high - self.low, np.abs(self.value - self.table.truth)
+        for name, k in groups.items():
             lines.append(
-                f"| {f} | {int(k.sum())} | {hit[k].mean():.0%} | {np.median((self.high - self.low)[k]):.3f} |"
+                f"| {name} | {int(k.sum())} | {hit[k].mean():.0%} | {np.median(width[k]):.3f} |"
                 f" {np.median(error[k]):.3f} | {score(error[k]).mean():.3f} |"
             )
         return "\n".join(lines) + "\n"
@@ -268,7 +307,7 @@ def main() -> None:
     """Validate, fit to all, write both."""
     spec = json.loads(files(mibench.advice).joinpath("panel.json").read_text(encoding="utf-8"))
     recipe, members = Recipe.of(spec), tuple(spec["members"])
-    table = Table([row for _, row in sorted(rows().items()) if "observed" in row], members, recipe)
+    table = Table(with_fast([row for _, row in sorted(rows().items()) if "observed" in row]), members, recipe)
     base, scale, everything = table.column("base"), table.column("scale"), np.ones(len(table.truth), bool)
     names = [GREATEST, MEDIAN, NOTHING, *recipe.candidates]
 
@@ -291,9 +330,9 @@ def main() -> None:
     stretch = stretched_for(table, ends, families)
 
     n = np.array([row["n"] for row in table.rows])
-    torn = float((table.truth == 0).mean())
+    torn, samples = float((table.truth[~table.fast] == 0).mean()), int((~table.fast).sum())
     facts = (
-        f"{len(value)} samples of {len(families)} families, n from {n.min()} to {n.max()}; {torn:.0%}"
+        f"{samples} samples of {len(families)} families, n from {n.min()} to {n.max()}; {torn:.0%}"
         f" of them independent. Stretch of the quantiles: {stretch[0]:.2f} down, {stretch[1]:.2f} up.\n"
     )
     text = Validation(table, value, low, high).markdown(facts)
@@ -308,18 +347,23 @@ def main() -> None:
         arrays |= forest_arrays(name, forest)
     near, reach = neighbours(table)
     arrays |= near
-    told = {**spec, "names": table.names, "scores": names, "stretch": stretch, "reach": reach, "samples": len(value)}
+    told = {**spec, "names": table.names, "scores": names, "stretch": stretch, "reach": reach, "samples": samples}
     told |= {"families": families.tolist(), "level": LEVEL, "seconds": typical_seconds(table)}
     arrays["facts"] = np.frombuffer(json.dumps(told).encode(), np.uint8)
     np.savez_compressed(Path(mibench.advice.__file__).parent / "model.npz", **arrays)
 
 
 def neighbours(table: Table) -> tuple[dict[str, Any], float]:
-    """The samples of the table as neighbours: see :class:`mibench.advice.model.Reference`."""
-    alike = np.array([table.recipe.alike(each) for each in table.known])
+    """The samples of the table as neighbours: see :class:`mibench.advice.model.Reference`.
+
+    They are those about which every member was asked that tells what is alike.
+    """
+    telling = set(table.members) & set(table.recipe.likeness)
+    kept = [i for i, row in enumerate(table.rows) if telling <= row["answers"].keys() and not table.fast[i]]
+    alike = np.array([table.recipe.alike(table.known[number]) for number in kept])
     centre, spread = alike.mean(axis=0), alike.std(axis=0)
     at = (alike - centre) / spread
-    errors = np.column_stack([table.column(m) - table.truth for m in table.members])
+    errors = np.column_stack([table.column(m) - table.truth for m in table.members])[kept]
     errors = np.where(np.isfinite(errors), errors, np.nan)
     away = [np.sort(np.sqrt(((at - one) ** 2).mean(axis=1)))[100] for one in at]
     stored = {"alike": at, "centre": centre, "spread": spread, "errors": errors}

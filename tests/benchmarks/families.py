@@ -1,4 +1,4 @@
-"""Scores on random tasks of the 26 families of the reference table, none of which is in a preset.
+"""Scores on random tasks of the first 26 families of the reference table, none of which is in a preset.
 
 ``python tests/benchmarks/families.py -e copula-ksg -e mine-ema --seed 77 --tasks 2`` draws so many tasks of every
 family, n samples of each, and prints for every selector the score (mean over families), the median error and the CPU
