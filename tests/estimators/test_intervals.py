@@ -26,7 +26,7 @@ def intervals() -> Iterator[ModuleType]:
         yield __import__("intervals")
     finally:
         sys.path[:] = [folder for folder in sys.path if folder not in FOLDERS]
-        for name in ("intervals", "population", "distributions"):
+        for name in ("intervals", *(file.stem for file in Path(FOLDERS[1]).glob("*.py"))):
             sys.modules.pop(name, None)
 
 

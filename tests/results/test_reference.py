@@ -18,7 +18,7 @@ REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 
 @pytest.fixture(scope="module")
 def modules() -> Iterator[dict[str, ModuleType]]:
-    names = ("distributions", "relations", "responses", "population", "table", "fit")
+    names = sorted(file.stem for file in REFERENCE.glob("*.py"))
     sys.path.insert(0, str(REFERENCE))
     try:
         yield {name: __import__(name) for name in names}
