@@ -287,7 +287,8 @@ class Validation:
             f"The 90 % interval covers {by_family.mean():.1%} (families weighing equally; {hit[kept].mean():.1%} of the"
             f" samples), at least 80 % in {int((by_family >= 0.8).sum())} of {len(by_family)} families. Width: mean"
             f" {self._by_family(width, kept).mean():.2f}, median {np.median(width[kept]):.2f}; spread of the panel's"
-            f" base: mean {self._by_family(spread, kept).mean():.2f}, median {np.median(spread[kept]):.2f}.\n"
+            f" base and 1 / sqrt(n): mean {self._by_family(spread, kept).mean():.2f},"
+            f" median {np.median(spread[kept]):.2f}.\n"
         )
 
     def _groups(self, kind: str, groups: Mapping[str, np.typing.NDArray[np.bool_]]) -> str:

@@ -33,6 +33,16 @@ def test_a_sample_is_a_function_of_its_number(modules: dict[str, ModuleType]) ->
     assert (first.x == again.x).all() and (first.y == again.y).all() and first.truth == again.truth
 
 
+@pytest.mark.parametrize("index", [7, 21, 4002, 5001, 5010, 6561, 7100])
+def test_published_rows_are_of_the_samples_that_the_population_draws(
+    index: int, modules: dict[str, ModuleType]
+) -> None:
+    row, drawn = modules["table"].rows()[index], modules["population"].sample(index)
+    assert (row["family"], row["task"], row["n"]) == (drawn.family, drawn.task, len(drawn.x))
+    assert (row["dim_x"], row["dim_y"]) == (drawn.x.shape[1], drawn.y.shape[1])
+    assert row["truth"] == pytest.approx(drawn.truth, rel=1e-6, abs=1e-9)
+
+
 def test_every_family_draws_tasks_and_torn_pairs_share_nothing(modules: dict[str, ModuleType]) -> None:
     families = modules["population"].FAMILIES
     drawn = [modules["population"].sample(i) for i in range(2 * len(families))]
@@ -202,6 +212,24 @@ def test_lines_of_one_sample_are_joined_and_a_torn_line_is_none(
     before = table.rows()
     table.pack()
     assert table.rows() == before and not (tmp_path / "table.jsonl").exists()
+
+
+def test_samples_are_learned_without_the_members_that_train_too(modules: dict[str, ModuleType]) -> None:
+    full = {"index": 0, "answers": {"ksg": [1.0, None], "mine-ema": [0.9, 0.1]}, "seconds": {"ksg": 0.1}, "truth": 1.0}
+    part = {"index": 1, "answers": {"ksg": [0.2, None]}, "seconds": {"ksg": 0.1}, "truth": 0.3}
+    rows = modules["fit"].with_fast([full, part])
+    assert rows[:2] == [full, part]
+    assert rows[2:] == [{**full, "answers": {"ksg": [1.0, None]}, "seconds": {}, "fast": True}]
+
+
+def test_a_fold_leaves_out_whole_families_and_every_row_once(modules: dict[str, ModuleType]) -> None:
+    fit = modules["fit"]
+    names = [f"family {i}" for i in range(39)]
+    table = fit.Table([{"family": name} for name in names * 3], (), None)
+    folds = fit.folds(table)
+    assert (np.sum(folds, axis=0) == 1).all() and all(fold.any() for fold in folds)
+    for fold in folds:
+        assert not set(table.family[fold]) & set(table.family[~fold])
 
 
 def test_exported_trees_predict_what_scikit_learn_predicts(modules: dict[str, ModuleType]) -> None:
