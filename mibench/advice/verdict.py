@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from mibench.estimator import Array, check_samples
 from mibench.registry import estimators
 from mibench.samples import Pair, Remark, answer_remarks, remarks
 from mibench.samples.clean import cleaned, paired
+from mibench.samples.exact import dense_ranks, exact_line, hardly_repeats, noisy, same_order
 from mibench.samples.order import apart, in_both
 
 from .model import Model, usual_model
@@ -118,7 +120,10 @@ def usual_members(fast: bool = False) -> tuple[str, ...]:
 
 
 def _judge(model: Model, known: dict[str, float], answers: Sequence[Answer], x: Array, y: Array) -> Advice:
-    rows = model.reference.rows
+    rows, ceiling = model.reference.rows, min(_most(x), _most(y))
+    exactness = _exactness(x, y) if any(_endless(a) for a in answers) and math.isinf(ceiling) else Exactness.NONE
+    if exactness is Exactness.NONE:  # single values that coincide, which tell nothing
+        known = {name: math.nan if told == math.inf else told for name, told in known.items()}
     nearest, distance = model.reference.near(model.recipe.alike({**known, "n": min(known["n"], rows[1])}))
     names = list(model.facts["members"])
     typical = tuple(_typical(model.reference.errors[nearest, names.index(a.estimator)]) for a in answers)
@@ -126,15 +131,16 @@ def _judge(model: Model, known: dict[str, float], answers: Sequence[Answer], x: 
     share = model.share_beyond(known)
     if share < 1:
         value, low, high = model.nearer(known, (value, low, high), share)
-    endless = [a.estimator for a in answers if a.estimate is not None and a.estimate.mi == math.inf]
-    ceiling = min(_most(x), _most(y))
-    if endless and not math.isfinite(ceiling):
-        why = f"{endless[0]} finds an exact relation between X and Y, so the mutual information is infinite as far as "
-        why += "the digits reach. Whatever else the panel says is the resolution of its estimators."
+    if exactness is Exactness.EXACT:
+        why = "X and Y are in an exact relation, so the mutual information is infinite as far as the digits reach."
+        why += " Whatever else the panel says is the resolution of its estimators."
         return _advice(model, math.inf, (low, math.inf), why, True, nearest, answers, typical)
     tested = distance <= _BEYOND and len(x) >= 50
     value, low, high = (min(v, ceiling) for v in (value, low, high))
     why = _why(value, answers, typical, len(nearest), tested) + _beyond(len(x), share, rows)
+    if exactness is Exactness.ORDER:
+        high = math.inf
+        why += " Columns of X and Y order all rows alike, which bounds their information from below only."
     return _advice(model, value, (low, high) if tested else (None, None), why, tested, nearest, answers, typical)
 
 
@@ -150,6 +156,30 @@ def _advice(
 ) -> Advice:
     level = float(model.facts["level"])
     return Advice(value, *ends, level, why, tested, len(nearest), tuple(answers), typical)
+
+
+class Exactness(Enum):
+    """Of a relation that some estimator takes for exact."""
+
+    NONE = "none"
+    ORDER = "order"
+    EXACT = "exact"
+
+
+def _exactness(x: Array, y: Array) -> Exactness:
+    """What of x (n, dim_x) and y (n, dim_y) is tied, beyond values that repeat: a linear function, or the order."""
+    if exact_line(x, y):
+        return Exactness.EXACT
+    bare = hardly_repeats(y)
+    alike = [(i, j) for i, j, _ in same_order(dense_ranks(x), dense_ranks(y)) if bare[j]]
+    pairs = [noisy(x[:, i], y[:, j]) for i, j in alike]
+    if not pairs:
+        return Exactness.NONE
+    return Exactness.ORDER if all(pairs) else Exactness.EXACT
+
+
+def _endless(answer: Answer) -> bool:
+    return answer.estimate is not None and answer.estimate.mi == math.inf
 
 
 def _beyond(n: int, share: float, rows: tuple[int, int]) -> str:
@@ -182,7 +212,8 @@ def _why(value: float, answers: Sequence[Answer], typical: Sequence[Typical | No
     pairs.sort(key=lambda pair: pair[1].error if pair[1] else math.inf)
     best, err = pairs[0]
     assert best.estimate is not None and err is not None
-    low, high = (f(a.estimate.mi for a, _ in pairs if a.estimate is not None) for f in (min, max))
+    told = [a.estimate.mi for a, _ in pairs if a.estimate is not None and not _endless(a)]
+    low, high = min(told), max(told)
     said = (
         f"The panel says {low:.2f} to {high:.2f} nats; of its members {best.estimator} ({best.estimate.mi:.3f}) errs"
         f" least on the {cells} reference samples most like this one, by {err.error:.3f} nats (median)"

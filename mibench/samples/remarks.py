@@ -13,6 +13,7 @@ import numpy as np
 from mibench.estimator import Array, Estimator, Nature
 from mibench.words import counted
 
+from .exact import LEAST_ROWS, Ranks, beyond_chance, dense_ranks, noisy, same_order
 from .functions import smooth_functions
 from .natures import FEW_TIES, is_discrete, natures, tied_share
 from .order import autocorrelation, is_index, is_sorted
@@ -21,6 +22,7 @@ from .table import ColumnKind, Pair, Table
 _FEW_LEVELS = 10
 _NO_ANSWER = re.compile("[789]{2,}|-[789]+")
 _ROWS_OF_LEVEL = 100
+_SINGLE = 3  # remarks of one kind that are told each by itself
 SUBJECTS = "of several rows of one subject take one, or their mean"
 """What to do where rows are alike and time does not order them."""
 
@@ -98,7 +100,7 @@ def _discrete(columns: Sequence[_Column], estimators: Sequence[Estimator]) -> It
     if discrete:
         assumed = f"; {_list(unfit)} {'assumes' if len(unfit) == 1 else 'assume'} densities" if unfit else ""
         yield Remark("discrete-columns", f"{_list(discrete)} {_are(discrete)} discrete{assumed}.", tuple(discrete))
-    rounded = []
+    rounded, atoms = [], []
     for c in columns:
         if c.discrete or c.tied <= FEW_TIES:
             continue
@@ -109,9 +111,10 @@ def _discrete(columns: Sequence[_Column], estimators: Sequence[Estimator]) -> It
             if atom == _stands_apart(c.values):
                 continue  # said as such
             said = f"{most:,} of {len(c.values):,} values of {c.name} are {atom:.6g}, and the others hardly repeat"
-            yield Remark("ties", f"{said}: such an atom misleads estimators that assume densities.", (c.name,))
+            atoms.append(Remark("ties", f"{said}: such an atom misleads estimators that assume densities.", (c.name,)))
         else:
             rounded.append(c)
+    yield from alike(atoms)
     if rounded:
         names = [c.name for c in rounded]
         share = max(c.tied for c in rounded)
@@ -119,6 +122,17 @@ def _discrete(columns: Sequence[_Column], estimators: Sequence[Estimator]) -> It
             f"up to {share:.0%} of the values of {_list(names)} repeat: rounded readings mislead neighbour distances."
         )
         yield Remark("ties", said, tuple(names))
+
+
+def alike(found: Sequence[Remark]) -> Iterator[Remark]:
+    """Remarks of one kind: each by itself, or, where they are many, the first with the names of the others."""
+    if len(found) <= _SINGLE:
+        yield from found
+        return
+    names = dict.fromkeys(remark.columns[-1] for remark in found[1:])
+    columns = dict.fromkeys(name for remark in found for name in remark.columns)
+    message, end = found[0].message[:-1], found[0].message[-1]
+    yield Remark(found[0].code, f"{message}; likewise {_list(list(names))}{end}", tuple(columns))
 
 
 def _constant(names: Sequence[str]) -> Iterator[Remark]:
@@ -138,34 +152,36 @@ def _row_index(columns: Iterable[_Column]) -> Iterator[Remark]:
 def deterministic(x: Table, y: Table) -> Iterator[Remark]:
     """A column of Y that X determines exactly, or the reverse: a copy, a monotone or linear function, a function of
     repeated values."""
-    found: dict[tuple[str, str], str] = {}
-    ranks_x, ranks_y = _dense_ranks(x.values), _dense_ranks(y.values)
-    by_rank: dict[bytes, list[int]] = {}
-    for i, column in enumerate(ranks_x.T):
-        by_rank.setdefault(column.tobytes(), []).append(i)
-    for j, column in enumerate(ranks_y.T):
-        if len(column) < 10 or not column.any():
-            continue
-        for i in by_rank.get(column.tobytes(), []):
-            same = (x.values[:, i] == y.values[:, j]).all()
-            found[y.names[j], x.names[i]] = "is a copy of" if same else "is an increasing function of"
-        for i in by_rank.get((column.max() - column).tobytes(), []):
-            found[y.names[j], x.names[i]] = "is a decreasing function of"
-    for (of, by), how in found.items():
-        share = "all of their entropy"
-        if dict(zip(y.names, natures(y), strict=True))[of] is Nature.CONTINUOUS:
-            share = "infinitely much, for they are continuous"
-        yield Remark("deterministic", f"{of} {how} {by}: the two share {share}.", (by, of))
+    of_x, of_y = dense_ranks(x.values), dense_ranks(y.values)
+    found = list(_in_order(x, y, of_x, of_y))
+    yield from alike(found)
     if found:
         return
     exact = False
-    for one, other, ranks in ((y, x, ranks_x), (x, y, ranks_y)):
-        for j in _functions_of(one, other, ranks):
+    for one, other, ranks, others in ((y, x, of_y, of_x), (x, y, of_x, of_y)):
+        for j in _functions_of(one, other, ranks, others):
             said = f"{one.names[j]} is an exact function of {_list(list(other.names))}."
             yield Remark("deterministic", said, (*other.names, one.names[j]))
             exact = True
     if not exact:
         yield from _smooth(x, y)
+
+
+def _in_order(x: Table, y: Table, ranks_x: Ranks, ranks_y: Ranks) -> Iterator[Remark]:
+    """Pairs of columns that have the same order, or the reverse."""
+    of_y = natures(y)
+    for i, j, sign in same_order(ranks_x, ranks_y):
+        of, by = y.names[j], x.names[i]
+        way = "an increasing function of" if sign > 0 else "a decreasing function of"
+        if (x.values[:, i] == y.values[:, j]).all():
+            way = "a copy of"
+        share = "the two share all of their entropy"
+        if of_y[j] is Nature.CONTINUOUS:
+            share = "the two share infinitely much, for they are continuous"
+            if noisy(x.values[:, i], y.values[:, j]):
+                share = f"its noise is too small to show in the order of {len(x.values):,} rows"
+                way = way.replace("a", "like a", 1)
+        yield Remark("deterministic", f"{of} is {way} {by}: {share}.", (by, of))
 
 
 def _smooth(x: Table, y: Table) -> Iterator[Remark]:
@@ -188,12 +204,12 @@ def _smooth(x: Table, y: Table) -> Iterator[Remark]:
 
 def same_keys(columns: Iterable[_Column]) -> Iterator[Remark]:
     """Two columns that hold the same different values in another order: rows that were not matched."""
-    alike: dict[bytes, list[_Column]] = {}
+    sets: dict[bytes, list[_Column]] = {}
     for column in columns:
         ordered = np.sort(column.values) + 0.0
         if len(ordered) >= 20 and (ordered[1:] != ordered[:-1]).all():
-            alike.setdefault(ordered.tobytes(), []).append(column)
-    for one, other in (pair for group in alike.values() for pair in combinations(group, 2)):
+            sets.setdefault(ordered.tobytes(), []).append(column)
+    for one, other in (pair for group in sets.values() for pair in combinations(group, 2)):
         if not (one.values == other.values).all():
             said = (
                 f"{one.name} and {other.name} hold the same values in another order: do rows belong together by them?"
@@ -201,28 +217,27 @@ def same_keys(columns: Iterable[_Column]) -> Iterator[Remark]:
             yield Remark("same-keys", said, (one.name, other.name))
 
 
-def _functions_of(one: Table, other: Table, ranks: np.typing.NDArray[np.int64]) -> Iterator[int]:
+def _functions_of(one: Table, other: Table, ranks: Ranks, others: Ranks) -> Iterator[int]:
     """Columns of ``one`` that ``other`` determines: within equal rows of it, or linearly."""
     n, dim = other.values.shape
-    varying = [j for j, column in enumerate(one.values.T) if n > 9 and column.min() < column.max()]
+    tries = one.values.shape[1]
+    varying = [j for j in range(tries) if n >= LEAST_ROWS and ranks[:, j].any()]
     determined = set()
-    if varying and 2 * (int(ranks.max()) + 1) <= n:  # only where rows of ``other`` repeat does a function say anything
-        _, group = np.unique(ranks, axis=0, return_inverse=True)
+    if varying and 2 * (int(others.max()) + 1) <= n:  # only where rows of ``other`` repeat does a function say anything
+        _, group = np.unique(others, axis=0, return_inverse=True)
         group = group.reshape(-1)
-        if 2 * (int(group.max()) + 1) <= n:
+        groups = int(group.max()) + 1
+        if 2 * groups <= n:
             first = np.unique(group, return_index=True)[1][group]
-            determined = {j for j in varying if (one.values[:, j] == one.values[first, j]).all()}
+            same = [j for j in varying if (one.values[:, j] == one.values[first, j]).all()]
+            determined = {j for j in same if beyond_chance(ranks[:, j], tries, groups)}
     if varying and n > 3 * (dim + 1) and dim <= 200:
         design = np.column_stack([np.ones(n), other.values - other.values.mean(axis=0)])
         values = one.values[:, varying]
         away = np.abs(design @ np.linalg.lstsq(design, values, rcond=None)[0] - values).max(axis=0)
-        determined |= {j for j, a, v in zip(varying, away, values.T, strict=True) if a <= 1e-9 * np.ptp(v)}
+        lines = [j for j, a, v in zip(varying, away, values.T, strict=True) if a <= 1e-9 * np.ptp(v)]
+        determined |= {j for j in lines if beyond_chance(ranks[:, j], tries, dim + 1)}
     yield from sorted(determined)
-
-
-def _dense_ranks(values: Array) -> np.typing.NDArray[np.int64]:
-    """0, 1, ... for the distinct values of each column."""
-    return np.column_stack([np.unique(column, return_inverse=True)[1] for column in values.T]).astype(np.int64)
 
 
 def duplicates(repeated: int, rows: int) -> Iterator[Remark]:
@@ -234,14 +249,14 @@ def duplicates(repeated: int, rows: int) -> Iterator[Remark]:
 
 def _tails(columns: Iterable[_Column]) -> Iterator[Remark]:
     """Heavy tails, by quantiles, which one wild value does not move; and wild values, by the gap before them."""
-    heavy, wild = [], []
+    heavy, wild, coded = [], [], []
     for c in columns:
         if c.kind.label or len(c.values) < 20:
             continue
         if (code := _stands_apart(c.values)) is not None:
             all_of = f"{int((c.values == code).sum()):,} values of {c.name} are all {code:.6g}"
             hint = "far from all others: a code for a missing value? If so, write NA there."
-            yield Remark("wild-value", f"{all_of}, {hint}", (c.name,))
+            coded.append(Remark("wild-value", f"{all_of}, {hint}", (c.name,)))
             continue
         low, first, middle, third, high = np.quantile(c.values, [0.005, 0.25, 0.5, 0.75, 0.995])
         width = third - first
@@ -254,14 +269,12 @@ def _tails(columns: Iterable[_Column]) -> Iterator[Remark]:
         if (gaps & (away[-few:] > 10)).any():
             count = few - int(np.flatnonzero(gaps & (away[-few:] > 10))[0])
             value = c.values[np.argmax(np.abs(c.values - middle))]
-            wild.append((c.name, count, value))
+            said = f"{counted(count, 'value')} of {c.name} {'lies' if count == 1 else 'lie'} far from all others"
+            asked = "a mistake, a total, or a code for a missing value?"
+            wild.append(Remark("wild-value", f"{said} ({value:.6g}): {asked}", (c.name,)))
         elif high - low > 7 * width:  # 3.8 for normal, 6.6 for Laplace samples
             heavy.append(c.name)
-    for name, count, value in wild:
-        said = (
-            f"{counted(count, 'value')} of {name} {'lies' if count == 1 else 'lie'} far from all others ({value:.6g})"
-        )
-        yield Remark("wild-value", f"{said}: a mistake, a total, or a code for a missing value?", (name,))
+    yield from (*alike(coded), *alike(wild))
     if heavy:
         said = f"{_list(heavy)} {'has' if len(heavy) == 1 else 'have'} heavy tails: estimators that scale by a standard"
         yield Remark("heavy-tails", f"{said} deviation may err; ranks or logarithms may help.", tuple(heavy))
@@ -299,12 +312,14 @@ def _few_samples(n: int, dim: int) -> Iterator[Remark]:
 
 def _many_levels(columns: Iterable[_Column]) -> Iterator[Remark]:
     """Categories beside numbers: distances between their codes mean nothing once some levels have few rows."""
+    found = []
     for c in columns:
         counts = np.unique(c.values, return_counts=True)[1]
         if c.kind is ColumnKind.CATEGORY and len(counts) > _FEW_LEVELS and np.median(counts) < _ROWS_OF_LEVEL:
             said = f"{c.name} has {len(counts)} categories with {np.median(counts):.0f} rows each (median)"
             said += ": their order means nothing, and beside numbers expect errors beyond the interval"
-            yield Remark("many-levels", f"{said}; merge rare ones.", (c.name,))
+            found.append(Remark("many-levels", f"{said}; merge rare ones.", (c.name,)))
+    yield from alike(found)
 
 
 def _order(columns: Sequence[_Column], of_x: Collection[str]) -> Iterator[Remark]:

@@ -138,8 +138,25 @@ def test_letters_share_no_more_than_their_alphabet_holds() -> None:
 
 def test_an_exact_relation_of_continuous_variables_is_infinite() -> None:
     x = np.random.default_rng(0).standard_normal(500)
-    found = advise(x, 2 * x + 1, fast=True)
-    assert found.mi == math.inf and "exact relation" in found.why
+    for y in (2 * x + 1, np.exp(x)):
+        found = advise(x, y, fast=True)
+        assert found.mi == found.high == math.inf and "exact relation" in found.why
+
+
+def test_rows_in_the_same_order_are_no_proof_of_an_exact_relation() -> None:
+    x, noise = np.random.default_rng(0).standard_normal((2, 60))
+    found = advise(x, x + 1e-5 * noise, fast=True)
+    assert math.isfinite(found.mi) and found.low is not None
+    assert found.low < 11.5 < math.inf == found.high and "from below only" in found.why
+
+
+def test_single_values_that_coincide_are_no_exact_relation() -> None:
+    x, y = np.random.default_rng(0).standard_normal((2, 400, 3))
+    x[:, 2] = y[:, 2] = np.arange(400) == 17
+    told = ask("cca", x, y).estimate
+    assert told is not None and told.mi == math.inf
+    found = advise(x, y, fast=True)
+    assert found.mi < 0.1 and found.high is not None and found.high < 2
 
 
 def test_a_sample_unlike_all_that_was_tested_gets_no_interval() -> None:
