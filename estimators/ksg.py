@@ -110,15 +110,14 @@ def within_the_kth(samples: Prepared, k: int, metric: Metric) -> Array:
     same without ties. At w = 0 the radius has just been reached by its k-th sample, as in a continuous variable; at
     w = 1 it is as good as given, as at an atom that many samples share, whose own count is c + 1 (Gao et al. 2017).
     """
-    from .neighbours.search import count_joint, neighbourhoods
+    from .neighbours.search import around_the_kth, neighbourhoods
 
     x, y, slack, _ = samples
-    inside = neighbourhoods(x, y, k, metric, closed=False, rectangle=False, slack=slack)
     if slack == 0:
+        inside = neighbourhoods(x, y, k, metric, closed=False, rectangle=False, slack=slack)
         k_i = np.where(inside.atom > 0, inside.atom, k)
         return digamma(k_i) - digamma(inside.n_x + 1) - digamma(inside.n_y + 1)
-    reached = neighbourhoods(x, y, k, metric, closed=True, rectangle=False, slack=slack)
-    c = count_joint(x, y, k, metric, slack)
+    inside, reached, c = around_the_kth(x, y, k, metric, slack)
     w = 1 - k / c
     k_x, k_y = np.maximum(inside.n_x + 1, reached.n_x + w), np.maximum(inside.n_y + 1, reached.n_y + w)
     local: Array = digamma(c + w) - digamma(k_x) - digamma(k_y)

@@ -135,11 +135,11 @@ def radii(found: Found, rule: Rule) -> tuple[float, float]:
     nearest, _, extent_x, extent_y = found
     radius_x = extent_x.max() if rule.rectangle else nearest[-1]
     radius_y = extent_y.max() if rule.rectangle else nearest[-1]
-    return _moved(radius_x, rule), _moved(radius_y, rule)
+    return moved(radius_x, rule), moved(radius_y, rule)
 
 
 @compiled
-def _moved(radius: float, rule: Rule) -> float:
+def moved(radius: float, rule: Rule) -> float:
     """The radius with what counts as equal to it, or without; at radius 0 samples at 0 count in any case."""
     by = rule.slack if rule.closed else -rule.slack
     moved = max(0.0, radius + by) if rule.max_norm else squared(max(0.0, np.sqrt(radius) + by))

@@ -2,8 +2,9 @@
 
 For every sample i a search finds the k nearest other samples in the norm max(|x_j - x_i|, |y_j - y_i|), derives from
 them a radius in x and one in y, and counts the samples within each. What is made of the counts is in ``ksg.py``; they
-are found by comparing all pairs, here, by trees (few dimensions), or in ``tiles.py`` and ``chunked.py`` (a GPU), which
-agree on every count. The rule they all obey is ``compiled.Rule``.
+are found by comparing all pairs, here, by trees (few dimensions), among the different samples alone where most repeat
+(``repeated.py``), or in ``tiles.py`` and ``chunked.py`` (a GPU), which agree on every count. The rule they all obey is
+``compiled.Rule``.
 """
 
 from __future__ import annotations
@@ -36,6 +37,18 @@ class Neighbourhoods(NamedTuple):
     n_x: Counts
     n_y: Counts
     atom: Counts
+
+
+class Tied(NamedTuple):
+    """Around samples of which several may be as far away as the k-th neighbour.
+
+    inside : what is closer than the k-th. reached : what is no further. joint : how many others are no further in x and
+        in y at once, shape (n,): k, but for ties.
+    """
+
+    inside: Neighbourhoods
+    reached: Neighbourhoods
+    joint: Counts
 
 
 def neighbourhoods(
@@ -71,6 +84,25 @@ def count_joint(x: Array, y: Array, k: int, metric: Metric, slack: float) -> Cou
     return count_within_kth(x, y, Rule(k, metric == "max", closed=True, rectangle=False, slack=slack))
 
 
+def around_the_kth(x: Array, y: Array, k: int, metric: Metric, slack: float) -> Tied:
+    """What is around samples whose values repeat. Where most samples do, only the different ones are searched."""
+    from .compiled import Rule
+    from .repeated import MOST, count_among_distinct, distinct
+
+    most = len(x) // 4
+    rows = distinct(x, y, min(most, MOST) if _trees_are_faster(x, y) else most)
+    if rows is None:
+        inside, reached = (
+            neighbourhoods(x, y, k, metric, closed, rectangle=False, slack=slack) for closed in (False, True)
+        )
+        return Tied(inside, reached, count_joint(x, y, k, metric, slack))
+    open_, closed_ = (
+        count_among_distinct(rows, Rule(k, metric == "max", closed, rectangle=False, slack=slack))[:, rows.which]
+        for closed in (False, True)
+    )
+    return Tied(Neighbourhoods(*open_[:3]), Neighbourhoods(*closed_[:3]), closed_[3])
+
+
 def count_all_pairs(x: Array, y: Array, rule: Rule) -> npt.NDArray[np.int64]:
     """The fields of :class:`Neighbourhoods`, shape (3, n), in any number of dimensions, with memory proportional to n.
 
@@ -104,9 +136,12 @@ def warm_up(k: int, metric: Metric) -> None:
         backend(device())
         return
     from .compiled import Rule
+    from .repeated import count_among_distinct, distinct
     from .trees import count_with_trees
 
     sample, rule = np.arange(2.0 * (k + 1))[:, None], Rule(k, metric == "max", closed=False, rectangle=False)
+    if rows := distinct(sample, sample, len(sample)):
+        count_among_distinct(rows, rule)
     for x in (sample, np.hstack([sample, -sample])):
         count_with_trees(x, sample, rule)
     count_joint(sample, sample, k, metric, 1e-9)

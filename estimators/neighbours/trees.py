@@ -179,6 +179,7 @@ def _search(tree: Tree, dim_x: int, rule: Rule) -> tuple[Array, Array, npt.NDArr
     first, last = np.empty(64, np.int64), np.empty(64, np.int64)
     found = nobody_found(rule.k, n)
     nearest, index = found[0], found[1]
+    settled = not rule.rectangle  # which of the samples as far away as the k-th are taken makes no difference
     for i in range(n):
         me, point = order[i], points[i]
         nearest[:] = np.inf
@@ -188,7 +189,7 @@ def _search(tree: Tree, dim_x: int, rule: Rule) -> tuple[Array, Array, npt.NDArr
         while top >= 0:
             node, bound, start, stop = stack[top], bounds[top], first[top], last[top]
             top -= 1
-            if bound > nearest[-1]:
+            if bound > nearest[-1] or (bound == nearest[-1] and settled):
                 continue
             if 2 * node + 2 >= nodes:
                 for j in range(start, stop):
@@ -272,6 +273,7 @@ def _search_sorted(x: Array, y: Array, rule: Rule) -> tuple[Array, Array, npt.ND
     radius_x, radius_y, atoms = np.empty(n), np.empty(n), np.empty(n, np.bool_)
     found = nobody_found(rule.k, n)
     nearest, index = found[0], found[1]
+    settled = not rule.rectangle
     for own in range(strips):
         for i in range(starts[own], starts[own + 1]):
             nearest[:] = np.inf
@@ -281,21 +283,22 @@ def _search_sorted(x: Array, y: Array, rule: Rule) -> tuple[Array, Array, npt.ND
                 upwards = i if s == own else _first_at_least(y, y[i], starts[s], starts[s + 1])
                 for j in range(upwards, starts[s + 1]):
                     in_y = _gap(y[j], y[i], rule.max_norm)
-                    if in_y > nearest[-1]:
+                    if in_y > nearest[-1] or (in_y == nearest[-1] and settled):
                         break
                     in_x = _gap(x[j], x[i], rule.max_norm)
                     if in_x <= nearest[-1] and j != i:
                         insert(found, in_x, in_y, order[j])
                 for j in range(upwards - 1, starts[s] - 1, -1):
                     in_y = _gap(y[j], y[i], rule.max_norm)
-                    if in_y > nearest[-1]:
+                    if in_y > nearest[-1] or (in_y == nearest[-1] and settled):
                         break
                     in_x = _gap(x[j], x[i], rule.max_norm)
                     if in_x <= nearest[-1]:
                         insert(found, in_x, in_y, order[j])
                 to_left = _gap(x[i], high[left], rule.max_norm) if left >= 0 else np.inf
                 to_right = _gap(low[right], x[i], rule.max_norm) if right < strips else np.inf
-                if min(to_left, to_right) > nearest[-1] or (left < 0 and right == strips):
+                closest = min(to_left, to_right)
+                if closest > nearest[-1] or (closest == nearest[-1] and settled) or (left < 0 and right == strips):
                     break
                 if to_left < to_right:
                     s, left = left, left - 1

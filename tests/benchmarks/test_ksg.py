@@ -87,3 +87,15 @@ def test_a_hundred_thousand_samples(benchmark: Any, dim: int, metric: str) -> No
     estimator = KSG(metric=metric)
     estimator.warm_up()
     benchmark.pedantic(estimator.estimate, gaussian(100_000, dim), rounds=1)
+
+
+@pytest.mark.parametrize("search", ["different samples", "all samples"])
+@pytest.mark.parametrize("dims", [(1, 1), (2, 1), (4, 4)], ids=str)
+def test_letters(benchmark: Any, dims: tuple[int, int], search: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = (np.random.default_rng(dim).integers(0, 3, (20_000, dim)).astype(float) for dim in dims)
+    estimator = KSG()
+    estimator.warm_up()
+    if search == "all samples":
+        monkeypatch.setattr("mibench.estimators.neighbours.repeated.distinct", lambda x, y, most: None)
+    estimator.estimate(x[:500], y[:500])
+    benchmark.pedantic(estimator.estimate, (x, y), rounds=2)

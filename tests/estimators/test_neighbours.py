@@ -13,7 +13,8 @@ from mibench.estimators.neighbours import euclidean, search
 from mibench.estimators.neighbours.chunked import count_in_chunks
 from mibench.estimators.neighbours.compiled import Counts, Rule
 from mibench.estimators.neighbours.float64 import count_in_float64
-from mibench.estimators.neighbours.search import count_all_pairs, neighbourhoods
+from mibench.estimators.neighbours.repeated import count_among_distinct, distinct
+from mibench.estimators.neighbours.search import around_the_kth, count_all_pairs, neighbourhoods
 from mibench.estimators.neighbours.tiles import TorchPasses, count_in_tiles
 from mibench.estimators.neighbours.trees import count_with_trees
 
@@ -209,6 +210,42 @@ def test_distances_equal_but_for_rounding_are_counted_alike(
     kth = np.sort(joint, axis=1)[:, 2:3]
     metric: search.Metric = "max" if max_norm else "euclidean"
     np.testing.assert_array_equal(search.count_joint(x, y, 3, metric, 1e-9), (joint <= kth + 1e-9).sum(axis=1))
+
+
+@NORMS
+@pytest.mark.parametrize("samples", [gaussian, coarse, duplicates, two_categories], ids=named)
+@pytest.mark.parametrize("shape", [(40, 1, 1), (130, 1, 2), (600, 2, 4), (80, 13, 12)], ids=str)
+def test_different_samples_count_for_all_that_repeat_them(
+    samples: Samples, shape: tuple[int, int, int], max_norm: bool
+) -> None:
+    x, y = samples(*shape)
+    rows = distinct(x, y, len(x))
+    assert rows is not None and rows.times.sum() == len(x)
+    np.testing.assert_array_equal(np.hstack([rows.x, rows.y])[rows.which], np.hstack([x, y]))
+    joint = np.maximum(all_distances(x, max_norm), all_distances(y, max_norm))
+    for k, closed, slack in itertools.product((1, 3, 10), (False, True), (0.0, 1e-9, 0.5)):
+        rule = Rule(k, max_norm, closed, rectangle=False, slack=slack)
+        found = count_among_distinct(rows, rule)[:, rows.which]
+        np.testing.assert_array_equal(found[:3], by_definition(x, y, rule))
+        if closed:
+            kth = np.sort(joint, axis=1)[:, k - 1 : k]
+            within = joint <= kth
+            if slack:
+                within |= joint <= (kth + slack if max_norm else (np.sqrt(kth) + slack) ** 2)
+            np.testing.assert_array_equal(found[3], within.sum(axis=1))
+
+
+@pytest.mark.parametrize("metric", ["max", "euclidean"])
+@pytest.mark.parametrize("n", [200, 1000])
+def test_samples_that_mostly_repeat_are_searched_as_few(
+    n: int, metric: search.Metric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = (np.round(values) for values in gaussian(n, 2, 1))
+    assert distinct(x, y, 10) is None
+    few = around_the_kth(x, y, 3, metric, 1e-9)
+    monkeypatch.setattr("mibench.estimators.neighbours.repeated.distinct", lambda x, y, most: None)
+    for one, other in zip(few, around_the_kth(x, y, 3, metric, 1e-9), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @NORMS
