@@ -161,9 +161,9 @@ def _advice(
 class Exactness(Enum):
     """Of a relation that some estimator takes for exact."""
 
-    NONE = "none"
-    ORDER = "order"
-    EXACT = "exact"
+    NONE = 0
+    ORDER = 1
+    EXACT = 2
 
 
 def _exactness(x: Array, y: Array) -> Exactness:
