@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,8 @@ def _judge(model: Model, known: dict[str, float], answers: Sequence[Answer], x: 
     nearest, distance = model.reference.near(model.recipe.alike({**known, "n": min(known["n"], rows[1])}))
     names = list(model.facts["members"])
     typical = tuple(_typical(model.reference.errors[nearest, names.index(a.estimator)]) for a in answers)
+    level = float(model.facts["level"])
+    found = partial(Advice, level=level, cells=len(nearest), answers=tuple(answers), typical=typical)
     value, low, high = (float(v[0]) for v in model.predict([known]))
     share = model.share_beyond(known)
     if share < 1:
@@ -134,28 +137,15 @@ def _judge(model: Model, known: dict[str, float], answers: Sequence[Answer], x: 
     if exactness is Exactness.EXACT:
         why = "X and Y are in an exact relation, so the mutual information is infinite as far as the digits reach."
         why += " Whatever else the panel says is the resolution of its estimators."
-        return _advice(model, math.inf, (low, math.inf), why, True, nearest, answers, typical)
+        return found(math.inf, low, math.inf, why=why, tested=True)
     tested = distance <= _BEYOND and len(x) >= 50
     value, low, high = (min(v, ceiling) for v in (value, low, high))
     why = _why(value, answers, typical, len(nearest), tested) + _beyond(len(x), share, rows)
     if exactness is Exactness.ORDER:
         high = math.inf
         why += " Columns of X and Y order all rows alike, which bounds their information from below only."
-    return _advice(model, value, (low, high) if tested else (None, None), why, tested, nearest, answers, typical)
-
-
-def _advice(
-    model: Model,
-    value: float,
-    ends: tuple[float | None, float | None],
-    why: str,
-    tested: bool,
-    nearest: Any,
-    answers: Sequence[Answer],
-    typical: tuple[Typical | None, ...],
-) -> Advice:
-    level = float(model.facts["level"])
-    return Advice(value, *ends, level, why, tested, len(nearest), tuple(answers), typical)
+    ends = (low, high) if tested else (None, None)
+    return found(value, *ends, why=why, tested=tested)
 
 
 class Exactness(Enum):

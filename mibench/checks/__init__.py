@@ -12,7 +12,6 @@ they are run and told.
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from mibench.errors import NotInstalled, UsageError
 from mibench.estimator import Estimator
 from mibench.plugin import Plugin
 from mibench.task import ConsistencyTask, DownstreamTask, Task
+from mibench.words import counted, nearest
 
 from .common import CheckFailed, NotApplicable
 
@@ -99,7 +99,7 @@ class Summary:
         total = self.passed + self.skipped + self.expected + self.failed
         counts = {"passed": self.passed, "skipped": self.skipped, Verdict.EXPECTED: self.expected}
         said = [f"{number} {word}" for word, number in counts.items() if number]
-        return f"{total} check{'s' * (total != 1)}: {', '.join([*said, f'{self.failed} failed'])}"
+        return f"{counted(total, 'check')}: {', '.join([*said, f'{self.failed} failed'])}"
 
 
 def run(plugin: Plugin, expected_failed_checks: ExpectedFailures | None = None) -> list[CheckResult]:
@@ -189,8 +189,7 @@ def _expected(plugin: Plugin, given: ExpectedFailures | None) -> dict[str, str]:
     known = checks_for(plugin)
     for name in expected:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean '{near[0]}'?" if near else f"the checks are {', '.join(known)}."
+            hint = nearest(name, known) or f"the checks are {', '.join(known)}."
             raise UsageError(f"there is no check '{name}' for {plugin.label}; {hint}")
     return expected
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,7 @@ def _statistics(
 ) -> Iterator[tuple[float, ...]]:
     """The statistics of ``_PARTS`` of the sample itself and then of each order of y."""
     n = len(x)
-    turns = max(1, min(_WAVES, _COLUMNS_OF_WAVES // max(x.shape[1], y.shape[1])))
+    turns = _turns(x.shape[1], y.shape[1])
     u, v = uniform_scores(x), uniform_scores(y)
     waves_x, waves_y = waves(u, turns), waves(v, turns)
     left = np.ascontiguousarray(waves_x.reshape(n, -1).T)
@@ -152,22 +153,21 @@ def _statistics(
     kernel_left = np.ascontiguousarray(fourier(normal_x, _FREQUENCIES, rng).T)
     kernel_right = fourier(normal_y, _FREQUENCIES, rng)
     graphs = SharedNeighbours.of(normal_x[in_graphs], normal_y[in_graphs], rng)
-    for order in _first(np.arange(n), orders):
+    for order in chain([np.arange(n)], orders):
         squares = np.square(left @ right[order]).reshape(shape) * weights
         kernel = np.square(kernel_left @ kernel_right[order]).sum()
         shared = graphs.shared(order[in_graphs] // step)
         yield float(squares[:, 0, :, 0].sum()), float(squares.sum(axis=(1, 3)).max()), float(kernel), *shared
 
 
-def _first(one: npt.NDArray[np.int64], rest: Iterator[npt.NDArray[np.int64]]) -> Iterator[npt.NDArray[np.int64]]:
-    yield one
-    yield from rest
+def _turns(dim_x: int, dim_y: int) -> int:
+    """Waves of each column, so many that the products of all pairs stay few."""
+    return max(1, min(_WAVES, _COLUMNS_OF_WAVES // max(dim_x, dim_y)))
 
 
 def _rows_for(dim_x: int, dim_y: int, permutations: int) -> int:
     """How many rows can be used in some seconds."""
-    turns = max(1, min(_WAVES, _COLUMNS_OF_WAVES // max(dim_x, dim_y)))
-    products = dim_x * dim_y * turns**2 + 4 * _FREQUENCIES**2
+    products = dim_x * dim_y * _turns(dim_x, dim_y) ** 2 + 4 * _FREQUENCIES**2
     return max(1000, min(_MOST_ROWS, int(_MOST_PRODUCTS / (products * permutations))))
 
 

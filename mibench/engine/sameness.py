@@ -21,15 +21,21 @@ def versions() -> dict[str, str]:
 
 def engine() -> str:
     """The digest of mibench's own sources, with its estimators and tasks."""
-    return _digest(*_OURS)
+    return content(*_OURS)
 
 
-def content(package: str) -> str:
-    """A digest of the sources of a package or module that is found by name; empty where there is none.
+def content(*packages: str) -> str:
+    """A digest of the sources of packages or modules that are found by name; empty where there are none.
 
     It does not depend on where they lie.
     """
-    return _digest(package)
+    files: dict[str, bytes] = {}
+    for package in packages:
+        files |= _files(package)
+    state = hashlib.sha256()
+    for name, source in sorted(files.items()):
+        state.update(b"%b\0%d\0%b" % (name.encode(), len(source), source))
+    return state.hexdigest()[:16] if files else ""
 
 
 def difference(node: str, here: Mapping[str, str], there: Mapping[str, str]) -> str:
@@ -53,16 +59,6 @@ def strange(node: str, needed: Mapping[str, str], found: Mapping[str, str]) -> s
             "over with --include."
         )
     return ""
-
-
-def _digest(*packages: str) -> str:
-    files: dict[str, bytes] = {}
-    for package in packages:
-        files |= _files(package)
-    state = hashlib.sha256()
-    for name, source in sorted(files.items()):
-        state.update(b"%b\0%d\0%b" % (name.encode(), len(source), source))
-    return state.hexdigest()[:16] if files else ""
 
 
 def _files(package: str) -> dict[str, bytes]:

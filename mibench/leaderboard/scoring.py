@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
+from mibench.ranks import ranks
+
 Floats = npt.NDArray[np.float64]
 
 FLOOR = 0.01
@@ -266,14 +268,8 @@ def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
     """Rank correlation, or None where either side has fewer than three different values."""
     if len(set(a)) < 3 or len(set(b)) < 3:
         return None
-    return finite(float(np.corrcoef(_ranks(a), _ranks(b))[0, 1]))
-
-
-def _ranks(values: Sequence[float]) -> Floats:
-    """Ranks from 1; equal values share the mean of theirs. (Importing scipy.stats for this takes a second.)"""
-    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
-    middle: Floats = np.cumsum(counts) - (counts - 1) / 2
-    return middle[where]
+    one, other = (ranks(np.array(side, dtype=float)[:, None])[:, 0] for side in (a, b))
+    return finite(float(np.corrcoef(one, other)[0, 1]))
 
 
 def average(values: Iterable[float]) -> float | None:
