@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from . import runtime
 from .errors import DataError, NotInstalled, UsageError
-from .files import put, require_folder
+from .files import explained, put, require_folder
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Labels: TypeAlias = npt.NDArray[np.int64]
@@ -148,15 +148,13 @@ def get(name: str, directory: Path | None = None) -> Path:
     """
     source = _source(name)
     folder = (directory or runtime.data_dir()) / source.folders[0]
-    try:
+    with explained(f"cannot write {source.title} to {folder}"):
         require_folder(folder)
         pixels, labels = _fetch(source)
         pixels = pixels.reshape(-1, source.channels, source.side, source.side)
         folder.mkdir(parents=True, exist_ok=True)
         write = _write_idx if source.idx else _write_batches
         write(folder, source, pixels, labels)
-    except OSError as error:
-        raise UsageError(f"cannot write {source.title} to {folder}: {error.strerror or error}.") from None
     return folder
 
 

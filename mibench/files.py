@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
+from .errors import UsageError
+
 Put: TypeAlias = Callable[[Path, "bytes | str"], None]
 
 _NUMBERS = itertools.count()
@@ -59,6 +61,20 @@ def put(path: Path, content: bytes | str) -> None:
     """
     with together() as write:
         write(path, content)
+
+
+@contextlib.contextmanager
+def explained(what: str) -> Iterator[None]:
+    """What the system refuses within the block is one sentence: ``what``, which cannot be done, and why.
+
+    Raises
+    ------
+    UsageError : the block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{what}: {error.strerror or error}.") from error
 
 
 def require_writable(path: Path) -> None:

@@ -21,7 +21,7 @@ from .engine.reading import COMPRESSED, FILE, has_results
 from .engine.sameness import engine, versions
 from .errors import UsageError
 from .estimator import Role
-from .files import put
+from .files import explained, put
 from .leaderboard.changes import Comparison
 from .plugin import digest
 from .report import comparison as report_of
@@ -194,7 +194,7 @@ def keep_those_of(code: str, out: Path) -> None:
     UsageError : there are results without such a note, or it cannot be written.
     """
     note = out / _CODE
-    try:
+    with explained(f"cannot write results to '{out}'"):
         if has_results(out):
             if not note.is_file():
                 raise UsageError(
@@ -206,8 +206,6 @@ def keep_those_of(code: str, out: Path) -> None:
                 (out / name).unlink(missing_ok=True)
         out.mkdir(parents=True, exist_ok=True)
         put(note, code)
-    except OSError as error:
-        raise UsageError(f"cannot write results to '{out}': {error.strerror or error}.") from error
 
 
 def _unregistered(results: Iterable[Result]) -> list[str]:
@@ -242,10 +240,8 @@ def _text(file: Path) -> str:
 
 
 def _git(*arguments: str) -> str:
-    try:
+    with explained("cannot run git"):
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise UsageError(f"cannot run git: {error.strerror or error}.") from None
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["it failed"])[0]
         raise UsageError(f"git cannot say what changed: {said.rstrip('.')}.")

@@ -28,7 +28,7 @@ from .engine.reading import FILE, files_at, opened
 from .engine.records import decode, sealed
 from .errors import MibenchError, NotInstalled, UsageError
 from .estimator import Estimator
-from .files import require_folder
+from .files import explained, require_folder
 from .group import grouped
 from .plugin import digest
 from .result import Cell, Result, Status
@@ -154,10 +154,8 @@ class Submission:
         target = folder / name
         if os.path.lexists(target):
             raise UsageError(f"'{target}' is there already: choose another --name, or remove it first.")
-        try:
+        with explained(f"cannot write '{target}'"):
             require_folder(folder)
-        except OSError as error:
-            raise UsageError(f"cannot write '{target}': {error.strerror or error}.") from None
         return target
 
     def write(self, folder: Path, name: str, files: Sequence[Path], reruns: Sequence[Rerun]) -> Path:
@@ -171,16 +169,15 @@ class Submission:
         ordered = sorted(self.results, key=lambda r: (r.cell.task, r.cell.n, r.cell.estimator, r.cell.seed))
         made = folder / f".{name}.{os.getpid()}.part"
         try:
-            made.mkdir(parents=True)
-            write_records(ordered, made / FILE)
-            write_tables(self.results, made, f"mibench: {name}")
-            for file in files:
-                shutil.copyfile(file, made / file.name)
-            told = self._told(name, files, reruns)
-            (made / ENTRY).write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-            made.replace(target)
-        except OSError as error:
-            raise UsageError(f"cannot write '{target}': {error.strerror or error}.") from None
+            with explained(f"cannot write '{target}'"):
+                made.mkdir(parents=True)
+                write_records(ordered, made / FILE)
+                write_tables(self.results, made, f"mibench: {name}")
+                for file in files:
+                    shutil.copyfile(file, made / file.name)
+                told = self._told(name, files, reruns)
+                (made / ENTRY).write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+                made.replace(target)
         finally:
             shutil.rmtree(made, ignore_errors=True)  # a part of an entry is none
         return target

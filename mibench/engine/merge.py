@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from mibench.errors import UsageError
-from mibench.files import locked
+from mibench.files import explained, locked
 from mibench.result import Result, Status
 from mibench.words import counted, printable
 
@@ -63,7 +63,7 @@ def merge_folders(directories: Sequence[str | Path], out: str | Path, keep: str 
         raise UsageError(f"'{target}' is one of the folders to merge: name a new one with --out.")
     for folder in folders:
         files_at(folder)
-    try:
+    with explained(f"cannot write '{target}'"):
         _refuse_other(target)
         with _beside(target) as made:
             with (made / _LINES).open("w+b") as lines:
@@ -75,8 +75,6 @@ def merge_folders(directories: Sequence[str | Path], out: str | Path, keep: str 
             else:
                 made.replace(target)
                 _sync(target.parent)
-    except OSError as error:
-        raise UsageError(f"cannot write '{target}': {error.strerror or error}.") from error
     return cells
 
 

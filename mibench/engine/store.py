@@ -15,15 +15,15 @@ The contract:
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
 
 from mibench.errors import UsageError
-from mibench.files import locked
+from mibench.files import explained, locked
 from mibench.result import Cell, Result
 
 from .reading import FILE, LONGEST, read_ends, read_results
@@ -133,12 +133,8 @@ class Store:
         while self._open:
             os.close(self._open.pop())
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise UsageError(f"cannot write results to '{self.directory}': {error.strerror or error}.") from error
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(f"cannot write results to '{self.directory}'")
 
     def _require_whole(self) -> None:
         """See whether what was written can be found where it is looked for.

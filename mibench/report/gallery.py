@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mibench.errors import MibenchError, UsageError
-from mibench.files import put
+from mibench.files import explained, put
 from mibench.group import grouped
 from mibench.task import AnyTask, ConsistencyTask, Task, TaskKind
 
@@ -65,10 +65,8 @@ def write_gallery(tasks: Sequence[AnyTask], path: Path) -> None:
     )
     template = environment().get_template("gallery.html")
     page = template.render(title="Tasks of mibench", families=families, count=len(exhibits))
-    try:
+    with explained(f"cannot write the gallery to '{path}'"):
         put(path, re.sub(r"\n\s*\n+", "\n", page))
-    except OSError as error:
-        raise UsageError(f"cannot write the gallery to '{path}': {error.strerror or error}.") from error
 
 
 def _exhibit(task: AnyTask) -> Exhibit:
