@@ -29,7 +29,7 @@ from .report import markdown
 from .result import Result, Status
 from .results import Results, load_results
 from .task import TaskKind
-from .words import counted, listed, printable
+from .words import counted, heading, listed
 
 LARGEST = 2**20
 """Bytes that a summary page takes; of a longer one GitHub shows nothing."""
@@ -180,7 +180,7 @@ def examine(
         else:
             parts.append(f"The baseline in `{baseline}` has none of them.\n")
     if results:
-        title = f"mibench: {printable(Path(os.path.realpath(out)).name)}"
+        title = heading(out)
         results.report(out, title)
         parts.append(markdown.render(results.leaderboard(), title))  # figures are files: a summary cannot show them
     return Outcome(results, comparison, shortened("\n".join(parts)), lost)

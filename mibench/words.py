@@ -1,10 +1,12 @@
-"""Counted nouns, lists of names and near misses, as sentences want them."""
+"""Counted nouns, lists of names, titles and near misses, as sentences want them."""
 
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -33,6 +35,11 @@ def listed(names: Sequence[str], most: int = 6) -> str:
     """``a, b, c``; where there are more than ``most``, how many more."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def heading(directory: Path) -> str:
+    """The title of what is told of the results in a folder."""
+    return f"mibench: {printable(Path(os.path.realpath(directory)).name)}"
 
 
 OWN_FILE = "what a file of your own defines is known with --include FILE."

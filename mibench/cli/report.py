@@ -10,7 +10,7 @@ import typer
 from mibench.errors import UsageError
 from mibench.masking import masked
 from mibench.mlflow.uri import artifact_root, mlflow_uri
-from mibench.words import counted
+from mibench.words import counted, heading
 
 from .shared import (
     RESULTS,
@@ -26,7 +26,6 @@ from .shared import (
     print_text,
     report_files,
     stdout,
-    title,
     writable_folder,
 )
 from .streams import say, tell
@@ -43,7 +42,7 @@ def report(
         list[Path], typer.Argument(metavar="DIR...", help="Folders of results; several are merged.")
     ],
     out: Annotated[Path | None, typer.Option(help="Where to write. [default: the first folder]")] = None,
-    heading: Annotated[str | None, typer.Option("--title", help="Heading of the report.")] = None,
+    title: Annotated[str | None, typer.Option("--title", help="Heading of the report.")] = None,
     unit: Annotated[Unit, typer.Option(help="Unit of tables and figures.")] = Unit.NATS,
 ) -> None:
     """Make the leaderboard, its figures and the HTML page from finished results, and print it."""
@@ -54,7 +53,7 @@ def report(
     target = out or files_at(directories[0])[0].parent
     writable_folder(target)
     results = load_results(*directories)
-    written = results.report(target, heading or title(target), unit)
+    written = results.report(target, title or heading(target), unit)
     console = stdout()
     show(results.leaderboard(), console, unit)
     closing_lines(console, target, written, None)
@@ -162,11 +161,15 @@ def sync(
 
     results = load_results(directory)
     uri = mlflow or mlflow_uri(directory)
-    files = report_files(directory)
-    root = artifact_root(uri)
-    name, where = title(directory), results.directory
     try:
-        count = tracking.sync(results, uri, artifact_root=root, directory=where, title=name, files=files)
+        count = tracking.sync(
+            results,
+            uri,
+            artifact_root=artifact_root(uri),
+            directory=results.directory,
+            title=heading(directory),
+            files=report_files(directory),
+        )
     except tracking.TrackingError as error:
         say(f"mibench: {error}")
         raise typer.Exit(3) from None

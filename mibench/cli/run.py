@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mibench.errors import UsageError
-from mibench.words import counted
+from mibench.words import counted, heading
 
 if TYPE_CHECKING:
     from mibench.engine.plan import Plan
@@ -30,7 +30,6 @@ from .shared import (
     examples,
     include_files,
     stdout,
-    title,
 )
 from .streams import say, tell
 
@@ -148,7 +147,7 @@ def run(
         if not results:
             _say_what_is_left(results)
             raise typer.Exit(4)
-        written = results.report(directory, title(directory), unit)
+        written = results.report(directory, heading(directory), unit)
         if tracker:
             tracker.summarize(results, written)
         console = stdout()

@@ -103,11 +103,6 @@ def _ui_command(directory: Path, uri: str) -> str:
     return f"mibench ui {directory}" if uri == default_uri(directory) else f"mibench ui --mlflow {masked(uri)}"
 
 
-def title(directory: Path) -> str:
-    """The heading of a report."""
-    return f"mibench: {printable(Path(os.path.realpath(directory)).name)}"
-
-
 class _Trimmed:
     """Standard output without the blanks that fill lines up to the width of a terminal."""
 

@@ -24,6 +24,8 @@ from mibench.errors import MibenchError, UsageError
 from mibench.masking import masked
 from mibench.plugin import digest
 
+from .uri import sqlite_file
+
 log = logging.getLogger(__name__)
 
 PATIENCE = 3.0  # seconds of waiting before it is said for what, and again after ever longer ones
@@ -65,11 +67,6 @@ def waiting(uri: str, what: str, progress: Callable[[], tuple[int, int]]) -> Ite
     finally:
         done.set()
         teller.join()
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """The file of an embedded store, or None where the address is that of a server."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 def turn(uri: str) -> Path:

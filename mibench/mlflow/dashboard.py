@@ -16,8 +16,9 @@ from typing import Any, TypeAlias
 from mibench.errors import UsageError
 from mibench.masking import masked
 
-from .access import free_port, sqlite_file
+from .access import free_port
 from .tracking import ENVIRONMENT, EXPERIMENT, Book, server
+from .uri import sqlite_file
 
 _NAME = "mibench"  # of the application, among MLflow's
 _PAGE = "MIBENCH_PAGE"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from mibench.engine.provenance import command
 from mibench.engine.reading import Records, files_at, has_results
 from mibench.group import grouped
 from mibench.result import Result
-from mibench.words import printable
+from mibench.words import heading
 
 from .tracking import Tracker
 from .uri import artifact_root
@@ -76,8 +75,7 @@ class GroupTracker:
         for key, group in grouped(results, _group).items():
             if key not in self._logged:
                 self._log(key, group)
-        title = f"mibench: {printable(Path(os.path.realpath(self._directory)).name)}"
-        self._tracker.log_summary(title, results, files, {"command": command()})
+        self._tracker.log_summary(heading(self._directory), results, files, {"command": command()})
 
     def _log(self, key: Group, results: Sequence[Result]) -> None:
         self._logged.add(key)

@@ -27,9 +27,9 @@ from mibench.result import Result
 from mibench.words import counted
 
 from .access import TrackingError as TrackingError
-from .access import knock, lock, sqlite_file, turn, unusable, waiting
+from .access import knock, lock, turn, unusable, waiting
 from .runs import Run, runs_of, standing_runs, summary_run
-from .uri import default_uri as default_uri
+from .uri import sqlite_file
 from .views import DESCRIPTION, landing, saved_views
 
 EXPERIMENT = "mibench"

@@ -20,6 +20,12 @@ def mlflow_uri(directory: Path, fresh: bool = False) -> str:
     return default_uri(directory.parent if shared and not own else directory)
 
 
+def sqlite_file(uri: str) -> Path | None:
+    """The file of an embedded store, or None where the address is that of a server."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
 def artifact_root(uri: str) -> Path | None:
     """Where the files of an embedded store go; a server decides on its own."""
-    return Path(uri.removeprefix("sqlite:///")).parent / "mlflow-artifacts" if uri.startswith("sqlite:///") else None
+    database = sqlite_file(uri)
+    return database.parent / "mlflow-artifacts" if database else None

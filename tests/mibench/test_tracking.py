@@ -20,7 +20,8 @@ from mibench.engine.provenance import command
 from mibench.errors import UsageError
 from mibench.masking import masked
 from mibench.mlflow import access, dashboard, tracking
-from mibench.mlflow.tracking import Tracker, TrackingError, default_uri, sync
+from mibench.mlflow.tracking import Tracker, TrackingError, sync
+from mibench.mlflow.uri import default_uri
 from mibench.plugin import digest
 from mibench.result import Result, Status
 

@@ -23,7 +23,8 @@ from mibench.api import run
 from mibench.engine.store import Store
 from mibench.mlflow import access, tracking
 from mibench.mlflow.runs import runs_of, summary_run
-from mibench.mlflow.tracking import Tracker, TrackingError, default_uri, sync
+from mibench.mlflow.tracking import Tracker, TrackingError, sync
+from mibench.mlflow.uri import default_uri
 from mibench.result import Result, Status
 from mibench.results import load_results
 
