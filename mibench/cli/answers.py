@@ -40,7 +40,7 @@ class Told:
     @property
     def scale(self) -> float:
         """Nats to the unit."""
-        return 1 / math.log(2) if self.unit is Unit.BITS else 1.0
+        return self.unit.factor
 
     def text(self) -> str:
         """For a terminal."""

@@ -111,15 +111,12 @@ def compare(
     with --complete. Exit codes: 0 no regression, 1 regression, 2 bad
     usage, 3 nothing to compare.
     """
-    from mibench.leaderboard.compare import TOLERANCE
-    from mibench.leaderboard.compare import compare as compare_results
+    from mibench import api
     from mibench.report import comparison as report_of
-    from mibench.results import load_results
 
     if as_markdown and as_json:
         raise UsageError("choose one of --markdown and --json.")
-    limit = TOLERANCE if tolerance is None else tolerance
-    found = compare_results(load_results(base), load_results(new), limit, max_slowdown, complete)
+    found = api.compare(base, new, tolerance, max_slowdown, complete)
     if as_json:
         print_json({"base": str(base), "new": str(new), **found.to_json()})
     elif as_markdown:

@@ -170,7 +170,7 @@ def _cells(found: Screen, pairs: Sequence[Screened], unit: Unit) -> list[list[st
     lines[0] += ["estimate", "p", "q", "n", "estimator", "remark"]
     for pair in pairs:
         names = [printable(pair.x)] + ([printable(pair.y)] if found.target is None else [])
-        mi = "-" if pair.mi is None else f"{pair.mi * _scale(unit):.4f}"
+        mi = "-" if pair.mi is None else f"{pair.mi * unit.factor:.4f}"
         lines.append([*names, mi, _chance(pair.p), _chance(pair.q), str(pair.n), pair.estimator, printable(pair.note)])
     return lines
 
@@ -179,17 +179,13 @@ def _chance(p: float | None) -> str:
     return "-" if p is None else f"{p:.3f}" if p >= 0.001 else "< 1e-99" if p < 1e-99 else f"{p:.0e}"
 
 
-def _scale(unit: Unit) -> float:
-    return 1 / math.log(2) if unit is Unit.BITS else 1.0
-
-
 def _plain(pair: Screened, unit: Unit) -> dict[str, Any]:
     """One pair for machines."""
     scaled = {"mi": pair.mi, "stderr": pair.stderr}
     return {
         "x": pair.x,
         "y": pair.y,
-        **{k: None if v is None or not math.isfinite(v) else v * _scale(unit) for k, v in scaled.items()},
+        **{k: None if v is None or not math.isfinite(v) else v * unit.factor for k, v in scaled.items()},
         "p": pair.p,
         "q": pair.q,
         "n": pair.n,
@@ -206,7 +202,7 @@ def _facts(found: Screen, asked: Asked, rows: int, left_out: dict[str, str]) -> 
     facts["shifts"] = found.shifts
     facts["pairs"] = [_plain(pair, asked.unit) for pair in found.pairs]
     if found.target is None:
-        matrix = found.matrix() * _scale(asked.unit)
+        matrix = found.matrix() * asked.unit.factor
         facts["matrix"] = [[None if math.isnan(v) else v for v in row] for row in matrix.tolist()]
     return {**facts, "warnings": [remark.facts() for remark in found.remarks]}
 
@@ -225,11 +221,11 @@ def _file(found: Screen, asked: Asked, rows: int) -> bytes:
         writer.writerows(row.values() for row in table)
         return stream.getvalue().encode()
     if found.target is None:
-        drawing = drawn.heat_map(found.columns, found.matrix() * _scale(asked.unit), unit)
+        drawing = drawn.heat_map(found.columns, found.matrix() * asked.unit.factor, unit)
         title = f"All pairs of {counted(len(found.columns), 'column')}"
     else:
         known = [p for p in found.pairs if p.mi is not None]
-        values = [(p.mi or 0.0) * _scale(asked.unit) for p in known]
+        values = [(p.mi or 0.0) * asked.unit.factor for p in known]
         sure = [p.q is not None and p.q <= _SURE for p in known]
         drawing = drawn.bars([p.x for p in known], values, sure, found.target, unit)
         title = f"Every column with {printable(found.target)}"

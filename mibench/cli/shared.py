@@ -46,6 +46,13 @@ class Unit(StrEnum):
     NATS = "nats"
     BITS = "bits"
 
+    @property
+    def factor(self) -> float:
+        """How many of it a nat is."""
+        from mibench.report import values
+
+        return values.Unit(self).factor
+
 
 Include = Annotated[
     list[Path] | None, typer.Option("--include", help="A Python file with estimators or tasks of your own; repeatable.")

@@ -13,9 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mibench.errors import UsageError
-from mibench.files import require_writable, together
-from mibench.group import grouped
+from mibench.files import explained, require_writable, together
 from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Downstream, Ranking, TaskRow, columns, plain
 from mibench.result import Result
@@ -42,56 +40,40 @@ def write_report(results: Sequence[Result], directory: Path, title: str, unit: s
     ------
     UsageError : an unknown unit, or a directory that cannot be written.
     """
-    if unit not in ("nats", "bits"):
-        raise UsageError(f"unknown unit '{unit}'; write nats or bits.")
     from . import figures, html, markdown, run_pictures
-    from .style import slug
+    from .values import Unit
 
+    Unit(unit)  # refused before anything is drawn
     made = getattr(results, "leaderboard", None)  # that of Results is made once
     board: Board = made() if made else Board.from_results(results)
-    try:
+    files = {name: directory / f"leaderboard.{suffix}" for name, suffix in _FILES.items()}
+    tables: dict[str, tuple[Sequence[Any], type]] = {"csv": (board.ranking, Ranking), "tasks": (board.tasks, TaskRow)}
+    files["tasks"] = directory / "tasks.csv"
+    if board.downstream:
+        tables["downstream"] = board.downstream, Downstream
+        files["downstream"] = directory / "downstream.csv"
+    with explained(f"cannot write the report to '{directory}'"):
         (directory / "figures").mkdir(parents=True, exist_ok=True)
-        for suffix in _FILES.values():  # before anything is drawn
-            require_writable(directory / f"leaderboard.{suffix}")
+        for name in _FILES:  # before anything is drawn
+            require_writable(files[name])
         with together() as put:
             drawn = figures.draw(board, unit)
-            paths = {f"figures/{f.name}.png": directory / "figures" / f"{f.name}.png" for f in drawn}
-            for figure, path in zip(drawn, paths.values(), strict=True):
-                put(path, figure.png)
-            files = {name: directory / f"leaderboard.{suffix}" for name, suffix in _FILES.items()}
-            files["tasks"] = directory / "tasks.csv"
-            if board.downstream:
-                files["downstream"] = directory / "downstream.csv"
-            captions = [(figure.title, path) for figure, path in zip(drawn, paths, strict=True)]
             sources = [path for path in (getattr(results, "directory", None), directory) if path is not None]
             pictures = run_pictures.find(board, sources)
-            for (group, kind), own in grouped(
-                (p for g in pictures.values() for p in g), lambda p: (p.group, p.name)
-            ).items():
-                name = f"figures/pictures-{slug(group)}-{slug(kind)}.png"
-                paths[name] = directory / name
-                put(paths[name], run_pictures.contact_sheet(own))
-                captions.append((f"{group}: {kind}", name))
+            shown = [(figure.title, f"figures/{figure.name}.png", figure.png) for figure in drawn]
+            shown += run_pictures.sheets(pictures)
+            for _, name, png in shown:
+                put(directory / name, png)
+            captions = [(caption, name) for caption, name, _ in shown]
             put(files["markdown"], markdown.render(board, title, unit, captions))
             put(files["json"], json.dumps({"title": title, **board.to_json()}, indent=1, allow_nan=False) + "\n")
-            for name, rows, row in _tables(board):
-                if name in files:
-                    put(files[name], as_csv(rows, row))
+            for name, (rows, row) in tables.items():
+                put(files[name], as_csv(rows, row))
             put(files["html"], html.render(board, title, unit, drawn, pictures))
-    except OSError as error:
-        raise UsageError(f"cannot write the report to '{directory}': {error.strerror or error}.") from error
-    return files | paths
+    return files | {name: directory / name for _, name in captions}
 
 
 _FILES = {"markdown": "md", "csv": "csv", "json": "json", "html": "html"}
-
-
-def _tables(board: Board) -> tuple[tuple[str, Sequence[Any], type], ...]:
-    return (
-        ("csv", board.ranking, Ranking),
-        ("tasks", board.tasks, TaskRow),
-        ("downstream", board.downstream, Downstream),
-    )
 
 
 def as_csv(rows: Sequence[Any], row: type | None = None) -> str:

@@ -18,7 +18,6 @@ from mibench.result import Result, Status
 from .labels import in_lines, left_out, shorten
 from .style import (
     INK,
-    MOST_COLOURED,
     MUTED,
     Drawing,
     Palette,
@@ -75,10 +74,7 @@ def training(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     figure.supxlabel("step", fontsize=9, color=INK)
     figure.supylabel(f"validation value ({unit.name})", fontsize=9, color=INK)
     caption = "Mean over the seeds still in training at a step; dashed: the truth. One task of each family."
-    if any(palette[name].crowd for name in shown):
-        caption += (
-            f" The first {MOST_COLOURED} of the ranking are coloured; the others say their names when pointed at."
-        )
+    caption += palette.remark(shown, "first {} of the ranking")
     caption += left_out([task for task, _ in every], [task for task, _ in chosen])
     return finish(
         figure,

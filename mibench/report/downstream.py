@@ -18,7 +18,6 @@ from .details import mean_curve
 from .labels import in_lines, shorten
 from .style import (
     INK,
-    MOST_COLOURED,
     MUTED,
     Drawing,
     Palette,
@@ -136,9 +135,7 @@ def curves(group: str, runs: Sequence[Result], rows: Sequence[Downstream], palet
             ax.set_ylim(low - margin, high + margin)
     shared_legend(figure, axes)
     figure.supxlabel("step", fontsize=9, color=INK)
-    caption = "Mean over the seeds still in training at a step."
-    if any(palette[arm].crowd for arm in arms):
-        caption += f" The first {MOST_COLOURED} arms are coloured; the others say their names when pointed at."
+    caption = f"Mean over the seeds still in training at a step.{palette.remark(arms, 'first {} arms')}"
     return finish(
         figure,
         f"curves-{slug(group)}",

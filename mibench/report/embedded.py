@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -88,9 +88,8 @@ class _Numbered(dict[Any, int]):
 
 
 def _point(result: Result) -> tuple[Any, ...]:
-    text: Callable[[str], str] = printable
-    truth = _rounded(result.truth)
-    return text(result.cell.task), result.cell.n, truth, text(result.family), text(result.group)
+    task, family, group = map(printable, (result.cell.task, result.family, result.group))
+    return task, result.cell.n, _rounded(result.truth), family, group
 
 
 def _rounded(value: float | None, digits: int = _DIGITS) -> float | None:

@@ -19,7 +19,7 @@ from mibench.leaderboard.schema import TaskRow
 from mibench.result import Result
 
 from .labels import shorten
-from .style import MOST_COLOURED, MUTED, Drawing, Palette, finish, hover, new_figure, shared_legend, slug
+from .style import MUTED, Drawing, Palette, finish, hover, new_figure, shared_legend, slug
 from .values import Unit
 
 if TYPE_CHECKING:
@@ -69,10 +69,7 @@ def figure(family: str, board: Board, palette: Palette, unit: Unit) -> Drawing |
         caption += " Mean error: below 0 is too low; the scale leaves out zero, which is wrong by the truth itself."
     if not all(sweep.signed for sweep in drawn):
         caption += f" Median |error|: drawn at {_LEAST_ERROR} where smaller."
-    if any(palette.among(names)[name].crowd for name in names):
-        caption += (
-            f" The first {MOST_COLOURED} of the ranking are coloured; the others say their names when pointed at."
-        )
+    caption += palette.among(names).remark(names, "first {} of the ranking")
     against = ", ".join(sweep.heading for sweep in drawn)
     return finish(
         canvas,

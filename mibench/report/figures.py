@@ -173,8 +173,7 @@ def ecdf(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
         "The share of estimates within each tolerance of the truth, every family with equal weight. The area under a "
         "curve between the grey margins is its score; what a curve lacks at the right is not answered or beyond."
     )
-    if any(palette[row.estimator].crowd for row in shown):
-        caption += f" The best {MOST_COLOURED} are coloured; the others say their names when pointed at."
+    caption += palette.remark((row.estimator for row in shown), "best {}")
     alt = "Error distribution curves; " + ", ".join(f"{r.estimator} has area {r.score:.2f}" for r in shown)
     return finish(figure, "ecdf", "How often the error is small enough", caption, alt)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from mibench.leaderboard.schema import Column, columns
+from mibench.leaderboard.schema import Column, TaskRow, columns
+from mibench.result import Status
 
-from .values import MISSING, Entry, Unit, number, seconds, share
+from .values import MISSING, Entry, Unit, mean_over_seeds, number, seconds, share
 
 Row = TypeVar("Row")
 Flat = tuple[tuple[Column, ...], tuple[tuple[Entry, ...], ...]]
@@ -28,6 +29,25 @@ def flat(
         return written[name](row) if name in written else _entry(row, name, shown[name], unit)
 
     return tuple(shown.values()), tuple(tuple(entry(row, name) for name in shown) for row in rows)
+
+
+def measured() -> tuple[Column, ...]:
+    """The columns of :func:`measures`."""
+    of = columns(TaskRow)
+    estimate, answered = Column("estimate", of["mean"].meaning), Column("answered", "Cells with an answer.")
+    return estimate, of["median_error"], of["score"], answered, of["cpu_s"]
+
+
+def measures(row: TaskRow, unit: Unit, best: bool = False) -> tuple[Entry, ...]:
+    """How an estimator did on a task at one sample size; ``best``: nobody's median error is smaller."""
+    answered = row.statuses.get(Status.OK, 0)
+    return (
+        Entry(MISSING) if row.mean is None else mean_over_seeds(unit(row.mean), unit(row.sd)),
+        unit.entry(row.median_error, mark="best" if best else ""),
+        Entry(f"{row.score:.3f}", row.score),
+        Entry(f"{answered} of {row.cells}", answered, "worse" if answered < row.cells else ""),
+        seconds(row.cpu_s),
+    )
 
 
 def interval(low: float | None, high: float | None, signed: bool = True) -> Entry:

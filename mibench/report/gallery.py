@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from mibench.group import grouped
 from mibench.task import AnyTask, ConsistencyTask, Task, TaskKind
 
 from .catalogue import TaskRow, describe, dimensions, grids_with, truth
-from .html import environment
+from .html import data_uri, fill
 from .pictures import thumbnail
 from .portraits import linked
 from .style import slug
@@ -63,10 +61,9 @@ def write_gallery(tasks: Sequence[AnyTask], path: Path) -> None:
     families = grouped(
         sorted(exhibits, key=lambda e: (e.row.kind is not TaskKind.INFORMATION, e.row.group)), lambda e: e.row.group
     )
-    template = environment().get_template("gallery.html")
-    page = template.render(title="Tasks of mibench", families=families, count=len(exhibits))
+    page = fill("gallery.html", title="Tasks of mibench", families=families, count=len(exhibits))
     with explained(f"cannot write the gallery to '{path}'"):
-        put(path, re.sub(r"\n\s*\n+", "\n", page))
+        put(path, page)
 
 
 def _exhibit(task: AnyTask) -> Exhibit:
@@ -74,7 +71,7 @@ def _exhibit(task: AnyTask) -> Exhibit:
     picture = ""
     if isinstance(task, (Task, ConsistencyTask)):
         try:
-            picture = f"data:image/png;base64,{base64.b64encode(thumbnail(task)).decode()}"
+            picture = data_uri(thumbnail(task))
         except MibenchError as error:  # a data set that is missing costs its picture, not the page
             row = dataclasses.replace(row, remark=str(error))
     known = truth(row) if isinstance(task, Task) else ""

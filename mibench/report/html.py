@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mibench.group import grouped
@@ -21,7 +20,7 @@ from . import excerpt, tables
 from .embedded import embedded
 from .portraits import portraits
 from .run_pictures import Picture
-from .style import HUES, NIGHT, Drawing, slug
+from .style import HUES, NIGHT, Drawing, anchors, slug
 from .task_cards import task_cards
 from .values import Table, Unit, recorded, seconds
 
@@ -48,39 +47,40 @@ def render(
     cards = grouped((replace(c, estimators=_cut(c.estimators, most)) for c in every), lambda card: card.family)
     groups = list(dict.fromkeys(row.group for row in board.downstream))
     shown, left_out = excerpt.cells_of(board.cells)
-    page = (
-        environment()
-        .get_template("page.html")
-        .render(
-            title=title,
-            unit=unit,
-            board=board,
-            recorded=recorded(board.provenance, 4),
-            facts=_facts(board),
-            standing=tables.standing(board),
-            portraits=painted,
-            anchors={portrait.name: portrait.anchor for portrait in painted},
-            cards=cards,
-            task_anchors={card.name: card.anchor for own in cards.values() for card in own},
-            family_anchors=_anchors("family", cards),
-            group_anchors=_anchors("downstream", groups),
-            data=embedded(board, Unit(unit), shown),
-            left_out=left_out,
-            how_to_read=tables.how_to_read(board),
-            tables=built,
-            estimates={family: _cut(tables.tasks(board, family, Unit(unit))) for family in cards},
-            figures=grouped(drawn, lambda figure: figure.section),
-            groups={group: (pictures or {}).get(group, ()) for group in groups},
-        )
+    return fill(
+        "page.html",
+        title=title,
+        unit=unit,
+        board=board,
+        recorded=recorded(board.provenance, 4),
+        facts=_facts(board),
+        standing=tables.standing(board),
+        portraits=painted,
+        anchors={portrait.name: portrait.anchor for portrait in painted},
+        cards=cards,
+        task_anchors={card.name: card.anchor for own in cards.values() for card in own},
+        family_anchors=anchors("family", cards),
+        group_anchors=anchors("downstream", groups),
+        data=embedded(board, Unit(unit), shown),
+        left_out=left_out,
+        how_to_read=tables.how_to_read(board),
+        tables=built,
+        estimates={family: _cut(tables.tasks(board, family, Unit(unit))) for family in cards},
+        figures=grouped(drawn, lambda figure: figure.section),
+        groups={group: (pictures or {}).get(group, ()) for group in groups},
     )
-    return re.sub(r"\n\s*\n+", "\n", page)
 
 
 def _cut(table: Table, most: int = _MOST_ROWS) -> Table:
     return excerpt.rows_of(table, most, "leaderboard.json")
 
 
-def environment() -> Environment:
+def fill(template: str, **values: Any) -> str:
+    """A template with values in it, without empty lines."""
+    return re.sub(r"\n\s*\n+", "\n", _environment().get_template(template).render(**values))
+
+
+def _environment() -> Environment:
     """Where the templates are, with the filters that they use."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -95,15 +95,8 @@ def environment() -> Environment:
     made.filters["slug"] = slug
     made.filters["broken"] = _broken
     made.filters["marked"] = _marked
-    made.filters["data_uri"] = _data_uri
+    made.filters["data_uri"] = lambda path: data_uri(path.read_bytes())
     return made
-
-
-def _anchors(what: str, names: Iterable[str]) -> dict[str, str]:
-    """Where the section of each family, or of whatever else has one, is."""
-    slugs = {name: f"{what}-{slug(name)}" for name in names}
-    twice = [a for a in slugs.values() if list(slugs.values()).count(a) > 1]
-    return {name: f"{a}-{i}" if a in twice else a for i, (name, a) in enumerate(slugs.items())}
 
 
 def _facts(board: Board) -> list[tuple[str, str]]:
@@ -125,8 +118,9 @@ def _facts(board: Board) -> list[tuple[str, str]]:
     return [*facts, (seconds(sum(r.cpu_s for r in board.cells)).text, "CPU time")]
 
 
-def _data_uri(path: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+def data_uri(png: bytes) -> str:
+    """A picture as an address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _broken(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What pairs of columns of one's own table share: a heat map, bars, and a page around either."""
+"""What pairs of columns of one's own table share: a heat map, or bars."""
 
 from __future__ import annotations
 

@@ -59,9 +59,7 @@ def plot(board: Board, what: Plot, columns: int | None = None, unit: str = "nats
         raise UsageError(f"cannot plot '{what}'; write {', '.join(known[:-1])} or {known[-1]}.")
     if columns not in _PANELS:
         raise UsageError(f"a figure is 1 or 2 columns wide, not {columns}.")
-    if unit not in ("nats", "bits"):
-        raise UsageError(f"unknown unit '{unit}'; write nats or bits.")
-    palette = figures.palette_of(board)
+    palette, shown = figures.palette_of(board), Unit(unit)
     with theme():
         match what:
             case "score":
@@ -72,7 +70,7 @@ def plot(board: Board, what: Plot, columns: int | None = None, unit: str = "nats
                 size = None if columns is None else (_WIDTHS[columns], 0.62 * _WIDTHS[columns] + 0.6)
                 drawing = figures.pareto(board, palette, size)
             case "truth":
-                drawing = figures.truth(board, palette, Unit(unit), _PANELS[columns])
+                drawing = figures.truth(board, palette, shown, _PANELS[columns])
         if drawing is None:
             raise UsageError("there are too few estimators to draw.")
         if columns is not None:

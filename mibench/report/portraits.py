@@ -9,15 +9,16 @@ from typing import Any
 
 from mibench.group import grouped
 from mibench.leaderboard.board import Board
-from mibench.leaderboard.schema import Column, TaskRow, columns
+from mibench.leaderboard.schema import TaskRow, columns
 from mibench.registry import estimators
-from mibench.result import Result, Status
+from mibench.result import Result
 
 from .docstring import documented, plain
 from .embedded import about
-from .style import slug
+from .flat import measured, measures
+from .style import anchors
 from .tables import failures_of
-from .values import MISSING, Entry, Table, Unit, natural, number, seconds
+from .values import Entry, Table, Unit, natural
 
 _REFERENCE = re.compile(r"\b(?:doi:\s*)?(10\.\d{4,9}/[^\s,;]*[^\s,;.)])|\barXiv:\s*(\d{4}\.\d{4,5})", re.IGNORECASE)
 
@@ -45,9 +46,7 @@ def portraits(board: Board, unit: Unit) -> list[Portrait]:
     """Those of all estimators that were ranked or stand beside, in the order of the ranking."""
     ran = grouped(board.ran, lambda r: r.cell.estimator)
     rows = grouped(board.tasks, lambda row: row.estimator)
-    anchors = [f"estimator-{slug(name)}" for name in rows]
-    unique = [f"{a}-{i}" if anchors.count(a) > 1 else a for i, a in enumerate(anchors)]
-    return [_portrait(name, a, ran[name], rows[name], board, unit) for name, a in zip(rows, unique, strict=True)]
+    return [_portrait(name, at, ran[name], rows[name], board, unit) for name, at in anchors("estimator", rows).items()]
 
 
 def linked(citation: str) -> list[tuple[str, str]]:
@@ -86,32 +85,12 @@ def _written(params: Mapping[str, Any]) -> str:
 
 def _tasks(name: str, rows: Sequence[TaskRow], unit: Unit) -> Table:
     """Every task and sample size."""
-    of = columns(TaskRow)
-    headings = (
-        *(of[name] for name in ("task", "n", "truth")),
-        Column("estimate", of["mean"].meaning),
-        *(of[name] for name in ("median_error", "score")),
-        Column("answered", "Cells with an answer."),
-        of["cpu_s"],
-    )
-    lines = []
+    headings = (*(columns(TaskRow)[name] for name in ("task", "n", "truth")), *measured())
     ordered = sorted(rows, key=lambda row: (natural(row.task), row.n))
-    for row in ordered:
-        spread = f" ± {number(unit(row.sd))}" if row.sd is not None else ""
-        mean = MISSING if row.mean is None else number(unit(row.mean)) + spread
-        answered = row.statuses.get(Status.OK, 0)
-        lines.append(
-            (
-                Entry(row.task, row.task),
-                Entry(f"{row.n:,}", row.n),
-                unit.entry(row.truth),
-                Entry(mean, unit(row.mean)),
-                unit.entry(row.median_error),
-                Entry(f"{row.score:.3f}", row.score),
-                Entry(f"{answered} of {row.cells}", answered, "worse" if answered < row.cells else ""),
-                seconds(row.cpu_s),
-            )
-        )
+    lines = [
+        (Entry(row.task, row.task), Entry(f"{row.n:,}", row.n), unit.entry(row.truth), *measures(row, unit))
+        for row in ordered
+    ]
     note = f"Mean estimate ± standard deviation over seeds, in {unit.name}."
     whose = tuple(about(estimator=name, task=row.task, n=row.n) for row in ordered)
     return Table(f"of-{name}", f"{name}, task by task", note, headings, tuple(lines), whose=whose)

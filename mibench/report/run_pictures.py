@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from mibench.leaderboard.board import Board
 from mibench.result import Result
 
 from .labels import shorten
-from .style import INK
+from .style import INK, slug
 from .values import natural
 
 if TYPE_CHECKING:
@@ -73,6 +73,13 @@ def _inside(folder: Path, name: str) -> Path | None:
         return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
     except (OSError, ValueError, RuntimeError):  # a loop of links is the last of these
         return None
+
+
+def sheets(pictures: Mapping[str, Sequence[Picture]]) -> Iterator[tuple[str, str, bytes]]:
+    """A contact sheet of each kind of each group: its caption, the name of its file in a report, and the PNG."""
+    alike = grouped((picture for own in pictures.values() for picture in own), lambda p: (p.group, p.name))
+    for (group, kind), own in alike.items():
+        yield f"{group}: {kind}", f"figures/pictures-{slug(group)}-{slug(kind)}.png", contact_sheet(own)
 
 
 def contact_sheet(pictures: Sequence[Picture]) -> bytes:

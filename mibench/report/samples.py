@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from mibench.bound import Interval
 from mibench.estimator import Array
 from mibench.words import counted
 
-from .html import environment
+from .html import fill
 from .labels import shorten
 from .style import HALF, HUES, MUTED, Drawing, finish, new_figure, theme
 
@@ -104,6 +103,5 @@ def page(
     headline: str = "",
 ) -> str:
     """One HTML file that needs nothing else: a headline, sentences, figures, and a table."""
-    template = environment().get_template("samples.html")
     told = {"title": title, "lead": lead, "figures": figures, "table_title": table_title, "headline": headline}
-    return re.sub(r"\n\s*\n+", "\n", template.render(**told, headings=headings, rows=rows))
+    return fill("samples.html", **told, headings=headings, rows=rows)

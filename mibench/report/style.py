@@ -9,6 +9,7 @@ import copy
 import functools
 import io
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,6 +89,12 @@ class Palette:
         chosen = copy.copy(self)
         chosen._loud = [name for name in dict.fromkeys(names) if name not in self._quiet][:MOST_COLOURED]
         return chosen
+
+    def remark(self, names: Iterable[str], which: str) -> str:
+        """A sentence for the caption where not all of these have a colour; ``which``: ``first {} of the ranking``."""
+        if not any(self[name].crowd for name in names):
+            return ""
+        return f" The {which.format(MOST_COLOURED)} are coloured; the others say their names when pointed at."
 
 
 @dataclass(frozen=True)
@@ -245,6 +252,13 @@ def finish(figure: Figure, name: str, title: str, caption: str, alt: str, sectio
 def slug(text: str) -> str:
     """Text as part of a file name or an anchor."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def anchors(what: str, names: Iterable[str]) -> dict[str, str]:
+    """Where the section of each name is on a page; what would be called alike is numbered."""
+    slugs = {name: f"{what}-{slug(name)}" for name in names}
+    count = Counter(slugs.values())
+    return {name: f"{own}-{i}" if count[own] > 1 else own for i, (name, own) in enumerate(slugs.items())}
 
 
 def _themed(svg: str, name: str, alt: str, inches: float) -> str:

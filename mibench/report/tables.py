@@ -172,7 +172,9 @@ def families(board: Board) -> Table:
         return Table("families", "Score by family", note, headings, ())
     whose = tuple(about(estimator=estimator) for estimator in by_estimator)
     where = (None, *(about(family=name) for name in names))
-    return Table("families", "Score by family", note, headings, tuple(lines), False, True, whose, where)
+    return Table(
+        "families", "Score by family", note, headings, tuple(lines), brief=False, heat=True, whose=whose, where=where
+    )
 
 
 def _best_of(scores: Sequence[float]) -> float:
@@ -219,12 +221,7 @@ def independence(board: Board, unit: Unit) -> Table:
         "(2.3 % is right)."
     )
     whose = tuple(about(estimator=row.estimator, truth=0) for row in board.independence)
-    shown = flat(
-        Independence,
-        board.independence,
-        unit,
-        alarms=_alarms,
-    )
+    shown = flat(Independence, board.independence, unit, alarms=_alarms)
     return Table("independence", "Independent variables", note, *shown, whose=whose)
 
 
@@ -264,7 +261,8 @@ def objective(board: Board, unit: Unit) -> Table:
         "ratio) minus the truth. Learning error: what the trained critic adds to that. Errors of opposite sign cancel."
     )
     whose = tuple(about(estimator=line[0].text, family=line[1].text) for line in lines)
-    return Table("objective", "Objective error and learning error", note, headings, tuple(lines), False, whose=whose)
+    title = "Objective error and learning error"
+    return Table("objective", title, note, headings, tuple(lines), brief=False, whose=whose)
 
 
 def equitability(board: Board, unit: Unit) -> Table:
@@ -287,7 +285,9 @@ def equitability(board: Board, unit: Unit) -> Table:
         f"Greatest minus least mean estimate over the functions, in {unit.name}. Mutual information itself depends on "
         "the function: a perfect estimator shows the true spread, not 0."
     )
-    return Table("equitability", "Equitability", note, headings, tuple(lines), False, False, tuple(whose), where)
+    return Table(
+        "equitability", "Equitability", note, headings, tuple(lines), brief=False, whose=tuple(whose), where=where
+    )
 
 
 def consistency(board: Board) -> Table:
@@ -388,5 +388,4 @@ def _estimate(row: TaskRow | None, unit: Unit) -> Entry:
     if row.mean is None:
         worst = max(row.statuses, key=lambda status: row.statuses[status])
         return Entry(worst.replace("_", " "), mark="worse")
-    spread = f" ± {number(unit(row.sd))}" if row.sd is not None else ""
-    return Entry(number(unit(row.mean)) + spread + (f" ({lost} failed)" if lost else ""), unit(row.mean))
+    return mean_over_seeds(unit(row.mean), unit(row.sd), lost)

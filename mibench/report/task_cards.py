@@ -10,14 +10,14 @@ from mibench.group import grouped
 from mibench.leaderboard.board import Board
 from mibench.leaderboard.schema import Column, TaskRow, columns
 from mibench.registry import tasks
-from mibench.result import Status
 from mibench.task import Task
 
 from .docstring import plain
 from .embedded import about
+from .flat import measured, measures
 from .portraits import linked
-from .style import slug
-from .values import MISSING, Entry, Table, Unit, natural, number, seconds
+from .style import anchors
+from .values import Entry, Table, Unit, natural, number
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,8 @@ def task_cards(board: Board, unit: Unit) -> list[TaskCard]:
     """Those of all tasks whose mutual information is known, family by family."""
     rows = grouped(board.tasks, lambda row: row.task)
     names = sorted(rows, key=lambda name: (rows[name][0].family, natural(name)))
-    slugs = [f"task-{slug(name)}" for name in names]
-    anchors = [f"{a}-{i}" if slugs.count(a) > 1 else a for i, a in enumerate(slugs)]
     entrants = {row.estimator for row in board.ranking if not row.yardstick}
-    return [_card(name, anchor, rows[name], entrants, unit) for name, anchor in zip(names, anchors, strict=True)]
+    return [_card(name, at, rows[name], entrants, unit) for name, at in anchors("task", names).items()]
 
 
 def _card(name: str, anchor: str, rows: Sequence[TaskRow], entrants: Collection[str], unit: Unit) -> TaskCard:
@@ -74,33 +72,14 @@ def _told(name: str) -> tuple[str, str]:
 
 def _estimators(name: str, rows: Sequence[TaskRow], entrants: Collection[str], unit: Unit) -> Table:
     """Every estimator, in the order of the ranking, at every sample size."""
-    of = columns(TaskRow)
-    headings = (
-        Column("estimator", numeric=False),
-        of["n"],
-        Column("estimate", of["mean"].meaning),
-        *(of[name] for name in ("median_error", "score")),
-        Column("answered", "Cells with an answer."),
-        of["cpu_s"],
-    )
+    headings = (Column("estimator", numeric=False), columns(TaskRow)["n"], *measured())
     competing = grouped((row for row in rows if row.estimator in entrants), lambda row: row.n)
     least = {n: min(row.median_error for row in own) for n, own in competing.items()}
     lines, whose = [], []
     for row in rows:
-        answered = row.statuses.get(Status.OK, 0)
-        spread = f" ± {number(unit(row.sd))}" if row.sd is not None else ""
         best = row.estimator in entrants and row.median_error == least[row.n]
-        lines.append(
-            (
-                Entry(row.estimator, row.estimator),
-                Entry(f"{row.n:,}", row.n),
-                Entry(MISSING if row.mean is None else number(unit(row.mean)) + spread, unit(row.mean)),
-                unit.entry(row.median_error, mark="best" if best else ""),
-                Entry(f"{row.score:.3f}", row.score),
-                Entry(f"{answered} of {row.cells}", answered, "worse" if answered < row.cells else ""),
-                seconds(row.cpu_s),
-            )
-        )
+        named = Entry(row.estimator, row.estimator), Entry(f"{row.n:,}", row.n)
+        lines.append((*named, *measures(row, unit, best)))
         whose.append(about(estimator=row.estimator, task=row.task, n=row.n))
     note = f"Mean estimate ± standard deviation over seeds, in {unit.name}."
     return Table(f"on-{name}", f"{name}, estimator by estimator", note, headings, tuple(lines), whose=tuple(whose))

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from mibench.errors import UsageError
 from mibench.leaderboard.schema import Column
 from mibench.words import listed, printable
 
 MISSING = "–"
+_FACTORS = {"nats": 1.0, "bits": 1 / math.log(2)}
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,17 @@ class Table:
 
 
 class Unit:
-    """How quantities in nats are shown."""
+    """How quantities in nats are shown.
+
+    Raises
+    ------
+    UsageError : neither nats nor bits.
+    """
 
     def __init__(self, name: str = "nats") -> None:
-        self.name = name
-        self.factor = 1.0 if name == "nats" else 1 / math.log(2)
+        if name not in _FACTORS:
+            raise UsageError(f"unknown unit '{name}'; write {' or '.join(_FACTORS)}.")
+        self.name, self.factor = name, _FACTORS[name]
 
     def __call__(self, value: float | None) -> float | None:
         """A value in nats in this unit."""
@@ -79,22 +87,14 @@ def number(value: float | None, signed: bool = False) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     magnitude = abs(value)
-    if magnitude >= 1e5:
-        text = f"{magnitude:.0e}"
-    else:
-        text = (
-            f"{magnitude:.3f}"
-            if magnitude < 9.9995
-            else f"{magnitude:.2f}"
-            if magnitude < 99.995
-            else f"{magnitude:.0f}"
-        )
+    decimals = 3 if magnitude < 9.9995 else 2 if magnitude < 99.995 else 0
+    text = f"{magnitude:.0e}" if magnitude >= 1e5 else f"{magnitude:.{decimals}f}"
     sign = "−" if value < 0 else "+" if signed and value > 0 else ""
     return sign + text if any(c in "123456789" for c in text) else text
 
 
 def mean_over_seeds(mean: float | None, se: float | None = None, failed: int = 0) -> Entry:
-    """A mean with its standard error, and how many failed."""
+    """A mean with its standard error, or with the standard deviation, and how many failed."""
     spread = f" ± {number(se)}" if se is not None else ""
     lost = f" ({failed} failed)" if failed else ""
     return Entry(number(mean) + spread + lost, mean)

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from mibench.bound import Kind
+from mibench.errors import UsageError
 from mibench.leaderboard import schema
 from mibench.leaderboard.schema import column, lower_end, upper_end
 from mibench.report import markdown, tables, terminal
@@ -59,6 +60,12 @@ def test_bits_are_nats_over_the_logarithm_of_two(plausible_board: Leaderboard) -
             assert bits == pytest.approx(nats / math.log(2))
     scores = [_column(_by_name(plausible_board, unit)["ranking"], "score") for unit in ("nats", "bits")]
     assert scores[0] == scores[1]
+
+
+def test_there_are_no_units_but_nats_and_bits(plausible_board: Leaderboard) -> None:
+    for build in (Unit, lambda unit: tables.build(plausible_board, unit)):
+        with pytest.raises(UsageError, match="'hartleys'; write nats or bits"):
+            build("hartleys")
 
 
 def test_every_row_has_an_entry_per_column(plausible_board: Leaderboard) -> None:
