@@ -17,7 +17,7 @@ from mibench.errors import UsageError
 from mibench.masking import masked
 
 from .access import free_port
-from .tracking import ENVIRONMENT, EXPERIMENT, Book, server
+from .book import ENVIRONMENT, Book, server
 from .uri import sqlite_file
 
 _NAME = "mibench"  # of the application, among MLflow's
@@ -43,7 +43,6 @@ def open_ui(
     uri: str,
     host: str = "127.0.0.1",
     port: int = 5000,
-    experiment: str = EXPERIMENT,
     announce: Callable[[str], None] = print,
 ) -> None:
     """Show the dashboard over ``uri``: this process becomes the server, until Ctrl-C. A taken port moves to the next.
@@ -58,7 +57,7 @@ def open_ui(
     database = sqlite_file(uri)
     if database and not database.is_file():
         raise UsageError(f"there is no MLflow store at {database} yet: `mibench run` makes one.")
-    page = Book(uri, experiment, None).page()
+    page = Book(uri).page()
     if uri.startswith(("http://", "https://")):
         announce(f"MLflow dashboard: {masked(uri).rstrip('/')}/{page}")
         return

@@ -14,7 +14,8 @@ import pytest
 
 from mibench.leaderboard.board import Board
 from mibench.leaderboard.hues import HUES, MUTED
-from mibench.mlflow.runs import legal, runs_of, standing_runs, summary_run
+from mibench.mlflow.runs import legal, runs_of
+from mibench.mlflow.standings import standing_runs, summary_run
 from mibench.mlflow.views import landing, saved_views
 from mibench.report.figures import palette_of
 from mibench.report.leaderboard import Leaderboard

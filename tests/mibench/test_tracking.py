@@ -19,7 +19,7 @@ import pytest
 from mibench.engine.provenance import command
 from mibench.errors import UsageError
 from mibench.masking import masked
-from mibench.mlflow import access, dashboard, tracking
+from mibench.mlflow import access, book, dashboard
 from mibench.mlflow.tracking import Tracker, TrackingError, sync
 from mibench.mlflow.uri import default_uri
 from mibench.plugin import digest
@@ -78,7 +78,7 @@ def store(directory: Path, results: list[Result]) -> Any:
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+    experiment = client.get_experiment_by_name(book.EXPERIMENT)
     assert experiment is not None
 
     def runs() -> dict[str, Any]:
@@ -172,7 +172,7 @@ def test_a_doubled_run_is_written_once(store: Any, results: list[Result]) -> Non
 def test_the_experiment_carries_its_views_and_no_parameter_is_too_long(store: Any) -> None:
     assert any(tag.startswith("mlflow.sharedViewState.") for tag in store.experiment.tags)
     assert "leaderboard" in store.experiment.tags["mlflow.note.content"]
-    assert [experiment.name for experiment in store.client.search_experiments()] == [tracking.EXPERIMENT]
+    assert [experiment.name for experiment in store.client.search_experiments()] == [book.EXPERIMENT]
     long = make("ksg", "long", task_params={"covariance": list(range(10_000))})
     assert store.sync([long]) == 1
 
@@ -237,7 +237,7 @@ def test_the_page_of_the_dashboard_chooses_the_mode_that_has_runs(monkeypatch: p
 
 def test_the_server_of_mlflow_has_a_page_to_begin_with() -> None:
     pytest.importorskip("mlflow")
-    app, page = tracking.server()
+    app, page = book.server()
     assert callable(app) and page.count("<head>") == 1
 
 
@@ -277,7 +277,7 @@ def test_a_locked_store_is_said_to_be_locked() -> None:
     said = "(raised as a result of Query-invoked autoflush; so)\n(sqlite3.OperationalError) database is locked."
     with (
         pytest.raises(TrackingError, match="mlflow.db: .*database is locked$"),
-        tracking._explained("sqlite:///mlflow.db"),
+        book.explained("sqlite:///mlflow.db"),
     ):
         raise RuntimeError(said)
 
@@ -305,7 +305,7 @@ def test_no_password_leaves_the_command_line(
     run = store.runs()[f"ksg | {task} | n=1000"]
     assert run.data.tags["provenance.command"].endswith(address.rpartition(SECRET)[2])
     assert SECRET not in json.dumps({**run.data.tags, **run.data.params})
-    monkeypatch.setattr(tracking.Book, "page", lambda book: "#/")
+    monkeypatch.setattr(book.Book, "page", lambda book: "#/")
     if address.startswith("http"):
         dashboard.open_ui(address)
         assert SECRET not in capsys.readouterr().out
@@ -356,4 +356,4 @@ def test_pages_of_runs_that_go_round_in_a_circle_come_to_an_end() -> None:
 
     client = SimpleNamespace(search_runs=lambda *_, **__: Page())
     with pytest.raises(ValueError, match="go round in a circle"):
-        tracking._search(client, "1")
+        book._search(client, "1")

@@ -22,7 +22,9 @@ import pytest
 from mibench.api import run
 from mibench.engine.store import Store
 from mibench.mlflow import access, tracking
-from mibench.mlflow.runs import runs_of, summary_run
+from mibench.mlflow.book import ENVIRONMENT, EXPERIMENT, Book, explained
+from mibench.mlflow.runs import runs_of
+from mibench.mlflow.standings import summary_run
 from mibench.mlflow.tracking import Tracker, TrackingError, sync
 from mibench.mlflow.uri import default_uri
 from mibench.result import Result, Status
@@ -109,7 +111,7 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
 def test_a_server_that_is_gone_in_the_middle_is_told_in_few_words() -> None:
     with (
         pytest.raises(TrackingError, match=r"^cannot use the MLflow store at \S+: Connection refused$"),
-        tracking._explained(f"http://127.0.0.1:{closed_port()}"),
+        explained(f"http://127.0.0.1:{closed_port()}"),
     ):
         raise OSError("HTTPConnectionPool: Max retries exceeded with url (Caused by NewConnectionError)")
 
@@ -145,8 +147,8 @@ def test_a_slow_store_is_waited_for_aloud(
     make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(access, "PATIENCE", 0.02)
-    monkeypatch.setattr(tracking.Book, "write", lambda book, run: not time.sleep(0.05))  # type: ignore[func-returns-value]
-    monkeypatch.setattr(tracking.Book, "end_unfinished", lambda book: None)
+    monkeypatch.setattr(Book, "write", lambda book, run: not time.sleep(0.05))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(Book, "end_unfinished", lambda book: None)
     results = [make("ksg", f"task-{i}") for i in range(4)]
     tracker = Tracker(default_uri(tmp_path))
     for result in results:
@@ -172,7 +174,7 @@ def test_the_wait_at_the_end_can_be_cut_short(
         written.add(run.key)
         return goes_on.wait(60)
 
-    monkeypatch.setattr(tracking.Book, "write", write)
+    monkeypatch.setattr(Book, "write", write)
     tracker = Tracker(default_uri(tmp_path))
     for i in range(3):
         tracker.log_group([make("ksg", f"task-{i}")])
@@ -200,7 +202,7 @@ def interrupted(*_: Any) -> None:
 def test_a_store_that_hangs_holds_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even where it hangs from its first breath, as in the import of mlflow."""
     goes_on = threading.Event()
-    monkeypatch.setattr(tracking.Book, "_open", lambda book: goes_on.wait(120))
+    monkeypatch.setattr(Book, "_open", lambda book: goes_on.wait(120))
     given: dict[str, Any] = {"n": 50, "seeds": 4, "workers": 1, "progress": False, "references": False}
     found = run("cca", "gauss", **given, out=tmp_path, tracking=True, tracking_wait=0)
     assert len(found) == 4 and all(r.status is Status.OK for r in found)
@@ -220,8 +222,8 @@ def test_a_second_sync_says_for_whom_it_waits(
         writing.release()
         return True
 
-    monkeypatch.setattr(tracking.Book, "write", write)
-    monkeypatch.setattr(tracking.Book, "end_unfinished", lambda book: None)
+    monkeypatch.setattr(Book, "write", write)
+    monkeypatch.setattr(Book, "end_unfinished", lambda book: None)
     both = [threading.Thread(target=sync, args=([make("ksg", t)], default_uri(tmp_path))) for t in ("a", "b")]
     for thread in both:
         thread.start()
@@ -272,7 +274,7 @@ def test_two_syncs_at_once_make_no_doubles(finished: Path) -> None:
 def test_two_who_write_the_same_run_at_once_leave_one(finished: Path, tmp_path: Path) -> None:
     """As from two machines, where no lock helps: both have looked before either has written."""
     results, uri = load_results(finished), default_uri(tmp_path)
-    books = [tracking.Book(uri, tracking.EXPERIMENT, tmp_path) for _ in range(2)]
+    books = [Book(uri, tmp_path) for _ in range(2)]
     for book in books:
         book._open()
     for book in books:
@@ -282,7 +284,7 @@ def test_two_who_write_the_same_run_at_once_leave_one(finished: Path, tmp_path: 
         book.drop_doubles()
     assert_one_run_each(uri, 3)
     # and one that is cut off by the other in the middle of a run goes on
-    left, right = (tracking.Book(uri, tracking.EXPERIMENT, tmp_path) for _ in range(2))
+    left, right = (Book(uri, tmp_path) for _ in range(2))
     [run, *_] = runs_of([make("ksg", "another")], None)
     fill = left._fill
 
@@ -339,7 +341,7 @@ def assert_one_run_each(uri: str, runs: int) -> None:
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     keys = Counter(run.data.tags["mibench.key"] for run in client.search_runs([experiment.experiment_id]))
     assert (len(keys), sum(keys.values())) == (runs, runs)
@@ -351,7 +353,7 @@ def server(folder: Path, port: int) -> Iterator[None]:
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder / 'server.db'}"]
     command += ["--artifacts-destination", str(folder / "files"), "--port", str(port), "--workers", "1"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    environment = {**os.environ, **tracking.ENVIRONMENT}
+    environment = {**os.environ, **ENVIRONMENT}
     process = subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True, **quiet)  # type: ignore[call-overload]
     try:
         for _ in range(240):
