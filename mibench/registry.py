@@ -16,15 +16,14 @@ import logging
 import sys
 import threading
 import typing
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar, dataclass_transform
 
 from . import parameters
+from .discovery import discover
 from .endings import outlived
 from .errors import MibenchError, UsageError
 from .estimator import Estimator
@@ -216,56 +215,6 @@ def register_estimator(name: str) -> Callable[[F], F]:
 def register_task(name: str) -> Callable[[F], F]:
     """Decorator: make a task known under ``name``; everything else as in :func:`register_estimator`."""
     return tasks.register(name)
-
-
-_turn = threading.RLock()  # another thread waits until everything is known
-_begun = False
-
-
-def discover() -> None:
-    """Import every module that an entry point in ``mibench.plugins`` names; once.
-
-    A package that cannot be imported costs a warning and its own plug-ins, not everybody else's. A module that asks for
-    plug-ins while it is imported finds those that were registered before.
-    """
-    global _begun
-    with _turn:
-        if _begun:
-            return
-        _begun = True
-        try:
-            for point in entry_points(group="mibench.plugins"):
-                _load(point)
-        except BaseException:
-            _begun = False
-            raise
-
-
-def _load(point: EntryPoint) -> None:
-    try:
-        if _ours(point):
-            point.load()
-        else:
-            with outlived(), left_as_found(_package(point)):
-                point.load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a module may call sys.exit()
-        if _ours(point):
-            raise
-        warnings.warn(
-            f"the plug-ins of the package '{_package(point)}' are left out: importing {point.value} failed with "
-            f"{described(error)}.",
-            stacklevel=4,
-        )
-
-
-def _ours(point: EntryPoint) -> bool:
-    return point.value.partition(".")[0] == __package__
-
-
-def _package(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else point.value
 
 
 def include(path: str | Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .errors import UsageError
 
-_OURS = tuple(str(Path(__file__).with_name(name)) for name in ("registry.py", "endings.py"))
+_OURS = tuple(str(Path(__file__).with_name(name)) for name in ("registry.py", "discovery.py", "endings.py"))
 """Where a plug-in's error did not come from."""
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 """Folders in which packages lie that were installed."""

@@ -109,11 +109,11 @@ def _become(asked: dict[str, Any], out: str, err: str) -> None:
 def _serve() -> None:
     from importlib import import_module
 
-    from mibench import registry
+    from mibench.discovery import discover
 
     for name in _LOADED:
         import_module(name)
-    registry.discover()
+    discover()
     for line in sys.stdin:
         answer = _answered(json.loads(line))
         print(json.dumps(answer), flush=True)

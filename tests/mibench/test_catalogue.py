@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from mibench import registry
+from mibench.discovery import discover
 from mibench.errors import NotInstalled, UsageError
 from mibench.estimator import Array, Capabilities, Estimate, Estimator, Kind
 from mibench.parameters import Range
@@ -98,7 +99,7 @@ class Wrapped(Task):
 @pytest.fixture(autouse=True)
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The plug-ins above, and only these."""
-    registry.discover()
+    discover()
     for own in (registry.estimators, registry.tasks):
         monkeypatch.setattr(own, "_factories", {})
         monkeypatch.setattr(own, "_sources", {})
