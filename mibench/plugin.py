@@ -15,7 +15,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
-from . import parameters
+from . import declarations
 from .errors import UsageError
 from .selector import format_selector
 
@@ -32,7 +32,7 @@ class Declared(ABCMeta):
 
     def __call__(cls: type[T], *args: Any, **kwargs: Any) -> T:
         require_complete(cls)
-        made: T = super().__call__(**parameters.arguments(cls, args, kwargs))  # type: ignore[misc]
+        made: T = super().__call__(**declarations.arguments(cls, args, kwargs))  # type: ignore[misc]
         vars(made)["_complete"] = True
         return made
 
@@ -104,7 +104,7 @@ class Plugin(metaclass=Declared):
         """The name as a user would type it: ``ksg``, ``ksg[k=5]``, or the alias it was asked for by."""
         if self._alias:
             return self._alias
-        defaults = parameters.defaults(type(self))
+        defaults = declarations.defaults(type(self))
         shown = {k: v for k, v in self.params.items() if k not in defaults or not _same(v, defaults[k])}
         return format_selector(_own_name(type(self)) or type(self).__name__, shown)
 

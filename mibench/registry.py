@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar, dataclass_transform
 
-from . import parameters
+from . import declarations, parameters
 from .discovery import discover
 from .endings import outlived
 from .errors import MibenchError, UsageError
@@ -76,7 +76,7 @@ class Registry(Generic[P]):
                 _as_dataclass(factory)
                 require_complete(factory)
                 factory.registered_name = name  # type: ignore[attr-defined]
-            parameters.require_named(name, factory)
+            declarations.require_named(name, factory)
             self._factories[name] = factory
             self._sources[name] = source
             return factory
@@ -176,7 +176,7 @@ class Registry(Generic[P]):
 
     def _typed(self, name: str, factory: Callable[..., P], params: dict[str, Any]) -> dict[str, Any]:
         """The parameters as the factory's annotations want them."""
-        signature, hints = parameters.constructor(factory), parameters.declared(factory)
+        signature, hints = declarations.constructor(factory), declarations.declared(factory)
         typed = {}
         for key, value in params.items():
             if key not in signature.parameters:
@@ -240,7 +240,7 @@ def include(path: str | Path) -> None:
         with _supervised(path):
             spec.loader.exec_module(module)
         for factory in [*estimators.defined_in(name).values(), *tasks.defined_in(name).values()]:
-            parameters.declared(factory)
+            declarations.declared(factory)
     except BaseException as error:  # a module may call sys.exit()
         estimators.forget(name)
         tasks.forget(name)

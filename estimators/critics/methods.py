@@ -11,7 +11,7 @@ import types
 from typing import Any, Literal
 
 from mibench.bound import Bound, Kind
-from mibench.parameters import constructor, declared
+from mibench.declarations import constructor, declared
 from mibench.registry import register_estimator
 
 from . import bounds, bounds_baseline, bounds_conditional

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from mibench import registry
+from mibench.declarations import constructor, declared
 from mibench.estimator import Estimator
-from mibench.parameters import allowed, constructor, declared, words
+from mibench.parameters import allowed, words
 from mibench.plugin import Plugin
 
 from .common import CheckFailed, NotApplicable, require, require_json, without_randomness

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mibench.declarations import constructor, declared
 from mibench.errors import UsageError
 from mibench.estimator import Estimator
-from mibench.parameters import constructor, declared, words
+from mibench.parameters import words
 from mibench.plugin import Plugin
 from mibench.registry import estimators, tasks
 from mibench.selector import format_value, parse_selector

@@ -12,8 +12,8 @@ from mibench.estimators.critics.critics import CriticStack, build
 from mibench.estimators.critics.networks import Convolutional, ParameterMatrix, Perceptron
 from torch import Tensor
 
+from mibench.declarations import declared
 from mibench.errors import Unsupported
-from mibench.parameters import declared
 
 FREE = get_args(declared(FreeCritic)["critic"])
 KINDS = [*FREE, "gaussian"]

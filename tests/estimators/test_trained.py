@@ -19,9 +19,9 @@ from mibench.estimators.learned import Learned, Split
 from torch import Tensor
 
 import mibench
+from mibench.declarations import constructor
 from mibench.errors import Unsupported, UsageError
 from mibench.estimator import Estimator
-from mibench.parameters import constructor
 from mibench.registry import estimators
 
 from .conftest import correlated

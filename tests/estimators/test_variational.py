@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from mibench.estimators.critics.base import FreeCritic, Variational
 
+from mibench.declarations import declared
 from mibench.errors import DataError
 from mibench.estimator import Array, Estimate, Kind
-from mibench.parameters import declared
 from mibench.registry import estimators
 
 NAMES = [n for n in estimators.names() if isinstance(estimators.factory(n), type)]

@@ -18,8 +18,9 @@ import numpy.typing as npt
 import pytest
 import sklearn.datasets
 
-from mibench import datasets
+from mibench import datasets, image_files
 from mibench.errors import DataError, NotInstalled, UsageError
+from mibench.image_files import read_cifar_batch, read_idx, write_idx
 
 RNG = np.random.default_rng(0)
 
@@ -113,8 +114,8 @@ class TestIdx:
     def test_written_files_have_the_format(self, tmp_path: Path, digits_like: list[Array]) -> None:
         for array in digits_like:
             for name in ("plain", "packed.gz"):
-                datasets.write_idx(tmp_path / name, array)
-                assert np.array_equal(datasets.read_idx(tmp_path / name), array)
+                write_idx(tmp_path / name, array)
+                assert np.array_equal(read_idx(tmp_path / name), array)
             assert (tmp_path / "plain").read_bytes() == idx_bytes(array)
         assert {path.name for path in tmp_path.iterdir()} == {"plain", "packed.gz"}
 
@@ -139,28 +140,28 @@ class TestIdx:
         path = tmp_path / "train-images-idx3-ubyte"
         path.write_bytes(damage(idx_bytes(digits_like[0])))
         with pytest.raises(DataError, match=message):
-            datasets.read_idx(path)
+            read_idx(path)
 
     def test_a_truncated_gzip_is_refused(self, tmp_path: Path, digits_like: list[Array]) -> None:
         path = tmp_path / "x.gz"
         path.write_bytes(gzip.compress(idx_bytes(digits_like[0]))[:-20])
         with pytest.raises(DataError, match="cannot read"):
-            datasets.read_idx(path)
+            read_idx(path)
         for content in (idx_bytes(digits_like[0]), b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + b"\xff" * 50):
             path.write_bytes(content)
             with pytest.raises(DataError, match="cannot read"):
-                datasets.read_idx(path)
+                read_idx(path)
         path.unlink()
         with pytest.raises(DataError, match="cannot read"):
-            datasets.read_idx(path)
+            read_idx(path)
 
     def test_no_file_takes_the_memory_of_the_machine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A few bytes that unpack to as many as one likes, and a file that is too large as it is."""
-        monkeypatch.setattr(datasets, "_MOST_BYTES", 1000)
+        monkeypatch.setattr(image_files, "_MOST_BYTES", 1000)
         for path, content in ((tmp_path / "x.gz", gzip.compress(bytes(10_000))), (tmp_path / "x", bytes(1001))):
             path.write_bytes(content)
             with pytest.raises(DataError, match="holds more than"):
-                datasets.read_idx(path)
+                read_idx(path)
 
     def test_images_and_labels_must_fit(self, data: Path, digits_like: list[Array]) -> None:
         digits_like[1] = digits_like[1][:-1]
@@ -187,7 +188,7 @@ class TestCifar:
         pixels = RNG.integers(0, 256, (4, 3072), dtype=np.uint8)
         path = tmp_path / "data_batch_1"
         path.write_bytes(pickle.dumps({b"data": pixels, b"labels": [1, 2, 3, 4]}, protocol=protocol))
-        found, labels = datasets.read_cifar_batch(path)
+        found, labels = read_cifar_batch(path)
         assert np.array_equal(found.reshape(4, -1), pixels)
         assert labels.tolist() == [1, 2, 3, 4]
 
@@ -201,7 +202,7 @@ class TestCifar:
             path = tmp_path / "data_batch_1"
             path.write_bytes(pickle.dumps(payload, protocol=2))
             with pytest.raises(DataError, match="no place in a batch"):
-                datasets.read_cifar_batch(path)
+                read_cifar_batch(path)
         assert not (tmp_path / "ran").exists()
 
     @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ class TestCifar:
         path = tmp_path / "data_batch_1"
         path.write_bytes(content)
         with pytest.raises(DataError, match="not a batch of CIFAR-10"):
-            datasets.read_cifar_batch(path)
+            read_cifar_batch(path)
 
     def test_damage_anywhere_is_no_crash(self, tmp_path: Path) -> None:
         whole = pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [1, 2]}, protocol=2)
@@ -245,7 +246,7 @@ class TestCifar:
         for at in RNG.choice(ends, 500):
             path.write_bytes(whole[:at] + RNG.bytes(1) + whole[at + 1 :])
             with suppress(DataError):
-                pixels, labels = datasets.read_cifar_batch(path)
+                pixels, labels = read_cifar_batch(path)
                 assert pixels.dtype == np.uint8
                 assert labels.dtype == np.int64
 

@@ -15,7 +15,7 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from mibench import parameters
+from mibench.declarations import constructor, declared
 from mibench.errors import UsageError
 from mibench.estimator import Array, Estimate, Estimator
 from mibench.parameters import (
@@ -32,7 +32,6 @@ from mibench.parameters import (
     allowed,
     at_least,
     between,
-    declared,
     inside,
     settle,
     unusable,
@@ -278,7 +277,7 @@ def every_parameter() -> list[Any]:
 @pytest.mark.parametrize(("registry", "name", "parameter", "hint"), every_parameter())
 def test_no_parameter_takes_a_bad_value(registry: Registry[Any], name: str, parameter: str, hint: Any) -> None:
     factory = registry.factory(name)
-    given = parameters.constructor(factory).parameters
+    given = constructor(factory).parameters
     others = {k: _some(declared(factory)[k]) for k, p in given.items() if p.default is p.empty and k != parameter}
     # the registry, and not the function itself, holds the arguments of a function to its annotations
     build = factory if isinstance(factory, type) else partial(registry.create, name)
@@ -295,7 +294,7 @@ def test_no_parameter_takes_a_bad_value(registry: Registry[Any], name: str, para
 
 @pytest.mark.parametrize(("registry", "name", "parameter", "hint"), every_parameter())
 def test_every_default_is_allowed(registry: Registry[Any], name: str, parameter: str, hint: Any) -> None:
-    default = parameters.constructor(registry.factory(name)).parameters[parameter].default
+    default = constructor(registry.factory(name)).parameters[parameter].default
     assert default is Parameter.empty or allowed(default, hint)
 
 

@@ -16,6 +16,7 @@ from mibench import datasets
 from mibench.datasets import Labels
 from mibench.errors import DataError, NotInstalled
 from mibench.estimator import Array
+from mibench.image_files import write_idx
 from mibench.registry import tasks
 from mibench.task import Task
 
@@ -178,7 +179,7 @@ class TestFiles:
         folder.mkdir()
         train, labels = rng.integers(0, 256, (100, 28, 28), dtype=np.uint8), np.arange(100, dtype=np.uint8) % 10
         for file, array in zip(datasets.IDX, (train, labels, train[:10], labels[:10]), strict=True):
-            datasets.write_idx(folder / file, array)
+            write_idx(folder / file, array)
         task = tasks.create("mnist-channel[bits=2,crossover=0.0]")
         assert isinstance(task, Task)
         x, y = task.sample(500, 0)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from mibench import datasets
 from mibench.errors import NotInstalled
+from mibench.image_files import write_idx
 from mibench.registry import estimators, tasks
 from mibench.task import DownstreamTask, Outcome
 
@@ -41,8 +42,8 @@ def mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, (pixels, labels) in parts.items():
         large = np.zeros((len(pixels), 28, 28), np.uint8)
         large[:, 2:26, 2:26] = (pixels[:, 0] * np.uint8(15)).repeat(3, axis=1).repeat(3, axis=2)
-        datasets.write_idx(folder / f"{name}-images-idx3-ubyte.gz", large)
-        datasets.write_idx(folder / f"{name}-labels-idx1-ubyte", labels.astype(np.uint8))
+        write_idx(folder / f"{name}-images-idx3-ubyte.gz", large)
+        write_idx(folder / f"{name}-labels-idx1-ubyte", labels.astype(np.uint8))
     return tmp_path
 
 
