@@ -23,8 +23,7 @@ from mibench.estimator import Array, Capabilities, Estimate, Kind, check_samples
 from mibench.parameters import Count, NotNegative, Positive, Widths
 
 from .._samples import pooled
-from ..learned import Assignment as Assignment
-from ..learned import BelowOne, Folds, Learned, Scaling, Split, in_halves, one_thread, scaled, threads
+from ..learned import Assignment, BelowOne, Folds, Learned, Scaling, Split, in_halves, one_thread, scaled, threads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from mibench.bound import Bound
 
     from .critics import CriticStack
-    from .trainer import Optimisation
+    from .stack import Optimisation
 
 Activation: TypeAlias = Literal["relu", "elu", "gelu", "silu", "tanh"]
 # numbers of input that one stack may hold: more problems than fit are answered one stack after the other
@@ -111,7 +110,7 @@ class Variational(Learned):
 
     def optimisation(self, dim: int) -> Optimisation:
         """How the trainer is to proceed, with ``dim`` columns in x and y together."""
-        from .trainer import Optimisation
+        from .stack import Optimisation
 
         names = Optimisation.__dataclass_fields__.keys() & self.params.keys()
         chosen: dict[str, Any] = {name: getattr(self, name) for name in names}

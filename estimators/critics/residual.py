@@ -14,9 +14,9 @@ from mibench.estimator import Estimate
 from mibench.parameters import Count, NotNegative, Positive
 from mibench.registry import register_estimator
 
-from ..learned import Folds, Scaling
+from ..learned import Assignment, Folds, Scaling
 from . import copula
-from .base import Assignment, FreeCritic, TrainedCritic
+from .base import FreeCritic, TrainedCritic
 from .bounds import NWJ, InfoNCE, MovingAverageDV
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from mibench.estimator import Array, Kind
 from mibench.parameters import Count
 from mibench.registry import register_estimator
 
-from ..learned import Scaling
-from .base import Assignment, TrainedCritic, Variational
+from ..learned import Assignment, Scaling
+from .base import TrainedCritic, Variational
 from .bounds import PlugIn
 from .copula import CREDIBLE, RIDGES, GaussianRatio, margins
 

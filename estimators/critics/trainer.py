@@ -16,10 +16,7 @@ from torch import Tensor
 from mibench.bound import Bound
 
 from .critics import CriticStack
-from .stack import AdamW as AdamW
-from .stack import Optimisation as Optimisation
-from .stack import Stack as Stack
-from .stack import batch_size as batch_size
+from .stack import Optimisation, Stack
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from mibench.group import grouped
 from mibench.task import TaskKind
 
-from .grid import Job
+from .job import Job
 
 Load: TypeAlias = list[list[Job]]
 """Batches that one worker answers one after another in one call."""

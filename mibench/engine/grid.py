@@ -36,7 +36,7 @@ from mibench.plugin import Plugin, canonical
 from mibench.task import DownstreamTask, TaskKind
 from mibench.words import listed, nearest
 
-from .job import Job as Job
+from .job import Job
 from .plain import described
 from .plan import Plan, Point
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from mibench.result import Cell, Result
 from mibench.words import counted
 
-from .grid import Job
+from .job import Job
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -23,7 +23,7 @@ from mibench.task import TaskKind
 
 from .batches import Load, Loads, batches
 from .executor import Executor, Lost
-from .grid import Job
+from .job import Job
 from .layout import Reader
 from .plan import Plan
 from .records import End, recorded

@@ -36,7 +36,7 @@ _MOST_BYTES = 64 << 20  # of the pictures of a training
 if TYPE_CHECKING:
     from mibench.estimator import Array, Estimator
 
-    from .grid import Job
+    from .job import Job
 
 
 @dataclass(frozen=True)

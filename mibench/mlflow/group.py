@@ -18,7 +18,7 @@ from .tracking import Tracker
 from .uri import artifact_root
 
 if TYPE_CHECKING:
-    from mibench.engine.grid import Job
+    from mibench.engine.job import Job
 
 Group: TypeAlias = tuple[str, str, int]
 """Estimator, task and sample size."""

@@ -31,7 +31,7 @@ from peers import footer, table
 
 import mibench
 from mibench import Result
-from mibench.engine.grid import Job
+from mibench.engine.job import Job
 
 ARRANGEMENTS = {
     "local, 1 worker": ("local", 1),

@@ -26,7 +26,8 @@ import pytest
 from mibench import Status, load_results, registry, run
 from mibench.engine import local
 from mibench.engine.executor import Lost
-from mibench.engine.grid import Job, expand, make_grid
+from mibench.engine.grid import expand, make_grid
+from mibench.engine.job import Job
 from mibench.engine.reading import FILE
 from mibench.engine.worker import answer_all
 

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from mibench.estimators.critics.base import Assignment
 from mibench.estimators.critics.bounds import DonskerVaradhan
 from mibench.estimators.critics.copula import RIDGES, GaussianRatio, MixedRatio, chosen, spherical, whitening
 from mibench.estimators.critics.critics import build
@@ -13,7 +12,7 @@ from mibench.estimators.critics.evaluation import contributions
 from mibench.estimators.critics.offset import OffsetCritic
 from mibench.estimators.critics.residual import CopulaCritic
 from mibench.estimators.gaussian import gaussian_bias, gaussian_information
-from mibench.estimators.learned import splits
+from mibench.estimators.learned import Assignment, splits
 from scipy.stats import chi2, multivariate_normal
 
 from mibench.estimator import Array, rng_for

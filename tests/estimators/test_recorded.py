@@ -17,7 +17,8 @@ from mibench.estimators.critics import recorded, trainer
 from mibench.estimators.critics.bounds import BA, NWJ, SMILE, TUBA, InfoNCE, MovingAverageDV
 from mibench.estimators.critics.critics import build
 from mibench.estimators.critics.recorded import RecordedStack
-from mibench.estimators.critics.trainer import AdamW, Fit, Optimisation, Stack
+from mibench.estimators.critics.stack import AdamW, Optimisation, Stack
+from mibench.estimators.critics.trainer import Fit
 from mibench.estimators.densities import stacked as densities
 from mibench.estimators.densities.training import History, Pair, Pure, Schedule, isolated
 from torch import Tensor

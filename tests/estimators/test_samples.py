@@ -14,7 +14,7 @@ from mibench.estimators._samples import outliers, pooled, standardized, tamed, t
 from mibench.estimators.ksg import prepared
 
 from mibench import runtime
-from mibench.engine.grid import Job
+from mibench.engine.job import Job
 from mibench.engine.worker import answer
 from mibench.registry import estimators, tasks
 from mibench.result import Cell, Status

@@ -10,7 +10,8 @@ from mibench.estimators.critics.bounds import NWJ, DonskerVaradhan, InfoNCE
 from mibench.estimators.critics.critics import CriticStack, build
 from mibench.estimators.critics.evaluation import contributions, sampled_scores, scores, split_matrix
 from mibench.estimators.critics.networks import Parameters
-from mibench.estimators.critics.trainer import AdamW, Optimisation, batch_size, fit
+from mibench.estimators.critics.stack import AdamW, Optimisation, batch_size
+from mibench.estimators.critics.trainer import fit
 from mibench.estimators.learned import Scaling, scaled, splits
 from torch import Tensor
 

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from mibench.estimators.critics.base import Assignment
 from mibench.estimators.critics.copula import GaussianRatio
 from mibench.estimators.critics.telescoping import TRE
 from mibench.estimators.critics.waymarks import PARTNERS, STRONGEST, WaymarkCritic, mixing
+from mibench.estimators.learned import Assignment
 
 from mibench.estimator import Array, Kind, rng_for
 

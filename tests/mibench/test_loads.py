@@ -8,7 +8,8 @@ import pytest
 
 import mibench
 from mibench.engine.batches import Loads, batches
-from mibench.engine.grid import Job, expand, make_grid
+from mibench.engine.grid import expand, make_grid
+from mibench.engine.job import Job
 from mibench.engine.reading import FILE
 from mibench.registry import tasks
 from mibench.result import Status

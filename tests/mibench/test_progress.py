@@ -6,7 +6,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from mibench.engine.grid import Job, expand, make_grid
+from mibench.engine.grid import expand, make_grid
+from mibench.engine.job import Job
 from mibench.engine.progress import Bar, Lines, Pace, Progress
 
 from .conftest import MakeResult

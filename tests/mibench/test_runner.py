@@ -23,7 +23,7 @@ import mibench
 from mibench import Result, Results, Status, registry
 from mibench.engine import local, runner
 from mibench.engine.executor import Lost
-from mibench.engine.grid import Job
+from mibench.engine.job import Job
 from mibench.engine.reading import FILE, read_results
 from mibench.errors import MibenchError, UsageError
 

@@ -18,7 +18,8 @@ import mibench
 from mibench import UsageError, checks, registry
 from mibench.advice.panel import ask
 from mibench.engine.batches import batches
-from mibench.engine.grid import Job, expand, make_grid
+from mibench.engine.grid import expand, make_grid
+from mibench.engine.job import Job
 from mibench.engine.worker import answer, describe
 from mibench.result import Result, Status
 from mibench.task import Outcome
