@@ -6,7 +6,7 @@ import math
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from .engine.reading import FILE, read_results
 from .engine.runner import Observer, default_workers, run_jobs, selection, unfinished
 from .engine.store import Store
 from .errors import UsageError
-from .estimator import Estimate, Estimator, check_samples
+from .estimator import Array, Estimate, Estimator, check_samples
 from .functions import FunctionEstimator
 from .result import Result
 from .results import Results, load_results
@@ -37,6 +37,7 @@ from .task import AnyTask
 
 if TYPE_CHECKING:
     from .leaderboard.changes import Comparison
+    from .mlflow.group import GroupTracker
 
 
 def run(
@@ -107,6 +108,8 @@ def run(
         raise UsageError(f"the time budget must be greater than zero seconds, not {time_budget:g}.")
     if tracking_wait is not None and not tracking_wait >= 0:
         raise UsageError(f"the wait for MLflow cannot be {tracking_wait:g} seconds.")
+    if tracking is True and out is None:
+        raise UsageError("tracking=True keeps its store beside the results: name a folder for them with out=.")
     end = time.monotonic() + (math.inf if time_budget is None else time_budget)
     if away and device == "auto":
         raise UsageError("on a cluster the device is that of its nodes: say cuda or cpu instead of auto.")
@@ -117,12 +120,7 @@ def run(
     memory_limit = max(grid.memory_limit for grid in grids)
     told = list(observers)
     with ExitStack() as stack:
-        if out is None:
-            if tracking is True:
-                raise UsageError("tracking=True keeps its store beside the results: name a folder for them with out=.")
-            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mibench-")))
-        else:
-            directory = Path(out)
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mibench-")) if out is None else out)
         store = stack.enter_context(Store(directory))
         todo = unfinished(plan, store.ends(), retry)
         room = stack.enter_context(opened(start, workers, memory_limit, device)) if todo else workers
@@ -131,15 +129,8 @@ def run(
             from .engine.progress import Progress
 
             told.append(Progress(workers, None if out is None else directory / FILE, progress))
-        tracker = None
-        if tracking:
-            from .mlflow.group import GroupTracker
-            from .mlflow.uri import mlflow_uri
-
-            uri = mlflow_uri(directory) if tracking is True else tracking
-            tracker = stack.enter_context(
-                GroupTracker(uri, directory, math.inf if tracking_wait is None else tracking_wait)
-            )
+        tracker = stack.enter_context(_tracking(tracking, directory, tracking_wait))
+        if tracker is not None:
             told.append(tracker)
         left = run_jobs(
             todo,
@@ -157,6 +148,19 @@ def run(
         if tracker is not None:
             tracker.summarize(results, {})
         return results
+
+
+def _tracking(
+    asked: str | bool | None, directory: Path, wait: float | None
+) -> AbstractContextManager[GroupTracker | None]:
+    """Who writes a run to MLflow, where somebody asked for it."""
+    if not asked:
+        return nullcontext()
+    from .mlflow.group import GroupTracker
+    from .mlflow.uri import mlflow_uri
+
+    uri = mlflow_uri(directory) if asked is True else asked
+    return GroupTracker(uri, directory, math.inf if wait is None else wait)
 
 
 def merge(directories: Sequence[str | Path], out: str | Path, keep: str | None = None) -> Results:
@@ -240,7 +244,7 @@ def estimate(
         advice = advise(x, y, seed)
         said = {a.estimator: a.estimate.mi for a in advice.answers if a.estimate is not None}
         told = {**advice.facts(), "estimates": said, "warnings": [remark.message for remark in advice.warnings]}
-        return _in_order(Estimate(advice.mi, diagnostics=told), x, y)
+        return _in_order(Estimate(advice.mi, diagnostics=told), *check_samples(x, y))
     chosen = get_estimator(estimator, **params)
     if chosen.capabilities.reads_task:
         raise UsageError(f"{chosen.label} reads the answer from a task; it cannot estimate from samples.")
@@ -250,9 +254,9 @@ def estimate(
     return replace(found, diagnostics={**found.diagnostics, "repeated_rows": again}) if again else found
 
 
-def _in_order(found: Estimate, x: npt.ArrayLike, y: npt.ArrayLike) -> Estimate:
+def _in_order(found: Estimate, x: Array, y: Array) -> Estimate:
     """An estimate that says so where the rows of both variables follow one another."""
-    lag = in_both(*check_samples(x, y))
+    lag = in_both(x, y)
     if lag is None:
         return found
     return replace(found, diagnostics={**found.diagnostics, "autocorrelation": round(lag, 3)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,7 @@ from .streams import say, tell
 
 if TYPE_CHECKING:
     from mibench.estimator import Estimator
-    from mibench.samples.table import Pair
+    from mibench.samples.table import Declared, Pair
 
 
 class Decimal(StrEnum):
@@ -95,18 +96,17 @@ def estimate(
     include_files(include)
     from mibench.advice.panel import ask
     from mibench.advice.verdict import advise_on
-    from mibench.estimator import check_samples
     from mibench.registry import estimators as registry
-    from mibench.samples import Declared, answer_remarks, read_pair, remarks
-    from mibench.samples.clean import cleaned
+    from mibench.samples import Declared, answer_remarks, remarks
 
+    declared = Declared(_delimiter(delimiter), decimal, header)
     if target is not None or all_pairs:
         from . import screen
 
         if y is not None or estimators or (target is not None and all_pairs):
             raise UsageError("--target, --all-pairs, --y and -e exclude each other: say what to compare once.")
         asked = screen.Asked(target, x, missing is Missing.REFUSE, time_series, seed, unit, out, as_json)
-        return screen.show(files, Declared(_delimiter(delimiter), decimal, header), asked)
+        return screen.show(files, declared, asked)
     if out is not None and out.suffix.lower() != ".html":
         raise UsageError(
             f"--out '{out}': the page of an estimate is .html; other endings go with --target or --all-pairs."
@@ -116,14 +116,7 @@ def estimate(
     if fast and thorough:
         raise UsageError("--fast and --thorough exclude each other.")
     chosen = registry.select(estimators) if estimators else []
-    pair = read_pair(files, x, y, Declared(_delimiter(delimiter), decimal, header), missing)
-    for source in pair.sources:
-        say(f"read {source}")
-    if pair.dropped:
-        rows = f"{pair.dropped} of {pair.dropped + len(pair.x.values)} rows"
-        say(f"dropped {rows} with a missing value in a column used")
-    pair = cleaned(pair)
-    check_samples(pair.x.values, pair.y.values)
+    pair = _read(files, x, y, declared, missing)
     panel = chosen if estimators else _panel(fast, thorough, pair)
     found = remarks(pair, panel)
     advice = None if estimators else advise_on(pair, seed, fast)
@@ -144,6 +137,23 @@ def estimate(
         raise UsageError(
             "no estimator answered: " + "; ".join(f"{a.estimator}: {a.reason.rstrip('.')}" for a in answers) + "."
         )
+
+
+def _read(files: Sequence[Path], x: str | None, y: str | None, declared: Declared, missing: Missing) -> Pair:
+    """The pair in the files, cleaned; how it was understood is said."""
+    from mibench.estimator import check_samples
+    from mibench.samples import read_pair
+    from mibench.samples.clean import cleaned
+
+    pair = read_pair(files, x, y, declared, missing)
+    for source in pair.sources:
+        say(f"read {source}")
+    if pair.dropped:
+        rows = f"{pair.dropped} of {pair.dropped + len(pair.x.values)} rows"
+        say(f"dropped {rows} with a missing value in a column used")
+    pair = cleaned(pair)
+    check_samples(pair.x.values, pair.y.values)
+    return pair
 
 
 def _panel(fast: bool, thorough: bool, pair: Pair) -> list[Estimator]:

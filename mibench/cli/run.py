@@ -15,7 +15,7 @@ from mibench.errors import UsageError
 from mibench.words import counted, heading
 
 if TYPE_CHECKING:
-    from mibench.engine.plan import Plan
+    from mibench.engine.plan import Plan, Shard
     from mibench.result import Result
     from mibench.results import Results
 
@@ -109,10 +109,7 @@ def run(
     }
     chosen = choose(grids, settings, "the command line")
     share = None if shard is None else Shard.read(shard)
-    name = "+".join(Path(name).stem for name in grids) if grids else "custom"
-    if share is not None:
-        name += f"-shard-{share.number}-of-{share.of}"
-    directory = out or RESULTS / name
+    directory = out or RESULTS / _name(grids, share)
     if dry_run:
         asked = plan(*chosen)
         _show_plan(asked if share is None else asked.part(share), directory, retry)
@@ -121,7 +118,6 @@ def run(
     from mibench.mlflow.group import GroupTracker
     from mibench.mlflow.uri import mlflow_uri
     from mibench.report.terminal import show
-    from mibench.result import Status
 
     if share is not None:
         no_mlflow = no_mlflow or mlflow is None  # machines that share a folder would share one embedded store
@@ -155,6 +151,28 @@ def run(
         closing_lines(console, directory, written, uri)
     _say_what_is_left(results)
     say_what_is_older(results, [*(include or ()), *(Path(file) for grid in chosen for file in grid.include)])
+    _end(results, strict)
+
+
+def _name(grids: Sequence[str] | None, share: Shard | None) -> str:
+    """Of the folder for the results of these grids."""
+    name = "+".join(Path(grid).stem for grid in grids) if grids else "custom"
+    return name if share is None else f"{name}-shard-{share.number}-of-{share.of}"
+
+
+def _say_what_is_left(results: Results) -> None:
+    if results.left:
+        what = f"the time budget is spent, {counted(results.left, 'cell')} left"
+        say(f"{what}; the same command takes up from there.")
+    if lost := sum(r.again > 0 for r in results):
+        what = f"{counted(lost, 'cell')} failed through no fault of a plug-in"
+        say(f"{what}; the same command tries them again.")
+
+
+def _end(results: Results, strict: bool) -> None:
+    """The exit code that results have, where it is not 0."""
+    from mibench.result import Status
+
     if results.left:
         raise typer.Exit(4)
     if not any(r.status is Status.OK for r in results):
@@ -163,16 +181,6 @@ def run(
     if strict and failed:
         say(f"--strict: {failed} of {len(results)} cells failed.")
         raise typer.Exit(1)
-
-
-def _say_what_is_left(results: Results) -> None:
-    if results.left:
-        what = f"the time budget is spent, {counted(results.left, 'cell')} left"
-        say(f"{what}; the same command takes up from there.")
-    lost = sum(r.again > 0 for r in results)
-    if lost:
-        what = f"{counted(lost, 'cell')} failed through no fault of a plug-in"
-        say(f"{what}; the same command tries them again.")
 
 
 def say_what_is_older(results: Results, files: Sequence[Path]) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mibench.dependence.screen import Progress
     from mibench.dependence.screened import Screen, Screened
     from mibench.samples import Declared, Table
+    from mibench.samples.table import Readable
 
 _SURE = 0.05
 _SHOWN = 20  # of all pairs, on a terminal
@@ -81,16 +82,23 @@ def _suffix(out: Path | None) -> str:
 
 def _read(path: Path, declared: Declared, asked: Asked) -> tuple[Table, int | None, dict[str, str]]:
     """The table, the place of the target in it, and why columns could not be read."""
-    import numpy as np
-
     from mibench.samples import open_file
-    from mibench.samples.choose import choose
 
     file = open_file(path, declared, least=2)
     say(f"read {file.source}")
+    if len(set(file.names)) < len(file.names):
+        raise UsageError(f"two columns of {file.source.file} have the same name; rename one.")
+    chosen, target = _chosen(file, asked)
+    table, chosen, unread = _readable(file, chosen, target)
+    _tell_gaps(table, file.source.file, asked.refuse_missing)
+    return table, None if target is None else chosen.index(target), unread
+
+
+def _chosen(file: Readable, asked: Asked) -> tuple[list[int], int | None]:
+    """The numbers of the columns that take part, the target last, and that of the target."""
+    from mibench.samples.choose import choose
+
     where, count = file.source.file, len(file.names)
-    if len(set(file.names)) < count:
-        raise UsageError(f"two columns of {where} have the same name; rename one.")
     chosen = choose(asked.columns, file.names, file.named, where) if asked.columns else list(range(count))
     target = None
     if asked.target is not None:
@@ -100,11 +108,15 @@ def _read(path: Path, declared: Declared, asked: Asked) -> tuple[Table, int | No
         if target in chosen and asked.columns:
             raise UsageError(f"column '{file.names[target]}' of {where} is in both --x and --target.")
         chosen = [i for i in chosen if i != target] + [target]
-    unread: dict[str, str] = {}
+    return chosen, target
+
+
+def _readable(file: Readable, chosen: list[int], target: int | None) -> tuple[Table, list[int], dict[str, str]]:
+    """The columns that can be read, which they are, and why others cannot: one of them costs not the others."""
     try:
-        table = file.read(chosen)
-    except UsageError:  # one column that cannot be used costs itself and not the others
-        readable = []
+        return file.read(chosen), chosen, {}
+    except UsageError:
+        readable, unread = [], {}
         for i in chosen:
             try:
                 file.read([i])
@@ -115,15 +127,19 @@ def _read(path: Path, declared: Declared, asked: Asked) -> tuple[Table, int | No
                 unread[file.names[i]] = f"cannot be used: {error}"
         if len(readable) < 2:
             raise
-        chosen, table = readable, file.read(readable)
+        return file.read(readable), readable, unread
+
+
+def _tell_gaps(table: Table, where: str, refuse: bool) -> None:
+    import numpy as np
+
     gaps = np.isnan(table.values)
     if bool(gaps.any()):
         names = [table.names[i] for i in np.flatnonzero(gaps.any(axis=0)).tolist()]
         holds = f"{counted(int(gaps.sum()), 'missing value')} in {listed(list(map(printable, names)), 4)}"
-        if asked.refuse_missing:
+        if refuse:
             raise UsageError(f"{where} has {holds}.")
         say(f"{holds}: each pair uses the rows in which it has both")
-    return table, None if target is None else chosen.index(target), unread
 
 
 @contextmanager
