@@ -23,7 +23,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -113,7 +113,6 @@ def _change(
     tolerance: float,
     max_slowdown: float | None,
 ) -> EstimatorChange:
-    role = pairs[0].new.role
     scored = [p for p in pairs if p.ranked]
     numbers = _scores(scored) if scored else {}
     broken, mended = sum(p.broken for p in pairs), sum(p.mended for p in pairs)
@@ -126,10 +125,7 @@ def _change(
     if broken:
         reasons.append(f"{counted(broken, 'cell')} that had an answer failed")
     reasons += [f"{m.metric} is worse on {m.task}" for m in metrics if m.verdict == Verdict.WORSE]
-    if role is Role.CEILING and scored and (numbers["new_score"] or 0.0) < 1 - NOISE:
-        reasons.append("it answers the truth and does not score 1: an error of the harness")
-    if role is Role.FLOOR and not all(equal(p.new.mi, 0.0) for p in scored if p.new.status is Status.OK):
-        reasons.append("it must answer 0 and does not: an error of the harness")
+    reasons += _of_the_harness(scored, numbers.get("new_score"))
     if max_slowdown is not None and ratio is not None and ratio > max_slowdown:
         reasons.append(f"it takes {ratio:.3g} times the CPU time, more than {max_slowdown:g}")
     if reasons:
@@ -149,6 +145,15 @@ def _change(
         settings=tuple(settings),
         **{key: numbers.get(key) for key in _NUMBERS},
     )
+
+
+def _of_the_harness(scored: Sequence[Pair], new_score: float | None) -> Iterator[str]:
+    """What is wrong with a reference whose answers are known."""
+    role = scored[0].new.role if scored else None
+    if role is Role.CEILING and (new_score or 0.0) < 1 - NOISE:
+        yield "it answers the truth and does not score 1: an error of the harness"
+    if role is Role.FLOOR and not all(equal(p.new.mi, 0.0) for p in scored if p.new.status is Status.OK):
+        yield "it must answer 0 and does not: an error of the harness"
 
 
 _NUMBERS = ("base_score", "new_score", "difference", "low", "high", "over", "base_error", "new_error")
@@ -225,29 +230,27 @@ def _metrics(pairs: Sequence[Pair], left: dict[str, list[Result]]) -> list[Metri
                 continue
             if len(both) < len(found):
                 left[f"metric '{name}', which is not in both"] += [p.new for o, f, p in found if None in (o, f)]
-            if not both:
-                continue
-            base, new = np.array(both).T
-            low, high = scoring.mean_interval(new - base) or (None, None)
-            rows.append(
-                MetricChange(
-                    estimator=estimator,
-                    task=task,
-                    n=n,
-                    metric=name,
-                    unit=str(info.get("unit", "")),
-                    better=str(info["better"]),
-                    verdict=Verdict.UNCHANGED if all(map(equal, base, new)) else Verdict.CHANGED,
-                    base=float(base.mean()),
-                    new=float(new.mean()),
-                    difference=float((new - base).mean()),
-                    low=low,
-                    high=high,
-                    p_value=scoring.paired_p(new - base) if len(both) > 1 else None,
-                    seeds=len(both),
-                )
-            )
+            if both:
+                base, new = np.array(both).T
+                about: dict[str, Any] = {"estimator": estimator, "task": task, "n": n, "metric": name}
+                about |= {"unit": str(info.get("unit", "")), "better": str(info["better"])}
+                rows.append(MetricChange(**about, **_moved(base, new)))
     return rows
+
+
+def _moved(base: scoring.Floats, new: scoring.Floats) -> dict[str, Any]:
+    """What the values of a metric, seed by seed, say of its change."""
+    low, high = scoring.mean_interval(new - base) or (None, None)
+    return {
+        "verdict": Verdict.UNCHANGED if all(map(equal, base, new)) else Verdict.CHANGED,
+        "base": float(base.mean()),
+        "new": float(new.mean()),
+        "difference": float((new - base).mean()),
+        "low": low,
+        "high": high,
+        "p_value": scoring.paired_p(new - base) if len(base) > 1 else None,
+        "seeds": len(base),
+    }
 
 
 def _judged(rows: Sequence[MetricChange], tolerance: float) -> tuple[MetricChange, ...]:
