@@ -53,10 +53,10 @@ class ConvolutionalBigan(BiganTask):
         return replace(made, facts={"labeler_accuracy": labeler.accuracy})
 
     def new_generator(self) -> nn.Module:
-        from . import nets
+        from . import convolutional
 
         channels, side, _ = self.shape
-        return nets.dcgan_generator(self.latent, channels, side, self.width)
+        return convolutional.dcgan_generator(self.latent, channels, side, self.width)
 
     def new_encoder(self) -> nn.Module:
         return self._joined(self.noise, self.latent)
@@ -85,10 +85,10 @@ class ConvolutionalBigan(BiganTask):
         return nets.Joined(nets.mlp([size + other, *self.hidden, outputs]), features)
 
     def _features(self, batch_norm: bool = True) -> tuple[nn.Module, int]:
-        from . import nets
+        from . import convolutional
 
         channels, side, _ = self.shape
-        return nets.dcgan_features(channels, side, self.width, batch_norm)
+        return convolutional.dcgan_features(channels, side, self.width, batch_norm)
 
 
 @register_task("bigan-mnist")

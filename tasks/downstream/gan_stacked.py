@@ -181,26 +181,26 @@ class GanStackedMnist(StackedGanTask):
         return max(1, self.width // {"whole": 1, "half": 2, "quarter": 4}[self.discriminator_size])
 
     def new_generator(self) -> nn.Module:
-        from . import nets
+        from . import convolutional
 
-        return nets.dcgan_generator(self.noise + self.code_size, 3, 28, self.width)
+        return convolutional.dcgan_generator(self.noise + self.code_size, 3, 28, self.width)
 
     def new_discriminator(self) -> nn.Module:
         from torch import nn
 
-        from . import nets
+        from . import convolutional
 
-        features, size = nets.dcgan_features(3, 28, self.discriminator_width)
+        features, size = convolutional.dcgan_features(3, 28, self.discriminator_width)
         return nn.Sequential(features, nn.Linear(size, 1))
 
     def new_critic(self, conditional: bool) -> Critic:
         from torch import nn
 
-        from . import nets
+        from . import convolutional, nets
 
         if not conditional:
-            return nets.ConditionedCritic(nets.ConditionedConv(3, 28, self.code_size, self.width))
-        features, size = nets.dcgan_features(3, 28, self.width, batch_norm=False)
+            return convolutional.ConditionedCritic(convolutional.ConditionedConv(3, 28, self.code_size, self.width))
+        features, size = convolutional.dcgan_features(3, 28, self.width, batch_norm=False)
         return nets.GaussianCritic(nn.Sequential(features, nn.Linear(size, 2 * self.code_size)))
 
 
@@ -258,11 +258,11 @@ class GanStackedMnistUnrolled(GanStackedMnist):
         return adam(generator, self.generator_lr, self.beta2), adam(discriminator, self.lr, self.beta2)
 
     def new_generator(self) -> nn.Module:
-        from . import nets
+        from . import convolutional
 
-        return nets.unrolled_generator(self.noise + self.code_size, 3, self.width)
+        return convolutional.unrolled_generator(self.noise + self.code_size, self.width)
 
     def new_discriminator(self) -> nn.Module:
-        from . import nets
+        from . import convolutional
 
-        return nets.unrolled_discriminator(3, self.discriminator_width)
+        return convolutional.unrolled_discriminator(self.discriminator_width)

@@ -13,7 +13,7 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-from mibench.tasks.downstream import nets
+from mibench.tasks.downstream import convolutional, nets
 from mibench.tasks.downstream.bottleneck import BottleneckMnist
 from mibench.tasks.downstream.gan_stacked import GanStackedMnist
 from mibench.tasks.downstream.regularizer import (
@@ -103,7 +103,7 @@ def stacked() -> None:
         "clipping": clock(lambda: adaptive_clip(g_u, g_m)),
     }
     table("gan-stacked-mnist, width 16, discriminator of a quarter, batch 64", plain | extra, set(plain))
-    whole = nets.ConcatCritic(cast("nets.ConditionedCritic", regularizer.critic).net)
+    whole = nets.ConcatCritic(cast("convolutional.ConditionedCritic", regularizer.critic).net)
     ways = {"once": regularizer, "twice": Regularizer(mine(), whole, regularizer.optimizer)}
     whole_steps = {name: critic_and_gradient(way, fake, code, parameters) for name, way in ways.items()}
     for name, value in beside(whole_steps).items():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mibench.tasks.downstream import data, figures, labelers, metrics, nets
+from mibench.tasks.downstream import convolutional, data, figures, labelers, metrics, nets
 from mibench.tasks.downstream.gan_stacked import GanStackedMnist, GanStackedMnistUnrolled, StackedGanTask
 from mibench.tasks.downstream.training import Training
 from PIL import Image
@@ -250,17 +250,17 @@ def test_image_labeler_of_attributes(celeba: Path) -> None:
 @pytest.mark.parametrize(("channels", "side"), [(3, 28), (1, 28), (3, 64), (1, 16)])
 def test_convolutional_nets_fit_together(channels: int, side: int) -> None:
     z = torch.randn(4, 6)
-    images = nets.dcgan_generator(6, channels, side, width=4)(z)
+    images = convolutional.dcgan_generator(6, channels, side, width=4)(z)
     assert images.shape == (4, channels, side, side)
     assert float(images.detach().abs().max()) <= 1.0
-    features, size = nets.dcgan_features(channels, side, width=4)
+    features, size = convolutional.dcgan_features(channels, side, width=4)
     assert features(images).shape == (4, size)
-    assert nets.ConditionedConv(channels, side, 6, width=4)(images, z).shape == (4, 1)
+    assert convolutional.ConditionedConv(channels, side, 6, width=4)(images, z).shape == (4, 1)
 
 
 def test_conditioned_critic_hears_the_code_in_every_block() -> None:
     torch.manual_seed(0)
-    critic = nets.ConditionedConv(1, 28, 5, width=4)
+    critic = convolutional.ConditionedConv(1, 28, 5, width=4)
     images, code = torch.randn(3, 1, 28, 28), torch.randn(3, 5)
     whole = critic(images, code)
     for linear in critic.maps:
