@@ -74,6 +74,9 @@ DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "bl
 """How delimiters are called in what is printed and in what is declared."""
 
 
+_MOST_LEVELS = 50  # that are told
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """Columns side by side.
@@ -102,9 +105,11 @@ class Table:
 
     def facts(self) -> list[dict[str, Any]]:
         """Name and kind of each column, and its categories where there are few."""
-        shown = [{"name": n, "kind": str(k)} for n, k in zip(self.names, self.kinds, strict=True)]
-        return [{**f, "levels": list(self.levels[i])} if len(self.levels.get(i, ())) in range(1, 51) else f
-                for i, f in enumerate(shown)]  # fmt: skip
+        facts: list[dict[str, Any]] = [{"name": n, "kind": str(k)} for n, k in zip(self.names, self.kinds, strict=True)]
+        for i, levels in self.levels.items():
+            if 0 < len(levels) <= _MOST_LEVELS:
+                facts[i]["levels"] = list(levels)
+        return facts
 
 
 @dataclass(frozen=True, eq=False)
