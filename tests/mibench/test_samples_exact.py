@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_single_values_that_meet_in_one_row_are_no_relation(seed: int) -> None:
     assert "deterministic" not in {r.code for r in remarks(x, y)}
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "exp": np.exp,
     "cube": lambda x: x**3,
     "tan": lambda x: np.arctan(x),
