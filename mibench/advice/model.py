@@ -79,7 +79,7 @@ class Recipe:
         """What neighbours are told by, (1 + likeness,): sizes as logarithms, log n first and twice as heavy."""
         rest = [np.nan_to_num(known.get(name, np.nan), nan=-1.0, posinf=20.0, neginf=-1.0) for name in self.likeness]
         sizes = [
-            np.log(v) if name.startswith(("dim", "rank")) else np.arcsinh(2 * v)
+            np.log(max(v, 1.0)) if name.startswith(("dim", "rank")) else np.arcsinh(2 * v)
             for name, v in zip(self.likeness, rest, strict=True)
         ]
         return np.array([2 * np.log(known["n"]), *sizes])

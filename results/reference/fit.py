@@ -1,8 +1,8 @@
 """Fit the model of the reference table and validate it: ``python results/reference/fit.py``.
 
-Three families in turn are left out, and what the model of the others says of them is held against the truth: that is
-the validation, ``results/reference/validation.md``, and it is what the intervals are stretched by. The model of all
-families is then written to ``mibench/advice/model.npz``.
+Three or four families in turn are left out, and what the model of the others says of them is held against the truth:
+that is the validation, ``results/reference/validation.md``, and it is what the intervals are stretched by. The model of
+all families is then written to ``mibench/advice/model.npz``.
 """
 
 from __future__ import annotations

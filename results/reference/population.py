@@ -2,8 +2,7 @@
 
 Sample number i is a function of i alone: a family, a task of it with random parameters, perhaps a monotone change of
 the marginals, an invertible mixing of the columns, further columns of noise or torn pairs, and a log-uniform sample
-size. Of the first families there are 5,000 samples of 100 to 20,000 rows, of the further ones 1,560 of 50 to 20,000;
-small samples of all follow, of 45 to 130 rows. None of this is a published preset.
+size. Blocks follow one another, each of samples of some families (see ``BLOCKS``). None of this is a published preset.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from distributions import Copula, Drawn, RandomFunction, RandomMixture, RandomScale
-from relations import Angles, Checkerboard, Copies, Curves, Networks, Proportions, SharedScale, Tables, Windows
+from letters import Associations, Codes, Groups, Rules
+from relations import Angles, Checkerboard, Copies, Curves, Networks, Precise, Proportions, SharedScale, Tables, Windows
 from responses import Classes, GeneralLinear, Interaction, Regression
 
 import mibench
@@ -22,7 +22,6 @@ from mibench.task import Task
 
 Rng = np.random.Generator
 MOST = 20_000
-_FIRST, _FURTHER = 5000, 1560
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def sample(index: int) -> Sample:
     """Sample number ``index`` of the population."""
     rng = np.random.default_rng([20, index])
     family, least, most = _part(index)
-    task = {**FAMILIES, **FURTHER}[family](rng)
+    task = ALL[family](rng)
     n = int(np.exp(rng.uniform(np.log(least), np.log(most))))
     if task.dim_x * task.dim_y > 10_000:
         n = min(n, 2000)
@@ -70,12 +69,12 @@ def sample(index: int) -> Sample:
 
 def _part(index: int) -> tuple[str, int, int]:
     """The family of a sample, and its least and most rows."""
-    if index < _FIRST:
-        return list(FAMILIES)[index % len(FAMILIES)], 100, MOST
-    if index < _FIRST + _FURTHER:
-        return list(FURTHER)[index % len(FURTHER)], 50, MOST
-    names = [*FAMILIES, *FURTHER]
-    return names[index % len(names)], 45, 130
+    first = 0
+    for block in BLOCKS:
+        if index < first + block.samples:
+            break
+        first += block.samples
+    return block.families[index % len(block.families)], block.least, block.most
 
 
 def _noise(rng: Rng, n: int) -> Array:
@@ -360,3 +359,32 @@ FURTHER: dict[str, Callable[[Rng], Task]] = {
     "tables": Tables,
     "windows": Windows,
 }
+
+LATEST: dict[str, Callable[[Rng], Task]] = {
+    "associations": Associations,
+    "groups": Groups,
+    "precise": Precise,
+    "rules": Rules,
+}
+
+ALL = {**FAMILIES, **FURTHER, **LATEST, "codes": Codes}
+
+
+@dataclass(frozen=True)
+class Block:
+    """So many samples of some families in turn, with log-uniform numbers of rows."""
+
+    samples: int
+    families: tuple[str, ...]
+    least: int
+    most: int
+
+
+BLOCKS = (
+    Block(5000, tuple(FAMILIES), 100, MOST),
+    Block(1560, tuple(FURTHER), 50, MOST),
+    Block(546, (*FAMILIES, *FURTHER), 45, 130),
+    Block(600, tuple(LATEST), 45, MOST),
+    Block(1290, (*FAMILIES, *FURTHER, *LATEST), 45, 250),
+    Block(204, ("codes",), 45, MOST),
+)

@@ -104,6 +104,28 @@ class Angles(Drawn):  # type: ignore[misc]
         return float(self.pairs * (k * (special.i1e(k) / special.i0e(k) - 1) - np.log(special.i0e(k))))
 
 
+class Precise(Drawn):  # type: ignore[misc]
+    """Relations with noise far smaller than the distance of samples: Gaussian pairs, or sawteeth around a circle."""
+
+    family = "precise"
+
+    def __init__(self, rng: Rng) -> None:
+        self.pairs = self.dim_x = self.dim_y = int(rng.choice([1, 1, 1, 2, 3]))
+        self.teeth = int(rng.choice([0, 0, 1, 2, 3, 5]))
+        self.noise = float(10 ** rng.uniform(-7, -1.5))
+
+    def draw(self, n: int, rng: Rng) -> tuple[Array, Array]:
+        if not self.teeth:
+            x = rng.standard_normal((n, self.pairs))
+            return x, np.sqrt(1 - self.noise**2) * x + self.noise * rng.standard_normal(x.shape)
+        x = rng.random((n, self.pairs))
+        return x, (self.teeth * x + self.noise * rng.uniform(-1, 1, x.shape)) % 1
+
+    @property
+    def mutual_information(self) -> float:
+        return float(self.pairs * -np.log(2 * self.noise if self.teeth else self.noise))
+
+
 class Proportions(Drawn):  # type: ignore[misc]
     """X some and Y other shares of a whole, Dirichlet distributed; what remains is in neither."""
 

@@ -1,4 +1,4 @@
-"""Make the reference table, or go on with it: ``python results/reference/table.py --samples 7106 --workers 2``.
+"""Make the reference table, or go on with it: ``python results/reference/table.py --samples 9200 --workers 2``.
 
 One line of JSON a sample, in ``results/reference/table.jsonl``: what it is (family, task, n, truth), what the panel
 and its probes answered, what each took, and what the sample looks like. A sample that has all its answers is not
@@ -95,7 +95,7 @@ def pack() -> None:
 def main() -> None:
     """Ask about every sample that is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=7106)
+    parser.add_argument("--samples", type=int, default=9200)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--members", nargs="*", default=list(usual_panel().members), help="the panel's, by default")
     parser.add_argument("--pack", action="store_true", help="publish the table and ask nothing")

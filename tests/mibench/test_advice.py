@@ -96,6 +96,12 @@ def test_the_greatest_answer_is_the_base_and_answers_move_the_value() -> None:
     assert recipe.base_and_scale({"a": math.nan, "b": math.inf, "n": 100.0}) == (0.0, 1.0)
 
 
+def test_what_neighbours_are_told_by_is_finite_where_nothing_varies_or_nobody_answered() -> None:
+    recipe = usual_model().recipe
+    for told in (0.0, math.nan, math.inf):
+        assert np.isfinite(recipe.alike(dict.fromkeys(recipe.likeness, told) | {"n": 50.0})).all()
+
+
 def test_candidates_weigh_by_what_is_expected_of_them_and_those_without_an_answer_nothing() -> None:
     values = np.array([[1.0, 2.0], [3.0, np.nan]])
     assert weighed(values, np.array([[0.5, 0.1], [0.5, 0.9]])) == pytest.approx([2.0, 2.0])

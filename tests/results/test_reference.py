@@ -33,7 +33,7 @@ def test_a_sample_is_a_function_of_its_number(modules: dict[str, ModuleType]) ->
     assert (first.x == again.x).all() and (first.y == again.y).all() and first.truth == again.truth
 
 
-@pytest.mark.parametrize("index", [7, 21, 4002, 5001, 5010, 6561, 7100])
+@pytest.mark.parametrize("index", [7, 21, 4002, 5001, 5010, 6561, 7100, 7108, 7111, 7710, 8997])
 def test_published_rows_are_of_the_samples_that_the_population_draws(
     index: int, modules: dict[str, ModuleType]
 ) -> None:
@@ -55,7 +55,7 @@ def test_every_family_draws_tasks_and_torn_pairs_share_nothing(modules: dict[str
 
 def _quick(population: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Truths that are means, from few draws."""
-    for kind in (population.Classes, population.Curves, population.SharedScale):
+    for kind in (population.Groups, population.Curves, population.SharedScale):
         for base in kind.__mro__:
             if "draws" in vars(base):
                 monkeypatch.setattr(base, "draws", 1000)
@@ -72,20 +72,23 @@ def test_further_families_and_small_samples_follow_the_first(
     drawn = [population.sample(i) for i in range(6560, 6560 + 39, 3)]
     assert len({s.family for s in drawn}) == 13
     assert all(45 <= len(s.x) == len(s.y) <= 130 for s in drawn)
+    drawn = [population.sample(i) for i in range(7106, 7106 + 2 * len(population.LATEST))]
+    assert {s.family for s in drawn} == set(population.LATEST)
+    assert all(45 <= len(s.x) == len(s.y) <= population.MOST for s in drawn)
 
 
 RATIOS = ("angles", "checkerboards", "classes", "curves", "interactions", "networks", "regressions", "responses")
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("family", [*RATIOS, "shared-scale"])
+@pytest.mark.parametrize("family", [*RATIOS, "groups", "shared-scale"])
 def test_densities_agree_with_draws(
     family: str, seed: int, modules: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With r the ratio of the joint density to the product, E_joint g / (1 + r) = E_product g r / (1 + r) for any g."""
     population = modules["population"]
     _quick(population, monkeypatch)
-    task = population.FURTHER[family](np.random.default_rng([31, seed]))
+    task = population.ALL[family](np.random.default_rng([31, seed]))
     n = 4000
     x, y = task.draw(n, np.random.default_rng(seed))
     apart = y[np.random.default_rng([seed, 1]).permutation(n)]
@@ -135,6 +138,37 @@ def test_information_of_shares_tables_and_windows(modules: dict[str, ModuleType]
     rho = windows._covariance[0, 0], windows._covariance[0, -1]
     windows._covariance, windows.dim_x = np.array([rho, rho[::-1]]), 1
     assert windows.mutual_information == pytest.approx(-0.5 * np.log(1 - (rho[1] / rho[0]) ** 2))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("family", ["associations", "codes", "rules"])
+def test_information_of_letters_is_that_of_their_counts(family: str, seed: int, modules: dict[str, ModuleType]) -> None:
+    task = modules["population"].ALL[family](np.random.default_rng(seed))
+    n = 200_000
+    x, y = task.draw(n, np.random.default_rng(1))
+    x = x[:, : task.active] if family == "rules" else x  # the other columns are noise
+    in_x, in_y = (np.unique(v, axis=0, return_inverse=True)[1].reshape(-1) for v in (x, y))
+    counted = np.zeros((in_x.max() + 1, in_y.max() + 1))
+    np.add.at(counted, (in_x, in_y), 1 / n)
+    product, seen = np.outer(counted.sum(axis=1), counted.sum(axis=0)), counted > 0
+    found = (counted[seen] * np.log(counted[seen] / product[seen])).sum()
+    bias = (np.array(counted.shape) - 1).prod() / (2 * n)
+    assert task.mutual_information == pytest.approx(found - bias, abs=0.006 + bias)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_information_of_precise_relations_is_what_their_noise_leaves(seed: int, modules: dict[str, ModuleType]) -> None:
+    task = modules["relations"].Precise(np.random.default_rng(seed))
+    x, y = task.draw(20_000, np.random.default_rng(1))
+    if task.teeth:
+        away = (y - task.teeth * x + 0.5) % 1 - 0.5
+        assert np.abs(away).max() == pytest.approx(task.noise, rel=0.01)  # uniform, and so is y around the circle
+        given = np.log(2 * task.noise)
+    else:
+        away = y - np.sqrt(1 - task.noise**2) * x
+        assert away.std() == pytest.approx(task.noise, rel=0.03) and y.std() == pytest.approx(1, rel=0.03)
+        given = np.log(task.noise)  # the entropy given x less that of y, both normal
+    assert task.mutual_information == pytest.approx(-given * task.pairs)
 
 
 def test_copies_add_up_turned_or_not(modules: dict[str, ModuleType]) -> None:
