@@ -17,11 +17,12 @@ def _between(rng: Rng, least: float, most: float) -> float:
 
 def _share(rng: Rng, letters: int) -> Array:
     """Probabilities of so many letters, from nearly equal to a few frequent ones."""
-    found: Array = np.maximum(rng.dirichlet(np.full(letters, _between(rng, 0.3, 10.0))), 1e-9)
-    return found / found.sum()
+    found = np.maximum(rng.dirichlet(np.full(letters, _between(rng, 0.3, 10.0))), 1e-9)
+    shares: Array = found / found.sum()
+    return shares
 
 
-class Associations(Drawn):
+class Associations(Drawn):  # type: ignore[misc]
     """One letter a side with p_ij = a_i b_j exp(sum over m of s u_im v_jm), the RC(M) model (Goodman 1985).
 
     Scores u and v increase with the code of the letter, or are drawn at random.
@@ -56,7 +57,7 @@ class Associations(Drawn):
         return _information(self._table)
 
 
-class Rules(Drawn):
+class Rules(Drawn):  # type: ignore[misc]
     """X holds independent letters, a column each; Y is a letter that a rule finds from some of them, or a wrong one."""
 
     family = "rules"
@@ -72,7 +73,7 @@ class Rules(Drawn):
         shape = (self.levels,) * self.active
         self._rule = rng.integers(0, self.answers, shape)
         if rng.random() < 0.3:  # none of the letters tells anything alone
-            self._rule = sum(np.indices(shape)) % self.answers
+            self._rule = np.indices(shape).sum(axis=0) % self.answers
 
     def draw(self, n: int, rng: Rng) -> tuple[Array, Array]:
         x = np.column_stack([rng.choice(self.levels, n, p=share) for share in self._shares])
@@ -90,7 +91,7 @@ class Rules(Drawn):
         return _information(cells[:, None] * given)
 
 
-class Codes(Drawn):
+class Codes(Drawn):  # type: ignore[misc]
     """Y is a code of the letter X, its own or one that several share, or by error some other letter."""
 
     family = "codes"
@@ -132,7 +133,7 @@ def _information(table: Array) -> float:
     return float((table[seen] * np.log(table[seen] / product[seen])).sum())
 
 
-class Groups(Classes):
+class Groups(Classes):  # type: ignore[misc]
     """Many groups: the codes are in the order of the first column's means, or in none."""
 
     family = "groups"
