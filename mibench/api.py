@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,7 +98,7 @@ def run(
 
     Raises
     ------
-    UsageError : something named is unknown or unusable, or ``out`` cannot be written.
+    UsageError : something named is unknown or unusable, or ``out`` or a temporary folder cannot be written.
     """
     settings = {"estimators": estimators, "tasks": tasks, "n": n, "seeds": seeds, **limits}
     grids = choose(grid, settings, "run()")
@@ -120,7 +120,7 @@ def run(
     memory_limit = max(grid.memory_limit for grid in grids)
     told = list(observers)
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mibench-")) if out is None else out)
+        directory = stack.enter_context(_temporary()) if out is None else Path(out)
         store = stack.enter_context(Store(directory))
         todo = unfinished(plan, store.ends(), retry)
         room = stack.enter_context(opened(start, workers, memory_limit, device)) if todo else workers
@@ -161,6 +161,20 @@ def _tracking(
 
     uri = mlflow_uri(directory) if asked is True else asked
     return GroupTracker(uri, directory, math.inf if wait is None else wait)
+
+
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    """A folder for results that nobody wants to keep."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix="mibench-")
+    except OSError as error:
+        raise UsageError(
+            f"cannot make a temporary folder for the results: {error.strerror or error}; "
+            "set TMPDIR to a folder that can be written, or name one for the results with out=."
+        ) from None
+    with made as name:
+        yield Path(name)
 
 
 def merge(directories: Sequence[str | Path], out: str | Path, keep: str | None = None) -> Results:

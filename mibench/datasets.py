@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,10 +129,11 @@ def load(name: str) -> Images:
     return _load(source, folder)
 
 
-def get(name: str, directory: Path | None = None) -> Path:
+def get(name: str, directory: Path | None = None, announce: Callable[[str], None] = print) -> Path:
     """Fetch a data set from openml.org and write its standard files; returns their folder.
 
     directory : the data directory; default that of :func:`mibench.runtime.data_dir`.
+    announce : is told what is being fetched, once nothing stands against it.
 
     Raises
     ------
@@ -143,6 +145,7 @@ def get(name: str, directory: Path | None = None) -> Path:
     folder = (directory or runtime.data_dir()) / source.folders[0]
     with explained(f"cannot write {source.title} to {folder}"):
         require_folder(folder)
+        announce(f"fetching {source.title} from openml.org ...")
         pixels, labels = _fetch(source)
         pixels = pixels.reshape(-1, source.channels, source.side, source.side)
         folder.mkdir(parents=True, exist_ok=True)

@@ -314,7 +314,7 @@ def write_tables(results: Results, folder: Path, title: str) -> None:
     """The tables that stand beside published records, without the figures."""
     import tempfile
 
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory(dir=folder) as made:
         results.report(made, title)
         for name in filter(lambda name: (Path(made) / name).is_file(), TABLES):
             text = (Path(made) / name).read_text(encoding="utf-8")

@@ -16,7 +16,6 @@ app.add_typer(data_app, name="data")
 @data_app.command("get", epilog=examples("mibench data get mnist", "MIBENCH_DATA=/data mibench data get cifar10"))
 def data_get(name: Annotated[str, typer.Argument(help="mnist, fashion-mnist or cifar10.")]) -> None:
     """Fetch a data set from openml.org and write its standard files into the data directory (MIBENCH_DATA)."""
-    from mibench import datasets, runtime
+    from mibench import datasets
 
-    say(f"fetching {name} from openml.org ...")
-    tell(f"wrote {datasets.get(name, runtime.data_dir())}")
+    tell(f"wrote {datasets.get(name, announce=say)}")

@@ -51,11 +51,12 @@ def report(
     from mibench.results import load_results
 
     target = out or files_at(directories[0])[0].parent
-    writable_folder(target)
+    if out is not None:
+        writable_folder(out)
     results = load_results(*directories)
-    written = results.report(target, title or heading(target), unit)
     console = stdout()
     show(results.leaderboard(), console, unit)
+    written = results.report(target, title or heading(target), unit)
     closing_lines(console, target, written, None)
 
 

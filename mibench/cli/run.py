@@ -143,11 +143,11 @@ def run(
         if not results:
             _say_what_is_left(results)
             raise typer.Exit(4)
+        console = stdout()
+        show(results.leaderboard(), console, unit)  # before the report, which may find no room
         written = results.report(directory, heading(directory), unit)
         if tracker:
             tracker.summarize(results, written)
-        console = stdout()
-        show(results.leaderboard(), console, unit)
         closing_lines(console, directory, written, uri)
     _say_what_is_left(results)
     say_what_is_older(results, [*(include or ()), *(Path(file) for grid in chosen for file in grid.include)])

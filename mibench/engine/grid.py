@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -186,7 +186,7 @@ def plan(*grids: Grid) -> Plan:
     for file in dict.fromkeys(file for grid in grids for file in grid.include):
         registry.include(file)
     points: list[Point] = []
-    seen: dict[tuple[str, str, int], list[Sequence[int]]] = {}
+    seen: dict[tuple[str, str, int], Collection[int]] = {}
     for grid in grids:
         references = _references() if grid.references else []
         before = len(points)
@@ -200,17 +200,19 @@ def plan(*grids: Grid) -> Plan:
     return Plan(_once(point, seen, texts) for point in points)
 
 
-def _once(point: Point, seen: dict[tuple[str, str, int], list[Sequence[int]]], texts: dict[int, str]) -> Point:
+def _once(point: Point, seen: dict[tuple[str, str, int], Collection[int]], texts: dict[int, str]) -> Point:
     """The point without the seeds that were there before."""
     for plugin in (point.estimator, point.task):
         if id(plugin) not in texts:
             texts[id(plugin)] = canonical(plugin.identity())
     key = texts[id(point.estimator)], texts[id(point.task)], point.n
-    earlier = seen.setdefault(key, [])
-    if earlier:
-        known = set().union(*earlier)
-        point = replace(point, seeds=[seed for seed in point.seeds if seed not in known])
-    earlier.append(point.seeds)
+    earlier = seen.get(key)
+    if earlier is None:  # as of nearly all points, which need no set of their own
+        seen[key] = point.seeds
+        return point
+    known = seen[key] = earlier if isinstance(earlier, set) else set(earlier)
+    point = replace(point, seeds=[seed for seed in point.seeds if seed not in known])
+    known.update(point.seeds)
     return point
 
 

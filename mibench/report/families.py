@@ -152,14 +152,14 @@ def _panel(ax: Axes, sweep: Sweep, names: Sequence[str], floor: Collection[str],
         ax.set_ylim(low - margin, high + margin)
         return
     ax.set_yscale("log")
-    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.yaxis.set_major_formatter("{x:g}")
     low, high = ax.get_ylim()
     if high < 100 * low:  # within two decades, powers of ten alone leave an axis without numbers
         ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high > 5 * low else range(1, 10)))
     values = sweep.values
     if values[0] > 0 and values[-1] >= 10 * values[0]:
         ax.set_xscale("log")
-        ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        ax.xaxis.set_major_formatter("{x:,g}")
     if len(values) <= 6:
         ax.set_xticks(values, [f"{x:,g}" for x in values])
     ax.minorticks_off()

@@ -165,7 +165,7 @@ def ecdf(board: Board, palette: Palette, unit: Unit) -> Drawing | None:
     ax.axvspan(scoring.FLOOR / 2 * unit.factor, scoring.FLOOR * unit.factor, color=GRID, alpha=0.6, linewidth=0)
     ax.axvspan(scoring.CEILING * unit.factor, scoring.CEILING * 2 * unit.factor, color=GRID, alpha=0.6, linewidth=0)
     ax.set_xscale("log")
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.xaxis.set_major_formatter("{x:g}")
     ax.set(xlim=(tolerances[0] * unit.factor, tolerances[-1] * unit.factor), ylim=(-0.01, 1.01))
     ax.set(xlabel=f"tolerance ({unit.name})", ylabel="share of cells within tolerance")
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), title="score", alignment="left", handlelength=2.6)
@@ -333,7 +333,7 @@ def pareto(board: Board, palette: Palette, size: tuple[float, float] | None = No
         (dot,) = ax.plot(row.cpu_s, row.score, style.marker, color=style.colour, markersize=8, markeredgecolor=edge)
         hover(dot, row.estimator, f"{row.estimator}: {row.score:.3f} in {seconds(row.cpu_s).text}")
     ax.set_xscale("log")
-    ax.xaxis.set_major_formatter(lambda value, _: seconds(value).text.replace(".0", ""))
+    ax.xaxis.set_major_formatter(_lasting)
     ax.minorticks_off()
     ax.set(xlabel="median CPU time per cell", ylabel="score")
     ax.margins(x=0.12, y=0.12)
@@ -350,6 +350,10 @@ def pareto(board: Board, palette: Palette, size: tuple[float, float] | None = No
     if nameless:
         caption += " Dots without a name say it when pointed at."
     return finish(figure, "pareto", "Score against time", caption, f"Score against CPU time; on the frontier: {best}")
+
+
+def _lasting(value: float, _: int | None = None) -> str:
+    return seconds(value).text.replace(".0", "")
 
 
 def _placed(row: Ranking) -> str:

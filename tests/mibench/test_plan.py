@@ -3,10 +3,12 @@
 import time
 import tracemalloc
 from collections import Counter
+from collections.abc import Collection
+from dataclasses import replace
 
 import pytest
 
-from mibench.engine.grid import Grid, expand, load_grid, make_grid, plan
+from mibench.engine.grid import Grid, _once, expand, load_grid, make_grid, plan
 from mibench.engine.plan import Shard
 from mibench.engine.records import ends
 from mibench.engine.runner import unfinished
@@ -33,6 +35,16 @@ def test_a_plan_is_counted_as_it_is_expanded_each_cell_once() -> None:
     asked = plan(*grids)
     ids = [job.cell.id for job in asked]
     assert len(asked) == len(ids) == len(set(ids)) and ids == [job.cell.id for job in expand(*grids)]
+
+
+def test_a_task_that_comes_again_ten_thousand_times_is_planned_in_no_time(many: Grid) -> None:
+    [first, *_] = plan(many).points
+    texts: dict[int, str] = {}
+    seen: dict[tuple[str, str, int], Collection[int]] = {}
+    began = time.process_time()
+    left = [_once(replace(first, seeds=(0, i)), seen, texts) for i in range(1, 10_001)]
+    took = time.process_time() - began
+    assert [seed for point in left for seed in point.seeds] == list(range(10_001)) and took < 1
 
 
 def test_a_million_cells_are_counted_in_no_time_and_memory() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
 
 from mibench.errors import UsageError
+from mibench.report import figures
 from mibench.report.leaderboard import Leaderboard
 from mibench.report.plots import Plots
 from mibench.result import Result
@@ -35,6 +37,13 @@ def test_it_is_written_as_pdf_and_svg(plausible_board: Leaderboard, tmp_path: Pa
     pdf = (tmp_path / "a.pdf").read_bytes()
     assert pdf.startswith(b"%PDF") and b"/Type3" not in pdf and b"/CIDFontType2" in pdf
     assert ">oracle</text>" in (tmp_path / "a.svg").read_text()
+
+
+def test_every_figure_can_be_sent_to_another_process(plausible_board: Leaderboard) -> None:
+    for drawing in figures.draw(plausible_board):
+        copy = pickle.loads(pickle.dumps(drawing.figure))
+        labels = [[label.get_text() for label in ax.get_xticklabels()] for ax in copy.axes]
+        assert labels == [[label.get_text() for label in ax.get_xticklabels()] for ax in drawing.figure.axes]
 
 
 def test_results_plot_their_truth_in_either_unit(plausible_run: list[Result]) -> None:

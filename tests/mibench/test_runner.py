@@ -470,3 +470,9 @@ def _wait_for_lines(file: Path, count: int) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("the run did not get going")
+
+
+def test_a_run_that_finds_no_temporary_folder_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
+    with pytest.raises(UsageError, match=r"temporary folder for the results: .*; set TMPDIR to .* or name one .*out="):
+        run("zero", "gauss")
