@@ -8,7 +8,9 @@ done, 130 interrupted after everything finished was kept.
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
+import re
 import signal
 import sys
 import threading
@@ -59,9 +61,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _command(arguments: Sequence[str] | None) -> int:
     listen()
+    if blank := _blank(sys.argv[1:] if arguments is None else arguments):
+        say(f"mibench: {blank} is empty, as of a variable that is not set; write a value, or leave it out.")
+        return 2
     from .commands import app
 
     return _exit_code(lambda: app(args=arguments, standalone_mode=False))
+
+
+def _blank(arguments: Sequence[str]) -> str:
+    """What is empty on a command line: as a path it would be the folder where one happens to be."""
+    for place, (before, given) in enumerate(itertools.pairwise(["", *arguments]), 1):
+        if not given:
+            return f"what follows {before}" if before.startswith("-") else f"argument {place}"
+        if re.fullmatch(r"--[a-z-]+=", given):
+            return f"what follows {given}"
+    return ""
 
 
 def _exit_code(command: Callable[[], Any]) -> int:

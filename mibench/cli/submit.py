@@ -44,9 +44,9 @@ def submit(
     called = name or Path(os.path.realpath(directory)).name
     if not check:
         Submission.place(to, called)
+    submission = Submission(directory)  # no file of a folder that holds no results is run
     files = list(include or ()) or sorted(directory.glob("*.py"))
     include_files(files)
-    submission = Submission(directory)
     submission.require_known()
     failed = set()
     for finding in submission.findings(files):

@@ -204,6 +204,12 @@ def test_nothing_to_submit_is_one_sentence(command: Command, tmp_path: Path) -> 
     assert code == 2 and "there are no results" in err and len(err.strip().splitlines()) == 1
 
 
+def test_no_script_of_a_folder_that_holds_no_results_is_run(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "tidy.py").write_text(f"open({str(tmp_path / 'done')!r}, 'w')")
+    code, _, err = command("submit", tmp_path, "--check")
+    assert code == 2 and "there are no results at" in err and not (tmp_path / "done").exists()
+
+
 def test_cells_of_reference_rows_are_not_run_again_while_there_are_others(honest: Path, tmp_path: Path) -> None:
     assert {r.cell.estimator for r in read_results(honest)} == {OWN, "cca"}
     assert {again.cell.estimator for again in Submission(honest).rerun(1.0, seed=0)} == {OWN}
