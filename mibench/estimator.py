@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
 
+EXACT = 2.0**53
+"""Beyond it float64 no longer holds every whole number."""
 _LARGE = 1e140
 """Squares of larger values, and of smaller differences, leave the range of float64."""
 
@@ -238,7 +240,7 @@ def check_samples(x: npt.ArrayLike, y: npt.ArrayLike, min_n: int = 2) -> tuple[A
     Raises
     ------
     DataError : different lengths, different indices of two pandas objects, too few samples, NaN, infinity or masked
-        values, dates, a scale that cannot be squared, or a variable in which nothing varies.
+        values, dates, whole numbers beyond 2^53, a scale that cannot be squared, or a variable in which nothing varies.
     """
     _require_one_index(x, y)
     checked = _check_one(x, "x"), _check_one(y, "y")
@@ -248,7 +250,7 @@ def check_samples(x: npt.ArrayLike, y: npt.ArrayLike, min_n: int = 2) -> tuple[A
         )
     if len(checked[0]) < min_n:
         few = f"{counted(len(checked[0]), 'sample')} {'is' if len(checked[0]) == 1 else 'are'} too few"
-        raise DataError(f"{few}: at least {min_n} are needed.")
+        raise DataError(f"{few}: at least {min_n} are needed, each in a row of its own.")
     for name, values in zip("xy", checked, strict=True):
         if (values == values[0]).all():
             raise DataError(f"{name} is constant: mutual information with a constant is 0 and needs no estimator.")
@@ -279,6 +281,11 @@ def _check_one(values: npt.ArrayLike, name: str) -> Array:
         raise DataError(f"{name} {_no_numbers(given)}") from None
     if given.dtype.kind in "mM":
         raise DataError(f"{name} holds dates or time differences; divide them by a unit to make them numbers.")
+    if given.dtype.kind in "iu" and (np.abs(array) > EXACT).any():
+        raise DataError(
+            f"{name} holds whole numbers beyond 2^53, which a float cannot tell apart: "
+            "subtract its first value from all."
+        )
     if np.ma.is_masked(given):
         array = np.where(np.ma.getmaskarray(given), np.nan, array)
     if array.ndim == 1:

@@ -106,8 +106,9 @@ def read_pair(
         has = listed(file.names, 12)
         raise UsageError(f"give two files, X and Y, or say which columns of {paths[0]} are --x and --y; it has {has}.")
     chosen = _chosen(x, file), _chosen(y, file)
-    if shared := [file.names[i] for i in chosen[0] if i in chosen[1]]:
-        raise UsageError(f"column '{shared[0]}' of {paths[0]} is in both --x and --y: no column can be shared.")
+    if shared := {*chosen[0]} & {*chosen[1]}:
+        name = file.names[min(shared)]
+        raise UsageError(f"column '{name}' of {paths[0]} is in both --x and --y: no column can be shared.")
     table = file.read([*chosen[0], *chosen[1]])
     at = len(chosen[0])
     return _complete(table.columns(range(at)), table.columns(range(at, len(table.names))), (file.source,), missing)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mibench.errors import UsageError
-from mibench.estimator import Array
+from mibench.estimator import EXACT, Array
 
 from .table import ColumnKind
 
@@ -27,9 +27,6 @@ _BLANKS, _APOSTROPHES = " \u00a0\u202f\u2009", "'\u2019"
 
 MINUS = "\u2212"
 """The typographic sign, as plotting programs and web pages write it."""
-
-EXACT = 2.0**53
-"""Beyond it float64 no longer holds every whole number."""
 
 
 @dataclass(frozen=True)

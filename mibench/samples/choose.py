@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
@@ -26,9 +27,9 @@ def choose(asked: str, names: Sequence[str], named: bool, where: str) -> list[in
     chosen = [i for text, quoted in parts for i in _one(text, quoted, names, named, where)]
     if not chosen:
         raise UsageError(f"no column of {where} is named: give names, numbers or ranges, such as 'height,3,5-7'.")
-    for i in chosen:
-        if chosen.count(i) > 1:
-            raise UsageError(f"column '{names[i]}' of {where} is asked for twice in '{asked}'.")
+    twice, often = Counter(chosen).most_common(1)[0]
+    if often > 1:
+        raise UsageError(f"column '{names[twice]}' of {where} is asked for twice in '{asked}'.")
     return chosen
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,9 +63,9 @@ class TextFile(Readable):
     def read(self, chosen: Sequence[int]) -> Table:
         require_room_for(self.source.rows, len(chosen), self.source.file)
         plain = not self.layout.number.thousands
-        as_number = [i for i in chosen if self.layout.numeric[i]]
+        as_number = {i for i in chosen if self.layout.numeric[i]}
         frame = None
-        for floats in (as_number if plain else [], []):
+        for floats in (as_number if plain else set[int](), set[int]()):
             try:
                 frame = self._parse(chosen, floats)
                 break
@@ -93,7 +93,7 @@ class TextFile(Readable):
         require_exact(values, names, self.source.file)
         return Table(names, tuple(kinds), values, levels)
 
-    def _parse(self, chosen: Sequence[int], as_number: Sequence[int]) -> pd.DataFrame:
+    def _parse(self, chosen: Sequence[int], as_number: Set[int]) -> pd.DataFrame:
         import pandas as pd
 
         layout = self.layout

@@ -545,7 +545,8 @@ class TestCheckSamples:
             (scipy.sparse.csr_array(np.eye(2)), [1.0, 2.0], "x is a csr_array, not an array of numbers"),
             ([[1.0], [2.0, 3.0]], [1.0, 2.0], "x cannot be made a NumPy array"),
             (np.zeros((2, 2, 2)), [1.0, 2.0], "has shape"),
-            ([1.0], [2.0], "1 sample is too few"),
+            ([1.0], [2.0], "1 sample is too few: .*each in a row of its own"),
+            (2**60 + np.arange(3), [1.0, 2.0, 4.0], "x holds whole numbers beyond 2\\^53"),
         ],
     )
     def test_each_defect_is_named(self, x: npt.ArrayLike, y: npt.ArrayLike, message: str) -> None:

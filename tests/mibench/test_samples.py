@@ -10,6 +10,7 @@ import lzma
 import math
 import os
 import pickle
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from hypothesis import strategies as st
 import mibench
 from mibench.errors import DataError, UsageError
 from mibench.samples import ColumnKind, Declared, Table, open_file, read_pair
+from mibench.samples.choose import choose
 
 FOLDER = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 VALUES = np.random.default_rng(0).normal(size=(50, 4))
@@ -525,6 +527,13 @@ def test_columns_by_name_number_and_range(tmp_path: Path, x: str, y: str, names:
     assert found.x.names == names
     own = ["a", "b", "c", "d", "e, f"]
     np.testing.assert_array_equal(found.x.values, values[:, [own.index(name) for name in names]])
+
+
+def test_columns_are_chosen_in_a_time_that_grows_as_their_number() -> None:
+    names = [f"v{i}" for i in range(50_000)]
+    began = time.process_time()
+    assert choose("v1:v49999,0", names, True, "it") == [*range(1, 50_000), 0]
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(
