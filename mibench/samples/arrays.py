@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -62,11 +62,15 @@ class ArrayFile(Readable):
 def _labels(cells: npt.NDArray[Any], name: str, where: str) -> tuple[Any, ColumnKind, tuple[str, ...]]:
     import pandas as pd
 
-    text = pd.Series([None if c is None or c != c else c.decode() if isinstance(c, bytes) else str(c) for c in cells])
+    text = pd.Series([None if c is None or c != c else _text(c) for c in cells])
     missing = text.isna() | text.isin(["", "nan", "NA"])
     return categories(
         text.where(~missing), POINT, name, where, lambda row, cell: no_number(where, f"data row {row}", name, cell)
     )
+
+
+def _text(cell: Any) -> str:
+    return cell.decode(errors="backslashreplace") if isinstance(cell, bytes) else str(cell)
 
 
 def open_npy(raw: bytes, where: str) -> ArrayFile:
@@ -76,7 +80,7 @@ def open_npy(raw: bytes, where: str) -> ArrayFile:
 
 def open_npz(raw: bytes, where: str) -> ArrayFile:
     """Columns of a NumPy archive: an array ``x`` of one column is ``x``, of several ``x[0]``, ``x[1]``, ..."""
-    arrays = {}
+    arrays: dict[str, npt.NDArray[Any] | UsageError] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             members = [name for name in archive.namelist() if name.endswith(".npy")]
@@ -85,12 +89,19 @@ def open_npz(raw: bytes, where: str) -> ArrayFile:
             # what is packed may be a thousand times as large as the file
             require_room(sum(archive.getinfo(name).file_size for name in members), where)
             for name in members:
-                arrays[name.removesuffix(".npy")] = _npy(archive.read(name), f"{where} ({name})")
+                content = archive.read(name)
+                try:
+                    found = _npy(content, f"{where} ({name})")
+                except UsageError as error:  # said where it is asked for: settings may lie beside the samples
+                    arrays[name.removesuffix(".npy")] = error
+                else:
+                    if found.ndim or len(members) == 1:
+                        arrays[name.removesuffix(".npy")] = found
     except UsageError:
         raise
     except Exception as error:  # damaged archives fail in many ways: checksums, lengths, methods, passwords
         raise UsageError(f"cannot read {where}: the archive is damaged ({_first_line(error)}).") from None
-    return _of_arrays({k: v for k, v in arrays.items() if v.ndim > 0 or len(arrays) == 1}, where, ".npz")
+    return _of_arrays(arrays, where, ".npz")
 
 
 def _kind_of(members: Sequence[str]) -> str:
@@ -106,10 +117,12 @@ def _npy(raw: bytes, where: str) -> npt.NDArray[Any]:
     stream = io.BytesIO(raw)
     try:
         version = np.lib.format.read_magic(stream)
-        if version > (2, 0):
+        if version > (3, 0):
             raise ValueError(f"version {version[0]}.{version[1]} of the format is not read")
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(stream)
+        if version == (3, 0) and dtype.names:  # which differs in the encoding of names only
+            dtype.names = tuple(name.encode("latin1").decode() for name in dtype.names)
         size = math.prod(shape) * dtype.itemsize
     except Exception as error:  # a damaged header fails in many ways: syntax, types, depth, memory
         raise UsageError(f"cannot read {where}: its header is damaged ({_first_line(error)}).") from None
@@ -126,26 +139,51 @@ def _npy(raw: bytes, where: str) -> npt.NDArray[Any]:
     return flat.reshape(shape, order="F" if fortran else "C")
 
 
-def _of_arrays(arrays: dict[str, npt.NDArray[Any]], where: str, form: str) -> ArrayFile:
+def _of_arrays(arrays: Mapping[str, npt.NDArray[Any] | UsageError], where: str, form: str) -> ArrayFile:
+    """Columns of all arrays; one that cannot be used is one column, and refused where it is asked for."""
     names: list[str] = []
     places: list[tuple[int, int]] = []
-    parts: list[npt.NDArray[Any]] = []
+    parts: list[Callable[[], npt.NDArray[Any]]] = []
     notes: list[str] = []
-    for name, array in arrays.items():
-        records = array.dtype.names or ()
-        for key, values in {f"{name}.{r}" if name else r: array[r] for r in records}.items() or [(name, array)]:
-            matrix = _matrix(values, key, where, notes)
-            own = range(matrix.shape[1])
-            if key:
-                names += [key] if len(own) == 1 else [f"{key}[{j}]" for j in own]
-            else:
-                names += map(str, own)
-            places += [(len(parts), j) for j in own]
-            parts.append(matrix)
-    lengths = {len(part) for part in parts}
+    lengths: set[int] = set()
+    refused: list[UsageError] = []
+    for name, values in _fields(arrays):
+        try:
+            if isinstance(values, UsageError):
+                raise values
+            matrix = _matrix(values, name, where, notes)
+        except UsageError as error:
+            refused.append(error)
+            own, part = range(1), partial(_refuse, error)
+        else:
+            own, part = range(matrix.shape[1]), partial(np.asarray, matrix)
+            lengths.add(len(matrix))
+        if name:
+            names += [name] if len(own) == 1 else [f"{name}[{j}]" for j in own]
+        else:
+            names += map(str, own)
+        places += [(len(parts), j) for j in own]
+        parts.append(part)
+    if not lengths:
+        raise refused[0]
     source = Source(where, form, max(lengths), len(names), notes=tuple(notes))
     named = bool(arrays.keys() - {""}) or names != [str(i) for i in range(len(names))]
-    return ArrayFile(tuple(names), named, source, tuple(places), tuple(partial(np.asarray, part) for part in parts))
+    return ArrayFile(tuple(names), named, source, tuple(places), tuple(parts))
+
+
+def _fields(
+    arrays: Mapping[str, npt.NDArray[Any] | UsageError],
+) -> Iterator[tuple[str, npt.NDArray[Any] | UsageError]]:
+    """The arrays by name, records by the names of their fields."""
+    for name, array in arrays.items():
+        if isinstance(array, UsageError) or not array.dtype.names:
+            yield name, array
+        else:
+            yield from ((f"{name}.{field}" if name else field, array[field]) for field in array.dtype.names)
+
+
+def _refuse(error: UsageError) -> npt.NDArray[Any]:
+    raise error
 
 
 def _matrix(values: npt.NDArray[Any], name: str, where: str, notes: list[str]) -> npt.NDArray[Any]:
@@ -203,7 +241,7 @@ def _arrow(column: Any, name: str, where: str) -> Callable[[], npt.NDArray[Any]]
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         truth = pa.types.is_boolean(kind)
         try:
-            if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            if str(kind) in ("string", "large_string", "string_view"):
                 return np.array(column.to_pylist(), dtype=object)[:, None]
             if truth and not column.null_count:
                 return np.asarray(column)[:, None]

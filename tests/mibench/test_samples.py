@@ -396,6 +396,26 @@ def test_each_defect_is_one_sentence(tmp_path: Path, content: str | bytes, what:
             read_pair([file], "t", "x")
 
 
+@pytest.mark.parametrize("beside", [np.array({"n": 3}, object), np.array(["2020-01-01"] * 3, "M8[D]"), np.zeros(0)])
+def test_what_is_no_sample_costs_an_archive_nothing_but_itself(tmp_path: Path, beside: npt.NDArray[Any]) -> None:
+    file = put(tmp_path, npz(settings=beside, x=VALUES[:, 0], y=VALUES[:, 1]))
+    np.testing.assert_array_equal(read_pair([file], "x", "y").y.values[:, 0], VALUES[:, 1])
+    with pytest.raises(UsageError, match="settings"):
+        read_pair([file], "x", "settings")
+
+
+def test_records_with_names_of_other_letters_are_read(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="format 3.0"):
+        file = put(tmp_path, npy(np.array([(1.0, 2), (3.0, 5)], [("größe", "f8"), ("重さ", "i4")])))
+    assert whole(file).names == ("größe", "重さ")
+    np.testing.assert_array_equal(whole(file).values, [[1, 2], [3, 5]])
+
+
+def test_categories_of_any_bytes_stay_apart(tmp_path: Path) -> None:
+    found = whole(put(tmp_path, npy(np.array([b"\xff", b"\xfe", b"\xff", b"a"] * 9))))
+    assert len(found.levels[0]) == 3 and (found.values[:, 0].reshape(9, 4) == found.values[:4, 0]).all()
+
+
 @pytest.mark.parametrize("level", ["{0} mg", "{0}-{0}9", "{0}{1}", "grade {0}", "Decile {0}"])
 def test_levels_with_digits_in_them_stay_categories(tmp_path: Path, level: str) -> None:
     few = 4 if level == "{0} mg" else 13  # doses are few; classes, codes and names may be many
