@@ -200,7 +200,7 @@ def keep_those_of(code: str, out: Path) -> None:
                 raise UsageError(
                     f"'{out}' has results that `mibench ci` did not measure: name another folder with --out."
                 )
-            if note.read_text() == code:
+            if note.read_bytes() == code.encode():
                 return
             for name in (FILE, COMPRESSED):
                 (out / name).unlink(missing_ok=True)
@@ -241,8 +241,8 @@ def _text(file: Path) -> str:
 
 def _git(*arguments: str) -> str:
     with explained("cannot run git"):
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", *arguments], capture_output=True, check=False)
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["it failed"])[0]
+        said = (os.fsdecode(done.stderr).strip().splitlines() or ["it failed"])[0]
         raise UsageError(f"git cannot say what changed: {said.rstrip('.')}.")
-    return done.stdout
+    return os.fsdecode(done.stdout)  # names of files, of any bytes

@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import logging
 import os
+import re
 import socket
 import ssl
 import tempfile
@@ -100,8 +101,13 @@ def knock(uri: str) -> None:
 
     Raises
     ------
-    TrackingError : nothing answers.
+    TrackingError : nothing answers, or what is written there is lost when the process ends.
     """
+    place, mark, query = uri.partition("?")
+    if re.fullmatch(r"sqlite:/*(:memory:)?", place):
+        raise unusable(uri, "it names no file, and what is kept in memory only is lost; write sqlite:///FILE")
+    if place.startswith("sqlite:") and mark and not re.fullmatch(r"\w+=[^/]*", query):
+        raise unusable(uri, "an address ends where there is a '?', which the name of its file has; name another one")
     try:
         address = urlsplit(uri)
         scheme = address.scheme.partition("+")[0]

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from mibench.errors import UsageError
 from mibench.masking import masked
 
-from .access import free_port
+from .access import free_port, knock
 from .book import ENVIRONMENT, Book, server
 from .uri import sqlite_file
 
@@ -54,6 +54,7 @@ def open_ui(
     UsageError : nothing was logged there yet, or no port is free.
     TrackingError : the MLflow store cannot be used.
     """
+    knock(uri)
     database = sqlite_file(uri)
     if database and not database.is_file():
         raise UsageError(f"there is no MLflow store at {database} yet: `mibench run` makes one.")

@@ -22,7 +22,7 @@ def mlflow_uri(directory: Path, fresh: bool = False) -> str:
 
 def sqlite_file(uri: str) -> Path | None:
     """The file of an embedded store, or None where the address is that of a server."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
 
 
 def artifact_root(uri: str) -> Path | None:

@@ -265,6 +265,10 @@ BAD = [
     (["estimate", "x.npy", "y.npy"], "cannot read 'x.npy': No such file"),
     (["estimate", "x.dat", "y.dat"], "cannot read 'x.dat': No such file"),
     (["data", "get", "nope"], "there is no data set 'nope'; known are mnist, "),
+    (
+        ["estimate", "x.csv", "--x", "a", "--x", "b"],
+        "--x is given 2 times and has one value; `mibench ",
+    ),
     (["nonsense"], "no such command 'nonsense'; `mibench --help` tells more."),
 ]
 

@@ -109,12 +109,21 @@ def test_what_other_code_has_answered_is_measured_again_and_what_nobody_knows_th
     with pytest.raises(UsageError, match="has results that `mibench ci` did not measure"):
         keep_those_of("a", tmp_path / "other")
     assert len(read_results(tmp_path / "other")) == 1
+    (tmp_path / "other" / "code.txt").write_bytes(b"\xff")  # a note that is damaged is of no code that is known
+    keep_those_of("a", tmp_path / "other")
+    assert not has_results(tmp_path / "other")
     out = tmp_path / "ci"
     for code, kept in (("a", False), ("a", True), ("b", False), ("b", True), ("a", False)):
         keep_those_of(code, out)
         assert has_results(out) == kept
         with Store(out) as store:
             store.append(make())
+
+
+def test_names_of_files_need_be_no_text(repository: Path) -> None:
+    (repository / os.fsdecode(b"caf\xe9.py")).touch()
+    nothing = ci(repository, "--base", "main", "--baseline", "baseline")
+    assert nothing.returncode == 0 and "nothing was run" in nothing.stdout, nothing.stderr
 
 
 def test_the_code_is_the_files_and_what_they_import(repository: Path) -> None:

@@ -245,6 +245,12 @@ def test_a_port_that_browsers_refuse_is_passed_over() -> None:
     assert access.free_port("127.0.0.1", 5060) >= 5062
 
 
+def test_the_dashboard_of_a_server_that_is_down_is_one_sentence(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(TrackingError, match="Connection refused$"):
+        dashboard.open_ui("http://127.0.0.1:1")
+    assert not caplog.records
+
+
 def test_there_is_nothing_to_open_yet(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no MLflow store at .*mlflow\.db yet: `mibench run` makes one"):
         dashboard.open_ui(default_uri(tmp_path))

@@ -102,6 +102,22 @@ def test_a_database_or_server_that_is_down_is_not_waited_for(scheme: str) -> Non
         access.knock(f"{scheme}://me:{PASSWORD}@127.0.0.1:{closed_port()}/runs")
 
 
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        *(
+            (uri, "names no file")
+            for uri in ("sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite://?cache=shared")
+        ),
+        ("sqlite:////here/what?/mlflow.db", "an address ends where there is a '?'"),
+    ],
+)
+def test_an_embedded_store_that_would_be_lost_or_lie_elsewhere_is_refused(uri: str, said: str) -> None:
+    with pytest.raises(TrackingError, match=re.escape(said)):
+        access.knock(uri)
+    access.knock("sqlite:////here/mlflow.db?timeout=30")
+
+
 def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "KNOCK", 0.2)
     with mute_server() as port, pytest.raises(TrackingError, match=r"no answer in 0 s$"):
