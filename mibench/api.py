@@ -29,6 +29,7 @@ from .engine.store import Store
 from .errors import UsageError
 from .estimator import Array, Estimate, Estimator, check_samples
 from .functions import FunctionEstimator
+from .parameters import Count, settle
 from .result import Result
 from .results import Results, load_results
 from .samples.order import in_both
@@ -100,6 +101,13 @@ def run(
     ------
     UsageError : something named is unknown or unusable, or ``out`` or a temporary folder cannot be written.
     """
+    workers = settle("run()", "workers", workers, Count | None)
+    time_budget = settle("run()", "time_budget", time_budget, float | None)
+    tracking_wait = settle("run()", "tracking_wait", tracking_wait, float | None)
+    shard = settle("run()", "shard", shard, str | tuple[int, int] | None)
+    device = settle("run()", "device", device, str | None)
+    tracking = settle("run()", "tracking", tracking, str | bool | None)
+    out = settle("run()", "out", out, str | Path | None)
     settings = {"estimators": estimators, "tasks": tasks, "n": n, "seeds": seeds, **limits}
     grids = choose(grid, settings, "run()")
     start = find_executor(executor, num_gpus)

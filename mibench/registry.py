@@ -162,6 +162,8 @@ class Registry(Generic[P]):
         chosen: dict[str, P] = {}
         for pattern in patterns:
             for plugin in self._matching(pattern) if isinstance(pattern, str) else [pattern]:
+                if not isinstance(plugin, self._contract):
+                    raise UsageError(f"{plugin!r} is no {self.kind}.")
                 chosen.setdefault(plugin.label, plugin)
         return list(chosen.values())
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
-from typing import Protocol, Self, TypeAlias, TypeVar, cast
+from typing import Protocol, Self, TypeAlias, TypeVar
 
 from mibench.errors import UsageError
 from mibench.result import Status
@@ -100,9 +100,11 @@ def find_executor(executor: str | StartExecutor, num_gpus: float | None = None) 
         found = getattr(import_module(module), attribute)
         if isinstance(found, type) and issubclass(found, Cluster):
             return found.at(address, num_gpus)
+    if not callable(found):
+        raise UsageError(f"an executor is a name, an address or what makes one, not {executor!r}.")
     if num_gpus is not None:
         raise UsageError("GPUs are given to workers on a cluster alone; on one machine they share what there is.")
-    return cast("StartExecutor", found)
+    return found
 
 
 @contextmanager

@@ -23,6 +23,7 @@ import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
+from numbers import Integral
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeAlias
 
@@ -47,7 +48,12 @@ _NO_KEY, _DEEPEST_KEY = re.compile(r"[^\w.\"' -]+|\.(?: *\.)+"), 100  # parts of
 
 
 def _listed(value: Any) -> Any:
-    return value if isinstance(value, (list, tuple)) else [value]
+    return [value] if _single(value) else list(value)
+
+
+def _single(value: Any) -> bool:
+    """Whether this is one and not several, which may come in a list, a range, a set or an array."""
+    return isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
 
 
 def _named(value: Any) -> Any:
@@ -55,11 +61,17 @@ def _named(value: Any) -> Any:
     for one in values:
         if not isinstance(one, (str, Plugin)) and not callable(one):
             raise ValueError(f"a name, a selector or a plug-in is wanted, not {one!r}")
+        if isinstance(one, type) and issubclass(one, Plugin):
+            raise ValueError(f"a plug-in is wanted, {one.__name__}(), and not its class")
     return values
 
 
 def _seeds(value: Any) -> Any:
-    return _spread(0, value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return _spread(0, int(value))
+    if _single(value):
+        raise ValueError(f"how many, or a list of which, is wanted, not {value!r}")
+    return list(value)
 
 
 def _spread(first: int, end: int) -> list[int]:
@@ -162,9 +174,11 @@ def choose(
     UsageError : a grid that does not exist or cannot be used; ``source`` is named in what is said of the settings.
     """
     given = {key: value for key, value in settings.items() if value is not None}
-    named = [grids] if isinstance(grids, (str, Path, Grid)) else grids
+    named = [grids] if isinstance(grids, (str, Path, Grid, Mapping)) else grids
     if not named:
         return [make_grid(given, source)]
+    if other := [g for g in _listed(named) if not isinstance(g, (str, Path, Grid))]:
+        raise UsageError(f"a grid is the name of a preset, a TOML file or a Grid, not {other[0]!r}.")
     return [(g if isinstance(g, Grid) else load_grid(g)).replaced(source, **given) for g in named]
 
 

@@ -1,11 +1,14 @@
 """Grids: files and flags to cells."""
 
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from mibench.estimators import KSG
 
+import mibench
 from mibench import registry
 from mibench.engine.grid import Grid, expand, load_grid, make_grid, parse_seeds, parse_size, presets
 from mibench.engine.job import names_of
@@ -168,3 +171,30 @@ def test_what_is_finished_does_not_run_again_unless_it_may_end_otherwise(
     [job] = expand(grid(references=False, estimators="ksg", tasks="gauss", n=100, seeds=1))
     for retry, runs in ((False, again), (True, with_retry)):
         assert unfinished([job], ends([job.result(status)]), retry) == [job] * runs
+
+
+@pytest.mark.parametrize("several", [range(100, 102), np.array([100, 101]), {100, 101}], ids=["range", "array", "set"])
+def test_several_numbers_may_come_in_anything_that_holds_them(several: Any) -> None:
+    asked = grid(references=False, estimators=["zero"], tasks=["gauss"], n=several, seeds=several)
+    assert {(n, seed) for _, _, n, seed in labels(asked)} == {(n, seed) for n in (100, 101) for seed in (100, 101)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"workers": -1}, "workers=-1; workers must be a whole number, at least 1"),
+        ({"time_budget": "5"}, "time_budget must be a number"),
+        ({"shard": 5}, "shard=5; shard must be"),
+        ({"out": 5}, "out must be a word or a path"),
+        ({"tracking": Path("x")}, "tracking must be"),
+        ({"seeds": "3"}, "seeds: how many, or a list of which, is wanted, not '3'"),
+        ({"estimators": KSG}, "a plug-in is wanted, KSG(), and not its class"),
+        ({"tasks": len}, "is no task"),
+        ({"executor": None}, "an executor is a name"),
+        ({"grid": 5}, "a grid is the name of a preset, a TOML file or a Grid, not 5"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_an_argument_of_another_kind_is_one_sentence(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        mibench.run(**{"estimators": "zero", "tasks": "gauss", "n": 100, **asked})
