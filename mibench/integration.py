@@ -134,7 +134,7 @@ def examine(
     workers: int | None = None,
     complete: bool = False,
 ) -> Outcome:
-    """Run estimators on grids, report to ``out``, and compare with the results in ``baseline``, if it has some.
+    """Run estimators on grids, results in ``out``, and compare with the results in ``baseline``, if it has some.
 
     What ``out`` holds already counts if it was measured with the same ``code``, else it is removed: a change is to be
     seen although nobody gave the estimator another version. With ``complete`` it is a regression as well if the
@@ -180,9 +180,9 @@ def examine(
         else:
             parts.append(f"The baseline in `{baseline}` has none of them.\n")
     if results:
-        title = heading(out)
-        results.report(out, title)
-        parts.append(markdown.render(results.leaderboard(), title))  # figures are files: a summary cannot show them
+        parts.append(
+            markdown.render(results.leaderboard(), heading(out))
+        )  # figures are files: a summary cannot show them
     return Outcome(results, comparison, shortened("\n".join(parts)), lost)
 
 

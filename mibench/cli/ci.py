@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mibench.words import listed
+from mibench.words import heading, listed
 
 from .shared import MaxSlowdown, Tolerance, Workers, app, examples, print_text, writable, write
 from .streams import say
@@ -70,5 +70,7 @@ def ci(
     print_text(outcome.summary)
     if summary is not None:
         write(summary, outcome.summary.encode())
+    if outcome.results:  # last, as there may be no room for it
+        outcome.results.report(out, heading(out))
     if outcome.code:
         raise typer.Exit(outcome.code)

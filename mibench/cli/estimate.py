@@ -126,13 +126,13 @@ def estimate(
     for remark in found:
         say(f"warning: {remark.message}")
     told = Told(answers, pair, advice, tested(pair, seed, time_series), tuple(found), unit)
-    if out is not None:
-        write(out, told.page().encode())
-        say(f"wrote {out}")
     if as_json:
         print_json(told.facts())
     else:
         tell(told.text())
+    if out is not None:  # after the answer, which a full disk is not to cost
+        write(out, told.page().encode())
+        say(f"wrote {out}")
     if all(a.estimate is None for a in answers):
         raise UsageError(
             "no estimator answered: " + "; ".join(f"{a.estimator}: {a.reason.rstrip('.')}" for a in answers) + "."

@@ -63,14 +63,14 @@ def show(files: Sequence[Path], declared: Declared, asked: Asked) -> None:
     for remark in found.remarks:
         say(f"warning: {printable(remark.message)}")
     rows = len(table.values)
-    if asked.out is not None:
-        write(asked.out, _file(found, asked, rows))
-        say(f"wrote {asked.out}")
     if asked.as_json:
         print_json(_facts(found, asked, rows, {**unread, **found.left_out}))
     else:
         _print(found, asked, rows)
         say(f"{counted(len(found.pairs), 'pair')} in {time.monotonic() - began:.1f} s")
+    if asked.out is not None:  # after the answer, which a full disk is not to cost
+        write(asked.out, _file(found, asked, rows))
+        say(f"wrote {asked.out}")
 
 
 def _suffix(out: Path | None) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -248,3 +250,21 @@ def test_an_estimate_as_a_page_needs_nothing_else(estimate: Command, tmp_path: P
     assert not any(word in text for word in ("<script src", "<link", "@import", 'src="http'))
     code, _, err = estimate("t.csv", "--x", "a", "--y", "c", "--out", "page.png")
     assert code == 2 and "the page of an estimate is .html" in err
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"), [(("--x", "a", "--y", "b", "-e", "cca"), "  cca"), (("--all-pairs",), "q <= ")]
+)
+def test_a_page_that_finds_no_room_costs_no_answer(
+    estimate: Command, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...], answer: str
+) -> None:
+    def full(path: Path, content: bytes) -> int:
+        if content:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, content)
+
+    write = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", full)
+    code, out, err = estimate("t.csv", *asked, "--out", "page.html")
+    assert code == 2 and answer in out
+    assert err.endswith("mibench: cannot write 'page.html': No space left on device.\n")
