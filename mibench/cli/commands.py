@@ -1,10 +1,8 @@
 """The application with all its commands."""
 
-from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand, TyperOption
 
 from mibench import __version__
 
@@ -28,18 +26,6 @@ _IN_SHORT = {
 }
 """For the list of commands, where the first sentence of its help has no room."""
 
-
-class _Once(TyperCommand):
-    """A command of whose options with one value none is given twice: the first would be lost without a word."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        _, _, given = self.make_parser(ctx).parse_args(args=[*args])
-        for option, often in Counter(given).items():
-            if often > 1 and isinstance(option, TyperOption) and not (option.multiple or option.is_flag):
-                ctx.fail(f"{option.opts[-1]} is given {often} times and has one value")
-        return super().parse_args(ctx, args)
-
-
 for _command in app.registered_commands:
     _command.short_help = _IN_SHORT.get(str(_command.name or getattr(_command.callback, "__name__", "")))
 for _group in app.registered_groups:
@@ -47,7 +33,6 @@ for _group in app.registered_groups:
 for _typer in (app, *(_group.typer_instance for _group in app.registered_groups)):
     for _command in _typer.registered_commands if _typer else ():
         _command.callback = alone(_command.callback) if _command.callback else None
-        _command.cls = _Once
 
 
 def _version(asked: bool) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from mibench.errors import UsageError
 
@@ -19,6 +21,17 @@ from .streams import say, tell
 if TYPE_CHECKING:
     from mibench.estimator import Estimator
     from mibench.samples.table import Declared, Pair
+
+
+class _Once(TyperCommand):
+    """Columns asked for by one option given twice would be those of the last alone, without a word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args(args=[*args])
+        for option, often in Counter(given).items():
+            if often > 1 and isinstance(option, TyperOption) and not (option.multiple or option.is_flag):
+                ctx.fail(f"{option.opts[-1]} is given {often} times and has one value")
+        return super().parse_args(ctx, args)
 
 
 class Decimal(StrEnum):
@@ -36,6 +49,7 @@ class Missing(StrEnum):
 
 
 @app.command(
+    cls=_Once,
     epilog=examples(
         "mibench estimate x.npy y.npy",
         "mibench estimate data.csv --x height,weight --y age -e ksg -e infonce",
@@ -44,7 +58,7 @@ class Missing(StrEnum):
         "mibench estimate data.csv --target age",
         "mibench estimate data.csv --all-pairs --out pairs.html",
         "zcat data.csv.gz | head -5001 | mibench estimate - --x a --y b",
-    )
+    ),
 )
 def estimate(
     files: Annotated[

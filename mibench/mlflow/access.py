@@ -120,8 +120,11 @@ def knock(uri: str) -> None:
         reason = getattr(error, "reason", error)
         if isinstance(error, urllib.error.HTTPError) or isinstance(reason, ssl.SSLError):
             return  # it answers: the rest is between MLflow and its server
-        late = isinstance(reason, TimeoutError)
-        said = f"no answer in {KNOCK:.0f} s" if late else getattr(reason, "strerror", None) or reason
+        said = getattr(reason, "strerror", None) or reason
+        if isinstance(reason, TimeoutError):
+            said = f"no answer in {KNOCK:.0f} s"
+        elif isinstance(error, (ValueError, http.client.InvalidURL)):  # whose words may be a part of a password
+            said = "it is no address that can be read"
         raise unusable(uri, said) from None
 
 
