@@ -129,7 +129,7 @@ def load(name: str) -> Images:
     return _load(source, folder)
 
 
-def get(name: str, directory: Path | None = None, announce: Callable[[str], None] = print) -> Path:
+def get(name: str, directory: Path | None = None, announce: Callable[[str], None] = lambda text: None) -> Path:
     """Fetch a data set from openml.org and write its standard files; returns their folder.
 
     directory : the data directory; default that of :func:`mibench.runtime.data_dir`.
