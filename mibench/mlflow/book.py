@@ -23,7 +23,7 @@ from mibench.masking import masked
 
 from .access import TrackingError, knock, lock, unusable
 from .runs import Run
-from .uri import sqlite_file
+from .uri import file_uri, sqlite_file
 from .views import DESCRIPTION, landing, saved_views
 
 EXPERIMENT = "mibench"
@@ -217,7 +217,7 @@ def _make(database: Path) -> None:
         left.unlink()
     partial = database.with_suffix(f".{uuid.uuid4().hex}.part")  # MLflow keeps connections by address
     try:
-        client = MlflowClient(f"sqlite:///{partial}")
+        client = MlflowClient(file_uri(partial))
         default = client.search_experiments(filter_string=f"name = '{_STRAY}'", max_results=1)
         if default:  # MLflow makes it, and nobody needs it
             client.delete_experiment(default[0].experiment_id)

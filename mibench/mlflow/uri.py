@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import unquote
 
 
 def default_uri(directory: Path) -> str:
     """The embedded store that the runs under ``directory`` share: ``mlflow.db`` in it."""
-    return f"sqlite:///{(directory / 'mlflow.db').absolute()}"
+    return file_uri(directory / "mlflow.db")
+
+
+def file_uri(database: Path) -> str:
+    """The address of an embedded store; what would end it, or stand for another letter, is written as a number."""
+    return f"sqlite:///{database.absolute()}".replace("%", "%25").replace("?", "%3F")
 
 
 def mlflow_uri(directory: Path, fresh: bool = False) -> str:
@@ -22,7 +28,8 @@ def mlflow_uri(directory: Path, fresh: bool = False) -> str:
 
 def sqlite_file(uri: str) -> Path | None:
     """The file of an embedded store, or None where the address is that of a server."""
-    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
+    place = uri.partition("?")[0]
+    return Path(unquote(place.removeprefix("sqlite:///"))) if place.startswith("sqlite:///") else None
 
 
 def artifact_root(uri: str) -> Path | None:

@@ -26,7 +26,7 @@ from mibench.mlflow.book import ENVIRONMENT, EXPERIMENT, Book, explained
 from mibench.mlflow.runs import runs_of
 from mibench.mlflow.standings import summary_run
 from mibench.mlflow.tracking import Tracker, TrackingError, sync
-from mibench.mlflow.uri import default_uri
+from mibench.mlflow.uri import default_uri, sqlite_file
 from mibench.result import Result, Status
 from mibench.results import load_results
 
@@ -100,6 +100,16 @@ def test_sync_says_at_once_that_a_server_is_down(finished: Path) -> None:
 def test_a_database_or_server_that_is_down_is_not_waited_for(scheme: str) -> None:
     with pytest.raises(TrackingError, match="Connection refused"):
         access.knock(f"{scheme}://me:{PASSWORD}@127.0.0.1:{closed_port()}/runs")
+
+
+@pytest.mark.parametrize("name", ["plain", "two words", "a%20b", "what?", "50%", "?x=1", "ä#&+"])
+def test_the_address_of_a_store_is_read_as_the_path_that_it_is_of(name: str) -> None:
+    from sqlalchemy.engine import create_engine
+
+    database = Path("/here") / name / "mlflow.db"
+    uri = default_uri(database.parent)
+    assert sqlite_file(uri) == database
+    assert create_engine(uri).dialect.create_connect_args(create_engine(uri).url)[0][0] == str(database)
 
 
 @pytest.mark.parametrize(
