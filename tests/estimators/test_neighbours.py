@@ -172,13 +172,8 @@ def assert_all_searches_agree(x: Array, y: Array, rule: Rule, expected: Counts) 
 )
 def test_counts_are_those_of_the_definition(samples: Samples, shape: tuple[int, int, int], max_norm: bool) -> None:
     x, y = samples(*shape)
-    for k, closed, rectangle in [
-        (1, False, False),
-        (3, False, False),
-        (3, True, True),
-        (10, True, False),
-        (10, False, True),
-    ]:
+    rules = [(1, False, False), (3, False, False), (3, True, True), (10, True, False), (10, False, True)]
+    for k, closed, rectangle in rules if len(x) < 512 else rules[1:4]:  # the last shape takes as long as all others
         if k < len(x):
             rule = Rule(k, max_norm, closed, rectangle)
             assert_all_searches_agree(x, y, rule, by_definition(x, y, rule))

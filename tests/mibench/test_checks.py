@@ -465,7 +465,7 @@ def test_each_fault_of_a_task_fails_the_check_that_is_about_it(fault: str) -> No
     assert failures(mutant(SoundTask, members)) == expected
 
 
-@pytest.mark.parametrize("stated", [0.35, 1.2, 5.0])
+@pytest.mark.parametrize("stated", [1.2, 5.0])
 def test_a_truth_of_many_columns_is_held_to_what_any_estimate_finds(stated: float) -> None:
     """Five pairs that share 0.35 nats together: a few times that may be right for all one knows, 5 nats are not."""
     assert failures(wide(truth=0.35, stated=stated)) == (REACH if stated == 5.0 else set())

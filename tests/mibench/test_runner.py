@@ -432,7 +432,7 @@ def _without_times(table: str) -> str:
     return "\n".join(" ".join(row[:7]) for row in rows)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupted_run_resumes_to_the_same_table(
     tmp_path: Path, undisturbed: tuple[list[tuple[Any, ...]], str], how: signal.Signals
 ) -> None:
