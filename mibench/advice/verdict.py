@@ -196,14 +196,17 @@ def _most(values: Array) -> float:
 
 
 def _why(value: float, answers: Sequence[Answer], typical: Sequence[Typical | None], cells: int, tested: bool) -> str:
-    pairs = [(a, t) for a, t in zip(answers, typical, strict=True) if a.estimate is not None and t is not None]
+    pairs = [
+        (a, t)
+        for a, t in zip(answers, typical, strict=True)
+        if a.estimate is not None and t is not None and not _endless(a)
+    ]
     if not pairs:
         return "No reference sample is like this one. The value rests on what the sample looks like alone."
     pairs.sort(key=lambda pair: pair[1].error if pair[1] else math.inf)
     best, err = pairs[0]
     assert best.estimate is not None and err is not None
-    told = [a.estimate.mi for a, _ in pairs if a.estimate is not None and not _endless(a)]
-    low, high = min(told), max(told)
+    low, high = (f(a.estimate.mi for a, _ in pairs if a.estimate is not None) for f in (min, max))
     said = (
         f"The panel says {low:.2f} to {high:.2f} nats; of its members {best.estimator} ({best.estimate.mi:.3f}) errs"
         f" least on the {cells} reference samples most like this one, by {err.error:.3f} nats (median)"

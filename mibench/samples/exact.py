@@ -51,13 +51,13 @@ def same_order(x: Ranks, y: Ranks) -> Iterator[tuple[int, int, int]]:
 
 
 def noisy(x: Array, y: Array) -> bool:
-    """Whether y (n,) is seen to have noise beside a smooth function of x (n,), both without ties.
+    """Whether y (n,) is seen to have noise beside a smooth function of x (n,), both nearly without ties.
 
     Each value is interpolated between 2, 4 and 6 neighbours. Without noise every further pair brings it nearer, until
     rounding; noise stays where it is.
     """
-    order = np.argsort(x)
-    x, y = x[order], y[order]
+    x, first = np.unique(x, return_index=True)
+    y = y[first]
     spread = float(np.subtract(*np.quantile(y, [0.84, 0.16]))) or 1.0
     away = [_interpolated_away(x, y, reach) / abs(spread) for reach in (1, 2, 3)]
     return min(away) > _ROUNDING and away[2] > away[1] / 2
@@ -71,8 +71,10 @@ def _interpolated_away(x: Array, y: Array, reach: int) -> float:
     found = np.zeros(len(x) - 2 * reach)
     for k, (at, value) in near.items():
         others = [near[other][0] for other in offsets if other != k]
-        found += value * np.prod([(x[inner] - o) / (at - o) for o in others], axis=0)
-    return float(np.median(np.abs(found - y[inner])))
+        with np.errstate(over="ignore", invalid="ignore"):  # of neighbours whose difference is next to nothing
+            found += value * np.prod([(x[inner] - o) / (at - o) for o in others], axis=0)
+    away = np.abs(found - y[inner])
+    return float(np.median(np.where(np.isnan(away), np.inf, away)))
 
 
 def exact_line(x: Array, y: Array) -> bool:

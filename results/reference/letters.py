@@ -22,14 +22,28 @@ def _share(rng: Rng, letters: int) -> Array:
     return shares
 
 
-class Associations(Drawn):  # type: ignore[misc]
+class OfTable(Drawn):  # type: ignore[misc]
+    """One letter a side, with the joint probabilities ``_table`` (letters of X, letters of Y)."""
+
+    discrete = True
+    _table: Array
+
+    def draw(self, n: int, rng: Rng) -> tuple[Array, Array]:
+        x, y = divmod(rng.choice(self._table.size, n, p=self._table.ravel()), self._table.shape[1])
+        return x[:, None].astype(float), y[:, None].astype(float)
+
+    @property
+    def mutual_information(self) -> float:
+        return _information(self._table)
+
+
+class Associations(OfTable):
     """One letter a side with p_ij = a_i b_j exp(sum over m of s u_im v_jm), the RC(M) model (Goodman 1985).
 
     Scores u and v increase with the code of the letter, or are drawn at random.
     """
 
     family = "associations"
-    discrete = True
 
     def __init__(self, rng: Rng) -> None:
         self.letters_x, self.letters_y = (int(_between(rng, 2, 100)) for _ in range(2))
@@ -47,14 +61,6 @@ class Associations(Drawn):  # type: ignore[misc]
         steps = np.linspace(-1.7, 1.7, letters)[:, None]
         waves = np.cos(np.arccos(steps / 1.7) * np.arange(1, self.rank + 1))  # Chebyshev polynomials
         return np.asarray(waves * np.sqrt(2))
-
-    def draw(self, n: int, rng: Rng) -> tuple[Array, Array]:
-        x, y = divmod(rng.choice(self._table.size, n, p=self._table.ravel()), self.letters_y)
-        return x[:, None].astype(float), y[:, None].astype(float)
-
-    @property
-    def mutual_information(self) -> float:
-        return _information(self._table)
 
 
 class Rules(Drawn):  # type: ignore[misc]
@@ -91,11 +97,10 @@ class Rules(Drawn):  # type: ignore[misc]
         return _information(cells[:, None] * given)
 
 
-class Codes(Drawn):  # type: ignore[misc]
+class Codes(OfTable):
     """Y is a code of the letter X, its own or one that several share, or by error some other letter."""
 
     family = "codes"
-    discrete = True
 
     def __init__(self, rng: Rng) -> None:
         self.letters_x = int(_between(rng, 4, 250))
@@ -116,14 +121,6 @@ class Codes(Drawn):  # type: ignore[misc]
         }
         given = wrong[self.wrong] / wrong[self.wrong].sum(axis=1, keepdims=True)
         self._table = share[:, None] * ((1 - self.errors) * right + self.errors * given)
-
-    def draw(self, n: int, rng: Rng) -> tuple[Array, Array]:
-        x, y = divmod(rng.choice(self._table.size, n, p=self._table.ravel()), self.letters_y)
-        return x[:, None].astype(float), y[:, None].astype(float)
-
-    @property
-    def mutual_information(self) -> float:
-        return _information(self._table)
 
 
 def _information(table: Array) -> float:

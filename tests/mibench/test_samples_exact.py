@@ -75,6 +75,14 @@ def test_noise_shows_beside_smooth_functions_and_nowhere_else(name: str, n: int)
     assert noisy(x, y + 1e-4 * noise)
 
 
+def test_the_same_value_twice_hides_no_noise() -> None:
+    x, noise = np.random.default_rng(2).standard_normal((2, 100))
+    x[1], x[3] = x[0], np.nextafter(x[2], 9)
+    y = x + 1e-5 * noise
+    y[1] = y[0]
+    assert noisy(x, y) and not noisy(x, np.exp(x))
+
+
 @pytest.mark.parametrize("reach", [1, 2, 3])
 def test_interpolation_agrees_with_that_of_scipy(reach: int) -> None:
     x, y = np.sort(np.random.default_rng(3).standard_normal(30)), np.random.default_rng(4).standard_normal(30)
